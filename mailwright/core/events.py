@@ -1,0 +1,155 @@
+"""Facts about people and products as they stand in the log, and the log's records.
+
+Encoded as MessagePack by msgspec. Fields may be added with a default, never renamed or removed: the log keeps
+old records, and `decode_body` must read every one that was ever written.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NewType
+
+import msgspec
+
+from mailwright.core.errors import Corrupt
+from mailwright.core.instants import Instant
+
+Person = NewType("Person", int)
+"""The engine's number of a person, 0..n, given in order of first appearance and never used again."""
+
+Offset = NewType("Offset", int)
+"""Place in the log: record number x PLACES + place of the event inside its record."""
+
+PLACES = 4096
+
+EventType = Literal["identify", "track", "page", "screen", "group", "alias"]
+
+
+class Identifier(msgspec.Struct, frozen=True, array_like=True):
+    """One name of a person. `value` of a personal kind (email, phone) is its keyed hash, never the clear text."""
+
+    kind: str
+    value: str
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing a person did or told us.
+
+    Attributes:
+        message_id: Unique per source; the pair is counted once.
+        source: Name of the write key that brought it.
+        type: Segment call.
+        name: Track event name, page or screen name; empty for identify, group and alias.
+        stamp_at: When it happened, after clock-skew correction.
+        received_at: When the door took it.
+        known_at: From when it may count: received_at, or stamp_at for an import declared ``--history``.
+        identifiers: Who, in order of priority; the first is the one History stores.
+        properties: Of the event (track, page, screen). Sealed fields are objects, see `mailwright.privacy`.
+        traits: Told by identify (a null removes) or group.
+        context: Library, page, campaign, ip (sealed), ... as sent, plus what the door resolved.
+        history: True for an import declared ``--history``: it starts no journey and no mail.
+    """
+
+    message_id: str
+    source: str
+    type: EventType
+    name: str = ""
+    stamp_at: Instant
+    received_at: Instant
+    known_at: Instant
+    identifiers: list[Identifier]
+    properties: dict[str, Any] = {}
+    traits: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    history: bool = False
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of a catalog item, in force from `stamp_at` until the next version's."""
+
+    catalog: str
+    item_id: str
+    stamp_at: Instant
+    facts: dict[str, Any]
+
+
+class Events(msgspec.Struct, frozen=True, tag="events"):
+    """The good items of one accepted request, at most 2,500."""
+
+    events: list[Event]
+
+
+class Items(msgspec.Struct, frozen=True, tag="items"):
+    """Catalog item versions, at most 2,500."""
+
+    items: list[Item]
+
+
+class Tick(msgspec.Struct, frozen=True, tag="tick"):
+    """Time has passed to the record's `at`: everything touched or due is evaluated here and nowhere else."""
+
+
+class ClockMoved(msgspec.Struct, frozen=True, tag="clock"):
+    """A virtual clock was moved to the record's `at` by its driver; evaluates nothing."""
+
+
+class Defined(msgspec.Struct, frozen=True, tag="defined"):
+    """A version of the project's definitions: file path -> text, as applied."""
+
+    version: int
+    files: dict[str, str]
+
+
+class Predicted(msgspec.Struct, frozen=True, tag="predicted"):
+    """A model's predictions for everybody, in a blob."""
+
+    model: str
+    version: int
+    blob: str
+
+
+class ConsentChanged(msgspec.Struct, frozen=True, tag="consent"):
+    """A consent row that Records already holds: the log's copy for history and rebuild."""
+
+    address_hash: str
+    purpose: str
+    granted: bool
+    source: str
+    wording: str = ""
+
+
+Body = Events | Items | Tick | ClockMoved | Defined | Predicted | ConsentChanged
+
+
+class LogRecord(msgspec.Struct, frozen=True):
+    """A record as read from the log. `number` counts from 1 without gaps; `at` never decreases."""
+
+    number: int
+    at: Instant
+    body: Body
+
+    @property
+    def offset(self) -> Offset:
+        """Offset of the record's first place."""
+        return Offset(self.number * PLACES)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Body)
+
+
+def encode_body(body: Body) -> bytes:
+    """MessagePack bytes of a record's body."""
+    return _encoder.encode(body)
+
+
+def decode_body(data: bytes) -> Body:
+    """The body that `encode_body` wrote.
+
+    Raises:
+        Corrupt: If the bytes are none.
+    """
+    try:
+        body: Body = _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise Corrupt("log.record", f"a log record cannot be decoded: {error}") from error
+    return body

@@ -1,0 +1,68 @@
+"""What the engine tells about a person at a tick: the ground of every decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mailwright.core.events import Identifier, Offset, Person
+from mailwright.core.instants import Instant
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A value with where it comes from.
+
+    Attributes:
+        value: JSON-shaped; None is missing. A sealed trait is its sealed object (see `mailwright.privacy`).
+        at: Stamp of the newest fact behind it; None if nothing is.
+        source: Write key that told a trait; ``attribute`` for a computed one.
+    """
+
+    value: Any
+    at: Instant | None
+    source: str
+
+
+class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One person as of the engine's last tick.
+
+    Attributes:
+        person: The number; after a merge the surviving one.
+        first_identifier: What random buckets and experiment arms hash: ``kind:value`` of the person's first identifier.
+        segments: Names of the segments the person is in.
+        truths: Asked-for named conditions (content rule rows, audiences, exits) -> true or false.
+    """
+
+    person: Person
+    at: Instant
+    offset: Offset
+    first_identifier: str
+    identifiers: list[Identifier]
+    traits: dict[str, Known]
+    attributes: dict[str, Known]
+    segments: list[str]
+    truths: dict[str, bool]
+    first_seen_at: Instant
+    last_seen_at: Instant
+    n_events: int
+
+
+class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the engine stands.
+
+    Attributes:
+        offset: Offset of the last record folded; `tick_offset` of the last tick evaluated and committed.
+        n_events: Accepted events without duplicates; `n_duplicates` dropped ones; `n_items` distinct catalog items.
+        segments: Name -> size at the last tick.
+    """
+
+    offset: Offset
+    tick_offset: Offset
+    at: Instant
+    version: int
+    n_persons: int
+    n_events: int
+    n_duplicates: int
+    n_items: int
+    segments: dict[str, int]

@@ -1,0 +1,369 @@
+"""The syntax tree of the rule language: a closed set of frozen nodes.
+
+One tree serves every back end: `parse` makes it from text, `show` prints it back, ``msgspec.json`` writes and reads its
+JSON form (the tag field is ``node``), `interpret` defines its meaning, the fold keeps it live. What each node means at
+its edges is in its docstring; what holds everywhere:
+
+- Two-valued logic: a comparison with a missing value, or between different types, is false, also ``!=``.
+- No coercion: ``'1'`` is not ``1``. ``null`` is missing.
+- Numbers compare exactly as decimals; instants and durations are whole microseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="node"):
+    """Base of all nodes. Frozen, hashable, compared by value."""
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+
+class Within(Node, frozen=True, tag="within"):
+    """The last `micros` microseconds: stamps in the half-open interval ``(t - micros, t]``; micros > 0."""
+
+    micros: int
+
+
+class Between(Node, frozen=True, tag="between_dates"):
+    """Calendar days `first`..`last` (ISO dates, both included) in the person's zone, else the shop's."""
+
+    first: str
+    last: str
+
+
+class Calendar(Node, frozen=True, tag="calendar"):
+    """The current day, week (from Monday), month or year in the person's zone, up to t."""
+
+    unit: Literal["day", "week", "month", "year"]
+
+
+Window = Within | Between | Calendar
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+class Constant(Node, frozen=True, tag="constant"):
+    """A literal. `kind` tells text, number (`value` is its decimal text), boolean, date (ISO), duration (micros)."""
+
+    kind: Literal["text", "number", "boolean", "date", "duration"]
+    value: str | bool | int
+
+
+class Property(Node, frozen=True, tag="property"):
+    """A property of the event under test, by path; only inside ``where``.
+
+    A path that meets a list of objects means each of them. A first step ``product`` after a list of objects with a
+    ``product_id`` (``products.product.department``) reads the catalog item's facts in force at the event's stamp.
+    """
+
+    path: tuple[str, ...]
+
+
+class Trait(Node, frozen=True, tag="trait"):
+    """The last write to trait `path` by (stamp, offset); null removed it: missing."""
+
+    path: tuple[str, ...]
+
+
+class Attribute(Node, frozen=True, tag="attribute"):
+    """A declared computed attribute, by name; means its expression."""
+
+    name: str
+
+
+class Age(Node, frozen=True, tag="age"):
+    """Whole years from the date in trait ``birthday`` to t's date in the person's zone; no birthday: missing."""
+
+
+class Aggregate(Node, frozen=True, tag="aggregate"):
+    """An aggregate over the person's events named `event` that meet `where`, within `window` (None: ever).
+
+    ``count`` counts events (`path` empty). ``sum``, ``count`` and ``distinct`` of nothing are 0, the others missing.
+    ``sum``, ``average``, ``min`` and ``max`` skip what is no number, in exact micro-units. ``first`` and ``last`` are
+    by (stamp, offset) among events that have the value; ``most_frequent`` breaks ties to the latest seen. An empty path
+    with first or last is the event's stamp. A path over a list counts each element.
+    """
+
+    function: Literal["count", "sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"]
+    event: str
+    path: tuple[str, ...] = ()
+    where: Expression | None = None
+    window: Window | None = None
+
+
+class TimeSince(Node, frozen=True, tag="time_since"):
+    """``t - stamp`` of the last event `event` that meets `where`, a duration; none: missing."""
+
+    event: str
+    where: Expression | None = None
+
+
+class LastDistinct(Node, frozen=True, tag="last_distinct"):
+    """The last `n` (1..100) distinct values of `path`, latest first, by (stamp, offset, place in list). Ordered."""
+
+    n: int
+    event: str
+    path: tuple[str, ...]
+    where: Expression | None = None
+    window: Window | None = None
+
+
+class ListOf(Node, frozen=True, tag="list_of"):
+    """A kept list such as a cart: `add` appends the value at `path`, `remove` takes its last one, `clear` empties.
+
+    Ordered leaf; at most 1,000 operations are kept.
+    """
+
+    path: tuple[str, ...]
+    add: str
+    remove: str | None = None
+    clear: str | None = None
+
+
+class Rate(Node, frozen=True, tag="rate"):
+    """The share (0..1) of the last `n` events `of` that have an event `hit` with the same value at `key`.
+
+    Over those received if fewer than n; none: missing. Ordered leaf.
+    """
+
+    hit: str
+    n: int
+    of: str
+    key: tuple[str, ...]
+
+
+class Score(Node, frozen=True, tag="score"):
+    """Sum of points x 2^(-(t - stamp)/half_life); without half_life the plain sum (exact).
+
+    `scale` c maps the sum s to 100 x s / (s + c). `points` is (event name, decimal text) pairs, sorted by name.
+    Tolerance when compared: 1e-9 relative.
+    """
+
+    points: tuple[tuple[str, str], ...]
+    half_life: int | None = None
+    scale: str | None = None
+
+
+class Session(Node, frozen=True, tag="session"):
+    """A fact of the last session, sessions being split by a gap of more than `gap` microseconds. Ordered leaf.
+
+    ``count`` (of all sessions), ``length`` (duration), ``pages``, ``start``, ``device``, ``source``.
+    """
+
+    gap: int
+    fact: Literal["count", "length", "pages", "start", "device", "source"]
+
+
+class ContextFact(Node, frozen=True, tag="context"):
+    """A fact of the latest event that carried it: ``geo.city``, ``device.type``, ``traffic_source``."""
+
+    path: tuple[str, ...]
+
+
+class LocalTime(Node, frozen=True, tag="local_time"):
+    """Hour (0..23) or ISO weekday (1 Monday..7) of t in the person's zone, else the shop's."""
+
+    part: Literal["hour", "weekday"]
+
+
+class Case(Node, frozen=True, tag="case"):
+    """The value of the first row whose condition is true, else `otherwise` (None: missing)."""
+
+    rows: tuple[tuple[Expression, Expression], ...]
+    otherwise: Expression | None = None
+
+
+Value = (
+    Constant
+    | Property
+    | Trait
+    | Attribute
+    | Age
+    | Aggregate
+    | TimeSince
+    | LastDistinct
+    | ListOf
+    | Rate
+    | Score
+    | Session
+    | ContextFact
+    | LocalTime
+    | Case
+)
+
+
+# --- conditions ------------------------------------------------------------------------------------------------------
+
+
+class Compare(Node, frozen=True, tag="compare"):
+    """`left` op `right`; missing or different types: false, also for ``!=``.
+
+    ``contains``: text in text (case folded), or an equal element in a list. ``starts_with``, ``ends_with`` fold case.
+    ``matches``: RE2 search, case sensitive.
+    """
+
+    op: Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts_with", "ends_with", "matches"]
+    left: Expression
+    right: Expression
+
+
+class BetweenValues(Node, frozen=True, tag="between"):
+    """`low` <= value <= `high`; on dates both days are included whole."""
+
+    value: Expression
+    low: Expression
+    high: Expression
+
+
+class In(Node, frozen=True, tag="in"):
+    """The value equals one of `options`; of a list value: one of its elements does."""
+
+    value: Expression
+    options: tuple[Constant, ...]
+
+
+class IsKnown(Node, frozen=True, tag="is_known"):
+    """The value is not missing; ``is missing`` is its ``not``."""
+
+    value: Expression
+
+
+class Did(Node, frozen=True, tag="did"):
+    """At least `times` (>= 1) events `event` that meet `where`, within `window` (None: ever)."""
+
+    event: str
+    where: Expression | None = None
+    times: int = 1
+    window: Window | None = None
+
+
+class AnyOf(Node, frozen=True, tag="any_of"):
+    """One and the same element of the list of objects at `path` meets `where`; only inside ``where`` of an event."""
+
+    path: tuple[str, ...]
+    where: Expression
+
+
+class Step(Node, frozen=True, tag="step"):
+    """One step of a sequence: `event` meeting `where`, at most `within` microseconds after the step before."""
+
+    event: str
+    where: Expression | None = None
+    negated: bool = False
+    within: int | None = None
+
+
+class Sequence(Node, frozen=True, tag="sequence"):
+    """Steps in this order, greedy from the latest start that still can complete; equal at every path in `same`.
+
+    ``within e`` after a step is ``(step, step + e]``. A negated last step makes it true at its deadline. Ordered leaf.
+    """
+
+    steps: tuple[Step, ...]
+    same: tuple[tuple[str, ...], ...] = ()
+
+
+class InSegment(Node, frozen=True, tag="in_segment"):
+    """The person is in segment `name` at t; `for_micros`: and has been, without a break, for at least so long."""
+
+    name: str
+    for_micros: int | None = None
+
+
+class InList(Node, frozen=True, tag="in_list"):
+    """The person is on the uploaded list `name`."""
+
+    name: str
+
+
+class Anniversary(Node, frozen=True, tag="anniversary"):
+    """An anniversary of the date `of` lies within the next or last `days` days, today included; Feb 29 as Feb 28."""
+
+    of: Expression
+    direction: Literal["next", "last"]
+    days: int
+
+
+class RandomBucket(Node, frozen=True, tag="random_bucket"):
+    """First 32 bits of MD5(salt ':' first identifier), as a share of 2^32, is < `percent`/100 (decimal text)."""
+
+    salt: str
+    percent: str
+
+
+class And(Node, frozen=True, tag="and"):
+    """All of `terms` (one or more)."""
+
+    terms: tuple[Expression, ...]
+
+
+class Or(Node, frozen=True, tag="or"):
+    """Any of `terms` (one or more)."""
+
+    terms: tuple[Expression, ...]
+
+
+class Not(Node, frozen=True, tag="not"):
+    """The opposite; true where a comparison with a missing value was false."""
+
+    term: Expression
+
+
+class Always(Node, frozen=True, tag="everyone"):
+    """True for every person: ``everyone``."""
+
+
+Condition = (
+    Compare
+    | BetweenValues
+    | In
+    | IsKnown
+    | Did
+    | AnyOf
+    | Sequence
+    | InSegment
+    | InList
+    | Anniversary
+    | RandomBucket
+    | And
+    | Or
+    | Not
+    | Always
+)
+
+Expression = Value | Condition
+
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Expression)
+
+
+def to_json(node: Expression) -> bytes:
+    """The tree as JSON."""
+    return msgspec.json.encode(node)
+
+
+def from_json(data: bytes) -> Expression:
+    """The tree that `to_json` wrote; msgspec.ValidationError names the path of what does not fit."""
+    node: Expression = _decoder.decode(data)
+    return node
+
+
+def key(node: Expression) -> str:
+    """Identity of a node: half a SHA-256 of its JSON with the terms of and/or sorted; equal leaves share state."""
+    return hashlib.sha256(to_json(_normal(node))).hexdigest()[:32]
+
+
+def _normal(node: Expression) -> Expression:
+    match node:
+        case And(terms=terms) | Or(terms=terms):
+            return type(node)(terms=tuple(sorted((_normal(term) for term in terms), key=to_json)))
+        case Not(term=term):
+            return Not(term=_normal(term))
+        case _:
+            return node
