@@ -1,0 +1,31 @@
+"""The two clocks of a project. The only module that asks the machine for the time."""
+
+from __future__ import annotations
+
+import time
+
+from mailwright.core.instants import Instant
+from mailwright.core.ports import EventLog
+
+
+class SystemClock:
+    """The machine's clock; it never steps back within one process."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def now(self) -> Instant:
+        """The machine's time, or the last answer if the machine's clock was set back."""
+        self._last = max(self._last, time.time_ns() // 1000)
+        return Instant(self._last)
+
+
+class VirtualClock:
+    """Stands still at the newest log record's instant; its driver moves it by appending to the log."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def now(self) -> Instant:
+        """The instant of the newest record."""
+        return self._log.last()[1]

@@ -1,0 +1,207 @@
+"""Settings: ``mailwright.toml`` of the project folder, then the environment (``MAILWRIGHT__DOOR__PORT=8080``).
+
+The only module that reads settings. Everything else takes what it needs as an argument.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
+from mailwright.core.instants import Instant, parse_iso
+from mailwright.runtime.project.documents import Document, convert, parse_toml
+
+FILE = "mailwright.toml"
+_PREFIX = "MAILWRIGHT__"
+_ENVIRONMENT: Mapping[str, str] = os.environ
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ProjectSettings(_Section, frozen=True):
+    """What the installation is. `time_zone` is the shop's IANA zone, used where a person's is unknown."""
+
+    name: str
+    time_zone: str = "UTC"
+
+
+class ClockSettings(_Section, frozen=True):
+    """Fixed when the data folder is made. `start`: ISO 8601 instant at which a virtual clock begins."""
+
+    kind: Literal["system", "virtual"] = "system"
+    start: str = ""
+
+
+class DataSettings(_Section, frozen=True):
+    """`folder`: where everything is kept, relative to the project folder."""
+
+    folder: str = "data"
+
+
+class DoorSettings(_Section, frozen=True):
+    """Where the door listens. `port` 0 takes a free one. `base_url`: how the world reaches it; links start with it."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    base_url: str = ""
+
+
+class SenderSettings(_Section, frozen=True):
+    """Who writes. `connections`: parallel hand-overs; `lease_s`: seconds a claim is ours, longer than any hand-over."""
+
+    from_name: str = ""
+    from_address: str = ""
+    reply_to: str = ""
+    postal_address: str = ""
+    connections: Annotated[int, msgspec.Meta(ge=1, le=100)] = 8
+    lease_s: Annotated[int, msgspec.Meta(ge=1)] = 900
+    max_attempts: Annotated[int, msgspec.Meta(ge=1)] = 8
+    allow_reserved_domains: bool = False
+
+
+class ChannelSettings(_Section, frozen=True):
+    """How mail leaves. ``mailbox`` writes .eml files into `folder`; ``smtp`` hands over to `host`:`port`.
+
+    `password` is best given as MAILWRIGHT__CHANNEL__PASSWORD.
+    """
+
+    kind: Literal["mailbox", "smtp"] = "mailbox"
+    folder: str = "mailbox"
+    host: str = "127.0.0.1"
+    port: Port = 25
+    tls: Literal["required", "opportunistic", "off"] = "required"
+    user: str = ""
+    password: str = ""
+
+
+class PrivacySettings(_Section, frozen=True):
+    """`personal`: further trait and property names that are sealed at the door, beside the built-in ones."""
+
+    personal: list[str] = []
+
+
+class EngineSettings(_Section, frozen=True):
+    """`checkpoint_s` seconds and `checkpoint_events` between checkpoints; `history_s` between History chunks."""
+
+    checkpoint_s: Annotated[int, msgspec.Meta(ge=1)] = 300
+    checkpoint_events: Annotated[int, msgspec.Meta(ge=1)] = 3_000_000
+    history_s: Annotated[int, msgspec.Meta(ge=1)] = 60
+
+
+class _Sections(_Section, frozen=True):
+    project: ProjectSettings
+    clock: ClockSettings = ClockSettings()
+    data: DataSettings = DataSettings()
+    door: DoorSettings = DoorSettings()
+    sender: SenderSettings = SenderSettings()
+    channel: ChannelSettings = ChannelSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    engine: EngineSettings = EngineSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one project. `folder` is the project folder, absolute."""
+
+    folder: Path
+    project: ProjectSettings
+    clock: ClockSettings
+    data: DataSettings
+    door: DoorSettings
+    sender: SenderSettings
+    channel: ChannelSettings
+    privacy: PrivacySettings
+    engine: EngineSettings
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder, absolute."""
+        return self.folder / self.data.folder
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The shop's time zone."""
+        return ZoneInfo(self.project.time_zone)
+
+    @property
+    def clock_start(self) -> Instant:
+        """Where a virtual clock begins."""
+        return parse_iso(self.clock.start)
+
+    @property
+    def base_url(self) -> str:
+        """How links in mail begin, without a slash at the end."""
+        return (self.door.base_url or f"http://{self.door.host}:{self.door.port}").rstrip("/")
+
+
+def load_settings(folder: Path, environment: Mapping[str, str] = _ENVIRONMENT) -> Settings:
+    """Read the settings of a project folder.
+
+    Raises:
+        NotFound: If the folder has no ``mailwright.toml``.
+        InvalidInput: With file, line and the nearest right key.
+    """
+    folder = folder.resolve()
+    path = folder / FILE
+    if not path.is_file():
+        hint = "run `mailwright init DIR` to make a project, or name its folder with --project"
+        raise NotFound("project.missing", f"{folder} is no Mailwright project: there is no {FILE}", hint)
+    document = parse_toml(FILE, path.read_text(encoding="utf-8"))
+    sections = convert(_overridden(document, environment), (), _Sections)
+    _check(document, sections)
+    return Settings(folder=folder, **{name: getattr(sections, name) for name in sections.__struct_fields__})
+
+
+def _overridden(document: Document, environment: Mapping[str, str]) -> Document:
+    data = {name: dict(section) if isinstance(section, dict) else section for name, section in document.data.items()}
+    known = {field.name: field.type for field in msgspec.structs.fields(_Sections)}
+    for variable, text in environment.items():
+        if not variable.startswith(_PREFIX):
+            continue
+        section, _, key = variable[len(_PREFIX) :].lower().partition("__")
+        fields = {f.name: f for f in msgspec.structs.fields(known[section])} if section in known else {}
+        if key not in fields:
+            names = [f"{_PREFIX}{s}__{f.name}".upper() for s, t in known.items() for f in msgspec.structs.fields(t)]
+            raise InvalidInput.one(
+                "settings.unknown",
+                f"the environment sets {variable}, which is no setting",
+                hint=nearest(variable, names),
+            )
+        data.setdefault(section, {})[key] = _from_text(variable, text, fields[key].type)
+    return Document(path=document.path, text=document.text, data=data, spans=document.spans, keys=document.keys)
+
+
+def _from_text(variable: str, text: str, kind: Any) -> Any:
+    try:
+        if kind == list[str]:
+            return [part.strip() for part in text.split(",") if part.strip()]
+        return msgspec.convert(text, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput.one("settings.environment", f"{variable}={text!r}: {error}") from error
+
+
+def _check(document: Document, sections: _Sections) -> None:
+    issues: list[Issue] = []
+    zone = sections.project.time_zone
+    zones = available_timezones()
+    if zone not in zones:
+        issues.append(document.issue(("project", "time_zone"), f"unknown time zone {zone!r}", nearest(zone, zones)))
+    if sections.clock.kind == "virtual":
+        try:
+            parse_iso(sections.clock.start)
+        except InvalidInput:
+            message = f"a virtual clock needs the instant at which it starts, not {sections.clock.start!r}"
+            issues.append(document.issue(("clock", "start"), message, "write it like 2026-11-22T09:30:00Z"))
+    if issues:
+        raise InvalidInput("settings.invalid", issues)
