@@ -50,9 +50,12 @@ Window = Within | Between | Calendar
 
 
 class Constant(Node, frozen=True, tag="constant"):
-    """A literal. `kind` tells text, number (`value` is its decimal text), boolean, date (ISO), duration (micros)."""
+    """A literal. `kind` tells text, number (`value` is its decimal text), boolean, date (ISO), duration (micros).
 
-    kind: Literal["text", "number", "boolean", "date", "duration"]
+    ``instant`` holds the instant's microseconds. `values.constant` gives the run-time value.
+    """
+
+    kind: Literal["text", "number", "boolean", "date", "duration", "instant"]
     value: str | bool | int
 
 
@@ -264,10 +267,12 @@ class Sequence(Node, frozen=True, tag="sequence"):
     """Steps in this order, greedy from the latest start that still can complete; equal at every path in `same`.
 
     ``within e`` after a step is ``(step, step + e]``. A negated last step makes it true at its deadline. Ordered leaf.
+    True at t when it was completed at an instant inside `window` (None: ever, so once completed it stays true).
     """
 
     steps: tuple[Step, ...]
     same: tuple[tuple[str, ...], ...] = ()
+    window: Window | None = None
 
 
 class InSegment(Node, frozen=True, tag="in_segment"):
