@@ -1,0 +1,1 @@
+"""Named groups of people, each given by one rule."""
