@@ -1,0 +1,80 @@
+"""Which fields are personal, by name: these are sealed at the door and never lie in clear text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mailwright.core.errors import InvalidInput
+
+DEFAULT_PERSONAL = frozenset(
+    {
+        "email",
+        "phone",
+        "firstName",
+        "lastName",
+        "name",
+        "first_name",
+        "last_name",
+        "address.street",
+        "ip",
+    }
+)
+
+# What a browser key told: nobody has shown yet that the address is theirs (see mailwright.ingest). Always personal.
+UNVERIFIED = {"unverified_email": "email", "unverified_phone": "phone"}
+
+# A `name` is a person's only as a trait of their own; as a property it names a product, a page or a campaign.
+_TRAIT_ONLY = frozenset({"name"})
+
+_MAX_NAME_BYTES = 255  # a sealed box gives one byte to the length of the name
+
+
+class PersonalNames:
+    """The personal names of a project, made ready for looking up.
+
+    A plain name (``email``) is personal wherever it is a key: in traits, properties and context, at any depth; ``name``
+    only as a trait of its own. A dotted name (``address.street``) is the key ``street`` directly inside ``address``.
+    """
+
+    def __init__(self, names: Iterable[str] = DEFAULT_PERSONAL) -> None:
+        """Check and compile the names.
+
+        Raises:
+            InvalidInput: If a name is empty, has an empty part or is too long.
+        """
+        self.names = frozenset(names)
+        for name in self.names:
+            _check_name(name)
+        self._plain = {name for name in self.names if "." not in name} - _TRAIT_ONLY | UNVERIFIED.keys()
+        self._of_trait = self._plain | (self.names & _TRAIT_ONLY)
+        self._dotted = frozenset(name for name in self.names if "." in name)
+
+    def name_of(self, key: str, parent: str, *, trait: bool) -> str | None:
+        """The personal name that `key` inside the object at key `parent` has, or None if it is not personal."""
+        if key in (self._of_trait if trait else self._plain):
+            return key
+        if "." in key:
+            return key if key in self._dotted else None
+        dotted = f"{parent}.{key}"
+        return dotted if dotted in self._dotted else None
+
+
+def kind_of(name: str) -> str:
+    """What a personal name holds, for normalising and hashing: an unverified e-mail is an e-mail."""
+    return UNVERIFIED.get(name, name)
+
+
+def looks_sealed(value: Mapping[str, Any]) -> bool:
+    """Whether an object has the shape of a sealed value."""
+    return isinstance(value.get("sealed"), str) and isinstance(value.get("hash"), str)
+
+
+def _check_name(name: str) -> None:
+    if not all(name.split(".")) or len(name.encode()) > _MAX_NAME_BYTES:
+        raise InvalidInput.one(
+            "privacy.name",
+            f"{name!r} is no field name",
+            path="mailwright.toml: privacy.personal",
+            hint="write names like birthday or address.street",
+        )
