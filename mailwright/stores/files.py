@@ -1,0 +1,71 @@
+"""The one way in which Mailwright writes a file that must survive a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from pathlib import Path
+
+from mailwright.core.errors import MailwrightError, Permanent, Transient
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Put `data` at `path`: afterwards, and after a power cut at any moment, it is there whole or not at all.
+
+    A file already there is replaced in one step. Leftovers of a cut are named ``.NAME.*.tmp`` and mean nothing.
+
+    Raises:
+        Transient: If the disk is full; nothing is left behind.
+        Permanent: If the file cannot be written for another reason.
+    """
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        _write_and_sync(temporary, data)
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise file_error(path, error) from error
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder, and those above it, so that its name survives a power cut; one already there is left alone."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names inside a folder durable."""
+    sync_path(path)
+
+
+def sync_path(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def file_error(path: Path, error: OSError) -> MailwrightError:
+    """The error to raise for a failed write: Transient for a full disk, otherwise Permanent."""
+    if error.errno in _FULL:
+        return Transient(
+            "store.disk_full", f"no space left to write {path}", hint="free space; it then goes on by itself"
+        )
+    return Permanent("store.write", f"{path} cannot be written: {error.strerror or error}")
+
+
+def _write_and_sync(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
