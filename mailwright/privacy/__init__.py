@@ -3,6 +3,6 @@
 from mailwright.privacy.keys import KeyRing, add_key
 from mailwright.privacy.policy import DEFAULT_PERSONAL, PersonalNames
 from mailwright.privacy.sealing import Sealer, normalise
-from mailwright.privacy.tokens import LinkTokens, Purpose
+from mailwright.privacy.tokens import Purpose, Tokens
 
-__all__ = ["DEFAULT_PERSONAL", "KeyRing", "LinkTokens", "PersonalNames", "Purpose", "Sealer", "add_key", "normalise"]
+__all__ = ["DEFAULT_PERSONAL", "KeyRing", "PersonalNames", "Purpose", "Sealer", "Tokens", "add_key", "normalise"]

@@ -32,7 +32,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailwright.core.errors import Corrupt, InvalidInput
-from mailwright.privacy.keys import KeyRing
+from mailwright.privacy.keys import KeyRing as KeyRing
 from mailwright.privacy.policy import DEFAULT_PERSONAL, PersonalNames, kind_of, looks_sealed
 
 FORMAT = 1

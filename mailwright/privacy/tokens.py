@@ -35,7 +35,7 @@ _MAX_CHARS = 4096  # far above any of ours; a longer one is not worth decoding
 _DERIVE = b"mailwright link "
 
 
-class LinkTokens:
+class Tokens:
     """Signs and verifies tokens with one installation's links keys."""
 
     def __init__(self, keyring: KeyRing) -> None:

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import Instant
-from mailwright.privacy import KeyRing, LinkTokens
+from mailwright.privacy import KeyRing, Tokens
 
 RING = KeyRing.generate()
-TOKENS = LinkTokens(RING)
+TOKENS = Tokens(RING)
 URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 PURPOSES = ("open", "click", "unsubscribe", "preview")
 
@@ -63,10 +63,10 @@ def test_unsubscribe_tokens_cannot_expire():
 
 
 def test_old_links_outlive_a_rotation_and_other_installations_links_are_nothing():
-    rotated = LinkTokens(KeyRing(data=RING.data, hash=RING.hash, links={**RING.links, 2: bytes(32)}))
+    rotated = Tokens(KeyRing(data=RING.data, hash=RING.hash, links={**RING.links, 2: bytes(32)}))
     assert rotated.verify("unsubscribe", TOKENS.sign("unsubscribe", b"old")) == b"old"
     assert code_of("unsubscribe", rotated.sign("unsubscribe", b"new")) == "token.invalid"
-    assert code_of("open", LinkTokens(KeyRing.generate()).sign("open", b"x")) == "token.invalid"
+    assert code_of("open", Tokens(KeyRing.generate()).sign("open", b"x")) == "token.invalid"
 
 
 def test_a_token_is_short():

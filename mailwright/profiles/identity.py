@@ -1,0 +1,302 @@
+"""Who is who: identifiers belong to people, and people who prove to be one are merged.
+
+The rules, in the order in which an event's identifiers are read (most telling first: user_id, email, phone,
+anonymous_id, declared others; the door puts them so):
+
+- The event goes to the person of its **first** identifier, for that is the one History joins by.
+- An identifier that nobody has is linked to that person.
+- One that another person has merges the two, unless both have a ``user_id``: then it keeps its person. A shared
+  address or browser joins no two accounts, and the newest link takes nothing from the older one.
+- ``alias`` merges what it names, accounts too: somebody said so on purpose.
+- The person with a ``user_id`` survives a merge, else the lower number. A number is never given twice.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from mailwright.core.errors import Corrupt
+from mailwright.core.events import Event, Identifier, Offset, Person
+
+ACCOUNT = "user_id"
+
+PREVIOUS = "previous_id"
+"""Kind of the second identifier of an alias: a name of before, whether it was a user_id or an anonymous_id."""
+
+_FORMAT = 1
+_NONE = -1
+_PREVIOUS_KINDS = (ACCOUNT, "anonymous_id")
+
+
+class Merge(NamedTuple):
+    """`gone` turned out to be `into`: everything kept of it is combined into `into` and the number is retired."""
+
+    into: Person
+    gone: Person
+    reason: str
+
+
+class Resolution(NamedTuple):
+    """Whose event it is, and the merges that the event caused, in order; `person` is the one after them."""
+
+    person: Person
+    merges: Sequence[Merge]
+
+
+class Belonging(NamedTuple):
+    """An identifier (``kind:value``) belongs to a person for offsets from_offset <= o < to_offset; None: still."""
+
+    identifier: str
+    person: Person
+    from_offset: Offset
+    to_offset: Offset | None
+
+
+class _State(msgspec.Struct, array_like=True):
+    """The graph as stored. Integer columns are little-endian int64 bytes."""
+
+    format: int
+    keys: list[str]
+    owner: bytes
+    since: bytes
+    into: bytes
+    accounts: bytes
+
+
+def key_of(identifier: Identifier) -> str:
+    """``kind:value``, the one text form of an identifier; a kind has no colon."""
+    return f"{identifier.kind}:{identifier.value}"
+
+
+class IdentityGraph:
+    """Identifiers, the people they belong to, and which number each merged person now has.
+
+    Held as columns: one row per identifier and one per number ever given.
+    """
+
+    def __init__(self) -> None:
+        # Per identifier, in order of first appearance.
+        self._rows: dict[str, int] = {}
+        self._keys: list[str] = []
+        self._owner = array("q")
+        self._since = array("q")
+        # Per person. The rows of one person are few, so a list each.
+        self._into = array("q")
+        self._accounts = array("q")
+        self._of: list[list[int]] = []
+        self._n_gone = 0
+        self._changes: list[Belonging] = []
+
+    # --- folding ---
+
+    def resolve(self, event: Event, offset: Offset) -> Resolution:
+        """Take an event's identifiers in and say whose it is.
+
+        Raises:
+            Corrupt: If the event names nobody; the door lets none of that kind in.
+        """
+        identifiers = event.identifiers
+        if len(identifiers) == 1:  # most events: no link can come of it
+            row = self._rows.get(key_of(identifiers[0]))
+            if row is not None:
+                return Resolution(Person(self._owner[row]), ())
+        if not identifiers:
+            raise Corrupt("identity.nobody", f"event {event.message_id!r} at offset {offset} has no identifier")
+        if event.type == "alias" and len(identifiers) > 1 and identifiers[-1].kind == PREVIOUS:
+            return self._alias(event, offset)
+        return self._linked([key_of(identifier) for identifier in identifiers], event, offset)
+
+    def _linked(self, keys: list[str], event: Event, offset: Offset) -> Resolution:
+        person = self._first(keys, offset)
+        merges: list[Merge] = []
+        for key in keys[1:]:
+            row = self._rows.get(key)
+            if row is None:
+                self._link(key, person, offset)
+            elif (other := Person(self._owner[row])) != person and self._may_join(person, other, key):
+                merges.append(self._join(person, other, offset, _reason(event, keys[0], key)))
+                person = merges[-1].into
+        return Resolution(person, merges)
+
+    def _first(self, keys: list[str], offset: Offset) -> Person:
+        """The person of the first identifier; an unknown one is linked to the first other's that can take it."""
+        row = self._rows.get(keys[0])
+        if row is not None:
+            return Person(self._owner[row])
+        account = _is_account(keys[0])
+        for key in keys[1:]:
+            row = self._rows.get(key)
+            if row is not None and not (account and self._accounts[self._owner[row]]):
+                person = Person(self._owner[row])
+                break
+        else:
+            person = self._new()
+        self._link(keys[0], person, offset)
+        return person
+
+    def _may_join(self, person: Person, other: Person, key: str) -> bool:
+        return not _is_account(key) and not (self._accounts[person] and self._accounts[other])
+
+    def _alias(self, event: Event, offset: Offset) -> Resolution:
+        """``userId`` takes over everything of ``previousId``, under both kinds that the old name may have."""
+        *named, previous = event.identifiers
+        resolution = self._linked([key_of(identifier) for identifier in named], event, offset)
+        person, merges = resolution.person, list(resolution.merges)
+        for kind in _PREVIOUS_KINDS:
+            key = f"{kind}:{previous.value}"
+            row = self._rows.get(key)
+            if row is None:
+                self._link(key, person, offset)
+            elif self._owner[row] != person:
+                other = Person(self._owner[row])
+                merges.append(self._merge(person, other, offset, _reason(event, key_of(named[0]), key)))
+        return Resolution(person, merges)
+
+    def _new(self) -> Person:
+        self._into.append(len(self._into))
+        self._accounts.append(0)
+        self._of.append([])
+        return Person(len(self._into) - 1)
+
+    def _link(self, key: str, person: Person, offset: Offset) -> None:
+        row = len(self._keys)
+        self._rows[key] = row
+        self._keys.append(key)
+        self._owner.append(person)
+        self._since.append(offset)
+        self._of[person].append(row)
+        self._accounts[person] += _is_account(key)
+        self._changes.append(Belonging(key, person, offset, None))
+
+    def _join(self, one: Person, other: Person, offset: Offset, reason: str) -> Merge:
+        if self._accounts[one] != self._accounts[other]:
+            into, gone = (one, other) if self._accounts[one] else (other, one)
+        else:
+            into, gone = min(one, other), max(one, other)
+        return self._merge(into, gone, offset, reason)
+
+    def _merge(self, into: Person, gone: Person, offset: Offset, reason: str) -> Merge:
+        for row in self._of[gone]:
+            self._changes.append(Belonging(self._keys[row], gone, Offset(self._since[row]), offset))
+            self._changes.append(Belonging(self._keys[row], into, offset, None))
+            self._owner[row], self._since[row] = into, offset
+        self._of[into] += self._of[gone]
+        self._of[gone] = []
+        self._accounts[into] += self._accounts[gone]
+        self._into[gone] = into
+        self._n_gone += 1
+        return Merge(into, gone, reason)
+
+    # --- reading ---
+
+    @property
+    def n_persons(self) -> int:
+        """Numbers given so far, those of merged people included."""
+        return len(self._into)
+
+    @property
+    def n_living(self) -> int:
+        """People now: numbers given less those merged into another."""
+        return len(self._into) - self._n_gone
+
+    def number_of(self, identifier: Identifier) -> Person | None:
+        """The living person an identifier belongs to, or None if it was never seen."""
+        row = self._rows.get(key_of(identifier))
+        return None if row is None else Person(self._owner[row])
+
+    def current(self, person: Person) -> Person:
+        """The living person that a number stands for now.
+
+        Raises:
+            IndexError: If the number was never given.
+        """
+        self._check(person)
+        while self._into[person] != person:
+            self._into[person] = self._into[self._into[person]]  # halve the path for the next one who asks
+            person = Person(self._into[person])
+        return person
+
+    def identifiers(self, person: Person) -> list[Identifier]:
+        """A living person's identifiers, those linked first first; a merge appends. Empty for a merged number."""
+        self._check(person)
+        return [Identifier(*self._keys[row].split(":", 1)) for row in self._of[person]]
+
+    def first_identifier(self, person: Person) -> str:
+        """``kind:value`` of the first identifier of the living person behind `person`."""
+        return self._keys[self._of[self.current(person)][0]]
+
+    def belonging_changes(self) -> list[Belonging]:
+        """Rows since the last call, in order; a row that closes repeats its identifier, person and from_offset."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def _check(self, person: Person) -> None:
+        if not 0 <= person < len(self._into):
+            raise IndexError(f"person {person} was never given; there are {len(self._into)}")
+
+    # --- checkpoints ---
+
+    def dump(self) -> bytes:
+        """The graph as bytes, the same for the same events; undrained belonging rows are not in it."""
+        columns = (_raw(each) for each in (self._owner, self._since, self._resolved(), self._accounts))
+        ordered = [row for rows in self._of for row in rows]
+        return msgspec.msgpack.encode((_State(_FORMAT, self._keys, *columns), _raw(array("q", ordered))))
+
+    def _resolved(self) -> array[int]:
+        """`into` with every path followed to its end: what was asked before must not show in the bytes."""
+        return array("q", [self.current(Person(n)) for n in range(len(self._into))])
+
+    @classmethod
+    def load(cls, data: bytes) -> IdentityGraph:
+        """The graph that `dump` wrote.
+
+        Raises:
+            Corrupt: If the bytes are none.
+        """
+        try:
+            state, ordered = msgspec.msgpack.decode(data, type=tuple[_State, bytes])
+        except msgspec.MsgspecError as error:
+            raise Corrupt("identity.state", f"the identity graph cannot be decoded: {error}") from error
+        if state.format != _FORMAT:
+            raise Corrupt("identity.state", f"the identity graph has format {state.format}, known is {_FORMAT}")
+        graph = cls()
+        graph._keys = state.keys
+        graph._rows = {key: row for row, key in enumerate(state.keys)}
+        graph._owner, graph._since = _column(state.owner), _column(state.since)
+        graph._into, graph._accounts = _column(state.into), _column(state.accounts)
+        graph._of = [[] for _ in graph._into]
+        for row in _column(ordered):
+            graph._of[graph._owner[row]].append(row)
+        graph._n_gone = sum(into != n for n, into in enumerate(graph._into))
+        return graph
+
+
+def _is_account(key: str) -> bool:
+    return key.startswith("user_id:")
+
+
+def _reason(event: Event, one: str, other: str) -> str:
+    """Why two people are one, in words. Values of personal kinds are keyed hashes, so nothing private is told."""
+    return f"{event.type} {event.message_id} of {event.source} names {one} and {other}"
+
+
+def _raw(column: array[int]) -> bytes:
+    swapped = array("q", column)
+    if _BIG:
+        swapped.byteswap()
+    return swapped.tobytes()
+
+
+def _column(raw: bytes) -> array[int]:
+    column = array("q")
+    column.frombytes(raw)
+    if _BIG:
+        column.byteswap()
+    return column
+
+
+_BIG = array("H", [1]).tobytes() == b"\0\1"
