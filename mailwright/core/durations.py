@@ -36,7 +36,7 @@ def duration_micros(text: str) -> int:
 def duration_text(micros: int) -> str:
     """The length in its largest unit that leaves no remainder (``36 hours``), else in seconds rounded down."""
     for unit, size in reversed(_UNITS.items()):
-        if micros % size == 0 or unit == "second":
+        if (micros and micros % size == 0) or unit == "second":
             number = micros // size
             return f"{number:,} {unit}" + ("" if number == 1 else "s")
     raise AssertionError("unreachable: a second divides or rounds")

@@ -51,6 +51,7 @@ class Choice:
     Attributes:
         rule: Name of the rule, and the `slot` it fills.
         row: Name of the winning row, or ``otherwise``.
+        when: The winner's rule text; empty for ``otherwise``.
         use: The winner's values.
         lost: Rows that held too but come later.
     """
@@ -58,6 +59,7 @@ class Choice:
     rule: str
     slot: str
     row: str
+    when: str
     use: Mapping[str, Any]
     lost: tuple[str, ...]
 
@@ -81,5 +83,12 @@ def choose(name: str, rule: ContentRuleDefinition, truths: Mapping[str, bool]) -
         truths: Condition name -> truth for this person; one that was not asked for is false.
     """
     held = [row for row in rule.rows if truths.get(condition_name(name, row.name), False)]
-    row, use = (held[0].name, held[0].use) if held else (OTHERWISE, rule.otherwise)
-    return Choice(rule=name, slot=rule.slot, row=row, use=use, lost=tuple(later.name for later in held[1:]))
+    winner = held[0] if held else None
+    return Choice(
+        rule=name,
+        slot=rule.slot,
+        row=winner.name if winner else OTHERWISE,
+        when=winner.when if winner else "",
+        use=winner.use if winner else rule.otherwise,
+        lost=tuple(later.name for later in held[1:]),
+    )

@@ -13,6 +13,9 @@ from mailwright.core.errors import InvalidInput
 RECENT_ATTRIBUTE = "recently_bought"
 """The attribute (a list of item ids) that ``exclude_recent`` leaves out."""
 
+RESERVED_NAMES = ("content", "recommendations")
+"""What content rules and recommendations are called in a template."""
+
 SourceKind = Literal["trait", "attribute", "segment", "content"]
 
 SOURCE_KINDS = get_args(SourceKind)
@@ -113,6 +116,11 @@ class MailDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     content_rules: list[str] = []
     recommend: RecommendDefinition | None = None
     variables: dict[str, VariableDefinition] = {}
+
+    def __post_init__(self) -> None:
+        for name in RESERVED_NAMES:
+            if name in self.variables:
+                raise ValueError(f"a variable may not be named {name!r}: templates have that already")
 
 
 def merged(mail: MailDefinition, overrides: Mapping[str, Any]) -> MailDefinition:

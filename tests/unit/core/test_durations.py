@@ -51,6 +51,7 @@ def test_an_unknown_unit_gets_the_nearest_one() -> None:
         (36 * HOUR, "36 hours"),
         (14 * DAY, "2 weeks"),
         (5, "0 seconds"),
+        (0, "0 seconds"),
     ],
 )
 def test_prints_in_the_largest_whole_unit(micros: int, text: str) -> None:
