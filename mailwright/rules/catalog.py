@@ -77,5 +77,5 @@ class Catalog:
         return catalog
 
 
-def _stamp(item: Item) -> int:
+def _stamp(item: Item) -> Instant:
     return item.stamp_at

@@ -183,6 +183,17 @@ class Case(Node, frozen=True, tag="case"):
     otherwise: Expression | None = None
 
 
+class AsTime(Node, frozen=True, tag="as_time"):
+    """Text read as time: ``date of trait signup``, ``instant of trait signup``; text is never a date without it.
+
+    ISO 8601 alone. ``date``: a text with a time of day, or an instant, gives its day in the person's zone. ``instant``:
+    a text without an offset is UTC; a bare date is missing. Anything else, and text that is no time: missing.
+    """
+
+    kind: Literal["date", "instant"]
+    of: Expression
+
+
 Value = (
     Constant
     | Property
@@ -199,6 +210,7 @@ Value = (
     | ContextFact
     | LocalTime
     | Case
+    | AsTime
 )
 
 
@@ -289,7 +301,11 @@ class InList(Node, frozen=True, tag="in_list"):
 
 
 class Anniversary(Node, frozen=True, tag="anniversary"):
-    """An anniversary of the date `of` lies within the next or last `days` days, today included; Feb 29 as Feb 28."""
+    """An anniversary of the date `of` lies at most `days` days ahead (``next``) or back (``last``) of t's date.
+
+    Today counts, so 0 days means today alone. Feb 29 is observed on Feb 28 in common years. The date itself is no
+    anniversary, the first is a year later. `of` may be a date, an instant (its day in the person's zone) or ISO text.
+    """
 
     of: Expression
     direction: Literal["next", "last"]
@@ -344,6 +360,29 @@ Condition = (
 )
 
 Expression = Value | Condition
+
+
+def children(node: Expression) -> tuple[Expression, ...]:
+    """The expressions directly inside a node, filters included, in the order of its fields."""
+    found: list[Expression] = []
+    for name in node.__struct_fields__:
+        found += _expressions(getattr(node, name))
+    return tuple(found)
+
+
+def _expressions(value: Any) -> list[Expression]:
+    match value:
+        case Step(where=where):
+            return [] if where is None else [where]
+        case Within() | Between() | Calendar():
+            return []
+        case Node():
+            return [value]  # type: ignore[list-item]  # every other node is an expression
+        case tuple():
+            return [inner for each in value for inner in _expressions(each)]
+        case _:
+            return []
+
 
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Expression)
 
