@@ -1,0 +1,1 @@
+"""What comes in: Segment calls, catalog items and files become validated events and items; duplicates are told."""

@@ -34,7 +34,8 @@ class PersonalNames:
     """The personal names of a project, made ready for looking up.
 
     A plain name (``email``) is personal wherever it is a key: in traits, properties and context, at any depth; ``name``
-    only as a trait of its own. A dotted name (``address.street``) is the key ``street`` directly inside ``address``.
+    only as a trait of its own. A dotted name (``address.street``) is the key ``street`` inside ``address``; of a
+    longer one the last two parts count.
     """
 
     def __init__(self, names: Iterable[str] = DEFAULT_PERSONAL) -> None:
@@ -46,18 +47,23 @@ class PersonalNames:
         self.names = frozenset(names)
         for name in self.names:
             _check_name(name)
-        self._plain = {name for name in self.names if "." not in name} - _TRAIT_ONLY | UNVERIFIED.keys()
-        self._of_trait = self._plain | (self.names & _TRAIT_ONLY)
-        self._dotted = frozenset(name for name in self.names if "." in name)
+        # A dotted name may also be sent as one key. `isdisjoint` with these sets clears most objects at once.
+        self.anywhere = self.names - _TRAIT_ONLY | UNVERIFIED.keys()
+        self.of_trait = self.anywhere | self.names
+        self.under: dict[str, dict[str, str]] = {}
+        for name in self.names:
+            parent, _, key = name.rpartition(".")
+            if parent:
+                self.under.setdefault(parent.rpartition(".")[2], {})[key] = name
 
-    def name_of(self, key: str, parent: str, *, trait: bool) -> str | None:
-        """The personal name that `key` inside the object at key `parent` has, or None if it is not personal."""
-        if key in (self._of_trait if trait else self._plain):
-            return key
-        if "." in key:
-            return key if key in self._dotted else None
-        dotted = f"{parent}.{key}"
-        return dotted if dotted in self._dotted else None
+    def found(self, data: Mapping[str, Any], parent: str, *, trait: bool) -> dict[str, str]:
+        """The personal keys of an object that lies at key `parent`, each with its personal name."""
+        names = self.of_trait if trait else self.anywhere
+        found = {} if names.isdisjoint(data) else {key: key for key in data if key in names}
+        for key, name in self.under.get(parent, {}).items():
+            if key in data:
+                found[key] = name
+        return found
 
 
 def kind_of(name: str) -> str:

@@ -38,6 +38,7 @@ from mailwright.privacy.policy import DEFAULT_PERSONAL, PersonalNames, kind_of, 
 FORMAT = 1
 _NONCE_BYTES = 12
 _HASH_HEX = 32
+_CONTAINERS = (dict, list)
 _NOT_IN_PHONE = re.compile(r"[^\d+]+")
 
 
@@ -153,23 +154,22 @@ class Sealer:
     def _object(self, data: dict[str, Any], parent: str, *, trait: bool, context: bool = False) -> dict[str, Any]:
         if "sealed" in data and looks_sealed(data):
             raise InvalidInput.one("sealed.forged", "an object with both 'sealed' and 'hash' is reserved", path=parent)
-        changed: dict[str, Any] = {}
+        personal = self._names.found(data, parent, trait=trait)
+        changed = {key: self.seal(name, data[key]) for key, name in personal.items() if data[key] not in (None, "")}
         for key, value in data.items():
-            if value is None or value == "":
-                continue
-            name = self._names.name_of(key, parent, trait=trait)
-            new = self.seal(name, value) if name else self._inner(value, key, trait=context and key == "traits")
-            if new is not value:
-                changed[key] = new
+            if type(value) in _CONTAINERS and key not in personal:
+                new = self._inner(value, key, trait=context and key == "traits")
+                if new is not value:
+                    changed[key] = new
         return {**data, **changed} if changed else data
 
     def _inner(self, value: Any, key: str, *, trait: bool) -> Any:
         if type(value) is dict:
             return self._object(value, key, trait=trait)
-        if type(value) is list and any(type(each) in (dict, list) for each in value):
-            new = [self._inner(each, key, trait=False) for each in value]
-            return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-        return value
+        if not any(type(each) in _CONTAINERS for each in value):
+            return value
+        new = [self._inner(each, key, trait=False) if type(each) in _CONTAINERS else each for each in value]
+        return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
 
     def _cipher(self, number: int, kind: str, digest: str) -> AESGCM:
         return AESGCM(hmac.digest(self._keys.data[number], b"box\0" + _pair(kind, digest), "sha256"))

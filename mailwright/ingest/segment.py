@@ -1,0 +1,382 @@
+"""The Segment-compatible door: request bodies become events, item by item.
+
+What is good is taken, what is not is refused with its place and reason; nothing is dropped silently. Clear text of
+personal fields goes in and does not come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput, nearest
+from mailwright.core.events import Event, EventType, Identifier
+from mailwright.core.instants import Instant, format_iso, parse_iso
+from mailwright.ingest.definitions import TrackingPlan
+from mailwright.ingest.identifiers import (
+    PREVIOUS,
+    Named,
+    Seal,
+    Source,
+    identifier_of,
+    identifiers_of,
+    is_address,
+    is_blocked,
+    is_phone,
+)
+from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
+from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, in_words
+
+__all__ = ["PATHS", "Parsed", "Refusal", "Source", "parse_request"]
+
+_TYPES: tuple[EventType, ...] = get_args(EventType)
+_SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
+PATHS = frozenset({*_TYPES, *_SHORT, "batch", "import"})
+"""What may follow ``/v1/``."""
+
+_call = msgspec.json.Decoder(Call)
+_CONTEXT_COPIES = 4  # copies of a batch's context may make its record this many times the largest body
+_NO_PLAN = TrackingPlan()
+_CONTACTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+    ("email", is_address, "is no e-mail address"),
+    ("phone", is_phone, "is no phone number"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """What a request brought.
+
+    Attributes:
+        events: The good items, in order.
+        refused: The bad items, each with its first fault.
+        warned: Fields of good items that were left out or could not be used.
+    """
+
+    events: Sequence[Event]
+    refused: Sequence[Refusal]
+    warned: Sequence[Refusal]
+
+
+class _Refused(Exception):  # an expected way out of one item, never seen outside this module
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        self.reason = reason
+
+
+@dataclass(slots=True, kw_only=True)
+class _Door:
+    """What holds for all items of one request."""
+
+    source: Source
+    received_at: Instant
+    seal: Seal
+    new_id: Callable[[], str]
+    plan: TrackingPlan
+    limits: Limits
+    history: bool
+    context: dict[str, Any] = field(default_factory=dict)
+    sent_at: Instant | None = None
+    index: int = 0
+    warned: list[Refusal] = field(default_factory=list)
+
+    def warn(self, place: str, reason: str) -> None:
+        self.warned.append(Refusal(self.index, place, reason))
+
+
+def parse_request(
+    path_type: str,
+    body: bytes,
+    *,
+    source: Source,
+    received_at: Instant,
+    seal: Seal,
+    new_id: Callable[[], str],
+    history: bool = False,
+    plan: TrackingPlan = _NO_PLAN,
+    context: Mapping[str, Any] | None = None,
+    limits: Limits = LIMITS,
+) -> Parsed:
+    """Read the body of one request, already decompressed.
+
+    Args:
+        path_type: What follows ``/v1/``: a call, its one-letter alias, ``batch`` or ``import``; one of `PATHS`.
+        body: JSON bytes, anything at all.
+        source: Whose write key came with it.
+        received_at: The door's clock.
+        seal: Seals personal fields and hashes personal identifiers.
+        new_id: Gives a new unique message id for a call that has none. Such a call, sent twice, counts twice.
+        history: An import of what happened before: events count from their own stamp, and stamps are taken as sent.
+        plan: Checked before sealing.
+        context: What the door itself knows (``ip``, ``userAgent``); what the call says wins.
+        limits: Sizes.
+
+    Returns:
+        Events and refusals, item by item.
+
+    Raises:
+        InvalidInput: If nothing of the body can be read: ``ingest.path``, ``ingest.json``, ``ingest.too_large``,
+            ``ingest.too_many``, ``ingest.context``, ``ingest.history``.
+    """
+    kind = _SHORT.get(path_type, path_type)
+    _check_request(kind, body, source, history, limits)
+    door = _Door(
+        source=source,
+        received_at=received_at,
+        seal=seal,
+        new_id=new_id,
+        plan=plan,
+        limits=limits,
+        history=history,
+        context=dict(context or {}),
+    )
+    if kind in _TYPES:
+        return _parse_items(door, [body], kind)
+    batch = decode_batch(body)
+    if len(batch.items) > limits.request_items:
+        raise InvalidInput.one(
+            "ingest.too_many",
+            f"{len(batch.items):,} items, at most {limits.request_items:,} are taken",
+            hint="send less",
+        )
+    _check_context(batch, limits)
+    door.context.update(batch.context)
+    door.sent_at = _batch_sent_at(door, batch.sent_at)
+    return _parse_items(door, batch.items, "")
+
+
+def _check_request(kind: str, body: bytes, source: Source, history: bool, limits: Limits) -> None:
+    if kind not in PATHS:
+        raise InvalidInput.one("ingest.path", f"there is no call {kind!r}", hint=nearest(kind, PATHS - _SHORT.keys()))
+    if len(body) > limits.request_bytes:
+        raise InvalidInput.one(
+            "ingest.too_large",
+            f"the body has {len(body):,} bytes, at most {limits.request_bytes:,} are taken",
+            hint="send smaller batches",
+        )
+    if history and source.kind != "server":
+        raise InvalidInput.one("ingest.history", "only a server key may import history", hint="use an sk_ key")
+
+
+def _check_context(batch: Batch, limits: Limits) -> None:
+    """A batch's context is copied into every event: a small body must not become a large record."""
+    raw = msgspec.json.encode(batch.context)
+    reason = too_much(raw, batch.context, limits)
+    if not reason and len(raw) * len(batch.items) > _CONTEXT_COPIES * limits.request_bytes:
+        reason = f"it has {len(raw):,} bytes, too many for each of {len(batch.items):,} events"
+    if reason:
+        raise InvalidInput.one("ingest.context", reason, path="context", hint="send it with the events that need it")
+
+
+def _parse_items(door: _Door, items: Sequence[bytes], path_type: str) -> Parsed:
+    events: list[Event] = []
+    refused: list[Refusal] = []
+    for index, raw in enumerate(items):
+        door.index = index
+        n_warned = len(door.warned)
+        try:
+            events.append(_event(door, raw, path_type))
+        except _Refused as fault:
+            del door.warned[n_warned:]  # warnings are about what was taken
+            refused.append(Refusal(index, fault.place, fault.reason))
+    return Parsed(events=events, refused=refused, warned=door.warned)
+
+
+def _event(door: _Door, raw: bytes, path_type: str) -> Event:
+    call = _decoded(raw, door.limits)
+    kind = _type_of(call, path_type)
+    name = _name_of(call, kind, door)
+    traits, context = _told(call, kind, door)
+    identifiers = _identifiers(call, kind, traits, context, door)
+    properties = _properties(call, kind, name, door)
+    stamp_at = _stamp(call, door)
+    seal = door.seal.seal_fields
+    try:
+        return Event(
+            message_id=_text(call.message_id, "messageId", door) or door.new_id(),
+            source=door.source.name,
+            type=kind,
+            name=name,
+            stamp_at=stamp_at,
+            received_at=door.received_at,
+            known_at=stamp_at if door.history else door.received_at,
+            identifiers=identifiers,
+            properties=seal("properties", properties),
+            # A group's traits are an account's: its `name` is no person's.
+            traits=seal("traits" if kind == "identify" else "properties", traits),
+            context=seal("context", context),
+            history=door.history,
+        )
+    except InvalidInput as error:
+        raise _Refused(error.issues[0].path, error.issues[0].message) from None
+
+
+def _decoded(raw: bytes, limits: Limits) -> Call:
+    if len(raw) > limits.event_bytes:  # before decoding: a large one shall cost nothing
+        raise _Refused("", f"it has {len(raw):,} bytes, at most {limits.event_bytes:,} are taken")
+    try:
+        call = _call.decode(raw)
+    except DECODE_ERRORS as error:
+        raise _Refused(*in_words(error)) from None
+    reason = too_much(raw, {"p": call.properties, "t": call.traits, "c": call.context}, limits)
+    if reason:
+        raise _Refused("", reason)
+    return call
+
+
+def _type_of(call: Call, path_type: str) -> EventType:
+    kind = path_type or call.type or ""
+    if kind not in _TYPES:
+        raise _Refused("type", f"{kind!r} is no call; {nearest(kind, _TYPES)}" if kind else "missing")
+    return kind
+
+
+def _name_of(call: Call, kind: EventType, door: _Door) -> str:
+    if kind == "track":
+        name = _text(call.event, "event", door)
+        if not name:
+            raise _Refused("event", "a track call needs the event's name")
+        return name
+    return _text(call.name, "name", door) if kind in ("page", "screen") else ""
+
+
+def _text(value: str | int | None, place: str, door: _Door) -> str:
+    """A short text, trimmed; an id may be sent as a number."""
+    text = "" if value is None else str(value).strip()
+    if len(text) > door.limits.id_chars:
+        raise _Refused(place, f"it has {len(text)} characters, at most {door.limits.id_chars} are taken")
+    return text
+
+
+# --- what the call tells ---------------------------------------------------------------------------------------------
+
+
+def _told(call: Call, kind: EventType, door: _Door) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(traits, context). An identify's traits may come in ``context.traits``, as RudderStack's libraries send them."""
+    context = {**door.context, **call.context} if call.context else dict(door.context)
+    traits = call.traits or {} if kind in ("identify", "group") else {}
+    theirs = context.get("traits")
+    if isinstance(theirs, dict):
+        if kind == "identify":
+            del context["traits"]
+            traits = {**theirs, **traits}
+        else:
+            context["traits"] = _contacts_checked(theirs, door, "context.traits")
+    if kind == "group":
+        context["groupId"] = _text(call.group_id, "groupId", door)
+        if not context["groupId"]:
+            raise _Refused("groupId", "a group call needs it")
+    if kind != "identify":
+        return traits, context
+    return _as_planned(_contacts_checked(traits, door, "traits"), door.plan.check_traits(traits), door), context
+
+
+def _contacts_checked(traits: dict[str, Any], door: _Door, place: str) -> dict[str, Any]:
+    """Traits without addresses that are none; from a browser, addresses under a name that says so.
+
+    A browser key is public: whoever reads it could name any address for any user. So its addresses become traits
+    ``unverified_email`` and ``unverified_phone``, which identify nobody and get no mail before they are confirmed.
+    """
+    for name, fits, fault in _CONTACTS:
+        value = traits.get(name)
+        if value is None or value == "":
+            continue
+        if not (isinstance(value, str | int) and fits(str(value))):
+            traits = {key: each for key, each in traits.items() if key != name}
+            door.warn(f"{place}.{name}", f"left out: what was sent {fault}")
+        elif door.source.kind == "browser":
+            traits = {f"unverified_{name}" if key == name else key: each for key, each in traits.items()}
+    return traits
+
+
+def _properties(call: Call, kind: EventType, name: str, door: _Door) -> dict[str, Any]:
+    if kind not in ("track", "page", "screen"):
+        return {}
+    properties = call.properties or {}
+    if call.category and kind != "track":
+        properties = {"category": call.category, **properties}
+    return _as_planned(properties, door.plan.check_event(name, properties), door) if kind == "track" else properties
+
+
+def _as_planned(data: dict[str, Any], violations: Sequence[Any], door: _Door) -> dict[str, Any]:
+    """`data` without the fields that the plan leaves out; one that it refuses ends the item."""
+    for violation in violations:
+        if violation.refuse:
+            raise _Refused(violation.field, violation.reason)
+        door.warn(violation.field, f"left out: {violation.reason}")
+    out = {violation.field.partition(".")[2] for violation in violations}
+    return {key: value for key, value in data.items() if key not in out} if out else data
+
+
+def _identifiers(
+    call: Call, kind: EventType, traits: dict[str, Any], context: dict[str, Any], door: _Door
+) -> list[Identifier]:
+    theirs = traits if kind == "identify" else context.get("traits")
+    named = Named(
+        user_id=_text(call.user_id, "userId", door),
+        anonymous_id=_text(call.anonymous_id, "anonymousId", door),
+        traits=theirs if isinstance(theirs, dict) else {},
+        external=context.pop("externalIds", None),
+    )
+    found = identifiers_of(named, door.source, door.seal, door.warn)
+    if kind == "alias":
+        return [*found, _previous(call, found, door)]
+    if not found:
+        raise _Refused("userId", "nobody is named: send userId or anonymousId")
+    return found
+
+
+def _previous(call: Call, found: list[Identifier], door: _Door) -> Identifier:
+    """An alias's old name. From a browser it can be an anonymous_id only: a public key merges no known users."""
+    previous = _text(call.previous_id, "previousId", door)
+    if not found or found[0].kind != "user_id":
+        raise _Refused("userId", "an alias call needs it")
+    if not previous or is_blocked(previous):
+        raise _Refused("previousId", "an alias call needs it" if not previous else f"{previous!r} names nobody")
+    if door.source.kind == "browser":
+        return identifier_of(door.seal, "anonymous_id", previous)
+    return Identifier(PREVIOUS, identifier_of(door.seal, "user_id", previous).value)  # hashed as a user_id would be
+
+
+# --- when ------------------------------------------------------------------------------------------------------------
+
+
+def _stamp(call: Call, door: _Door) -> Instant:
+    """When it happened, by the door's clock: ``receivedAt - (sentAt - originalTimestamp)`` where both are sent.
+
+    So a client's wrong clock cancels out. History is taken as stamped: the moment at which an old event was re-sent
+    says nothing about the clock of that time.
+    """
+    place = "timestamp" if call.original_timestamp is None else "originalTimestamp"
+    original = _instant(call.original_timestamp or call.timestamp, place)
+    sent_at = door.sent_at if call.sent_at is None else _instant(call.sent_at, "sentAt")
+    if original is None:
+        return door.received_at
+    corrected = sent_at is not None and not door.history
+    stamp = Instant(door.received_at - (sent_at - original)) if corrected and sent_at is not None else original
+    if stamp < door.limits.earliest_at:
+        raise _Refused(place, f"{format_iso(original)} is too long ago: is the clock or the unit wrong?")
+    if stamp > door.received_at + door.limits.future_micros:
+        raise _Refused(place, f"{format_iso(original)} is too far in the future: is the clock or the unit wrong?")
+    return stamp
+
+
+def _instant(text: str | None, place: str) -> Instant | None:
+    if not text:
+        return None
+    try:
+        return parse_iso(text)
+    except InvalidInput as error:
+        raise _Refused(place, f"{error.issues[0].message}; {error.issues[0].hint}") from None
+
+
+def _batch_sent_at(door: _Door, text: str | None) -> Instant | None:
+    try:
+        return _instant(text, "sentAt")
+    except _Refused as fault:
+        door.warned.append(Refusal(-1, fault.place, f"{fault.reason}; clocks are not corrected"))
+        return None

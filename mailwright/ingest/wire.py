@@ -1,0 +1,131 @@
+"""JSON bodies as they come over the wire, cut into items so that one bad item spoils no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput
+
+_Id = str | int | None
+
+
+class Call(msgspec.Struct, rename="camel"):
+    """One call of the Segment spec. Fields that it does not name are ignored, as everywhere in that spec."""
+
+    type: str | None = None
+    event: str | None = None
+    name: str | None = None
+    category: str | None = None
+    user_id: _Id = None
+    anonymous_id: _Id = None
+    previous_id: _Id = None
+    group_id: _Id = None
+    message_id: str | None = None
+    timestamp: str | None = None
+    original_timestamp: str | None = None
+    sent_at: str | None = None
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+class Envelope(msgspec.Struct, rename="camel"):
+    """What a batch says of all its items."""
+
+    batch: list[msgspec.Raw]
+    context: dict[str, Any] | None = None
+    sent_at: str | None = None
+
+
+class Batch(NamedTuple):
+    """The items of a batch as JSON, and what it says of all of them."""
+
+    items: Sequence[bytes]
+    context: dict[str, Any]
+    sent_at: str | None
+
+
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""All that msgspec raises on bytes from outside: bad JSON or types, bad UTF-8, absurd nesting."""
+
+_envelope = msgspec.json.Decoder(Envelope)
+_AT = re.compile(r" - at `\$\.?([^`]*)`$")
+
+# Strings whole (so that what is in them is not structure), else one structural character. Possessive: linear time.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
+
+
+def decode_batch(body: bytes, list_key: str = "batch") -> Batch:
+    """Cut a body ``{"batch": [...], ...}`` into its items.
+
+    A body that a strict parser refuses as a whole because of one item (NaN, half a surrogate pair, absurd nesting) is
+    cut by its brackets, so that the other items can be read.
+
+    Raises:
+        InvalidInput: If it is no JSON object with such a list even so.
+    """
+    if list_key == "batch":
+        try:
+            envelope = _envelope.decode(body)
+        except DECODE_ERRORS:
+            pass
+        else:
+            return Batch([bytes(raw) for raw in envelope.batch], envelope.context or {}, envelope.sent_at)
+    start, end, items = _cut(body, list_key)
+    rest = body[:start] + b"[]" + body[end:]
+    try:
+        told = msgspec.json.decode(rest, type=dict[str, Any])
+        envelope = msgspec.convert({**told, "batch": []}, Envelope)
+    except DECODE_ERRORS as error:
+        raise _no_batch(list_key, in_words(error)[1]) from None
+    return Batch(items, envelope.context or {}, envelope.sent_at)
+
+
+def in_words(error: Exception) -> tuple[str, str]:
+    """(field, reason) of one of DECODE_ERRORS."""
+    if isinstance(error, RecursionError):
+        return "", "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "", "a text is not UTF-8"
+    where = _AT.search(str(error))
+    if where and isinstance(error, msgspec.ValidationError):
+        return where[1].removeprefix("[...]"), str(error)[: where.start()]
+    reason = str(error).rstrip(".")
+    return "", f"not valid JSON ({reason}); NaN, infinite numbers and half surrogate pairs are none"
+
+
+def _cut(body: bytes, list_key: str) -> tuple[int, int, list[bytes]]:
+    """(start, end, items) of the list at `list_key` of the outermost object; end is after its bracket."""
+    wanted = b'"' + list_key.encode() + b'"'
+    depth, start, item_from = 0, -1, 0
+    key = b""
+    items: list[bytes] = []
+    for match in _STRUCTURE.finditer(body):
+        token = match[0]
+        if token in (b"{", b"["):
+            depth += 1
+            if depth == 2 and token == b"[" and key == wanted:
+                start, item_from = match.start(), match.end()
+        elif token in (b"}", b"]"):
+            depth -= 1
+            if depth == 1 and start >= 0:
+                last = body[item_from : match.start()].strip()
+                return start, match.end(), [*items, last] if items or last else []
+        elif token == b"," and depth == 2 and start >= 0:
+            items.append(body[item_from : match.start()].strip())
+            item_from = match.end()
+        elif depth == 1:
+            key = token
+    raise _no_batch(list_key, "brackets do not match" if start >= 0 else f"it has no list {list_key!r}")
+
+
+def _no_batch(list_key: str, why: str) -> InvalidInput:
+    return InvalidInput.one(
+        "ingest.json",
+        f"the body is no JSON object with a list {list_key!r}: {why}",
+        hint=f'send {{"{list_key}": [...]}}',
+    )
