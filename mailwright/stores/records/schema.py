@@ -1,0 +1,178 @@
+"""The tables of Records.
+
+Columns named ``*_at`` are instants (int microseconds UTC). `mailwright/stores/migrations` brings a database to this
+shape; a test holds the two together. Nothing here is special to SQLite: PostgreSQL gets the same tables.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+# SQLite numbers rows by itself only in an INTEGER primary key; other databases need the 64 bits in the type.
+RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+tables = sa.MetaData()
+
+meta = sa.Table(
+    "meta",
+    tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+# One row, id 1. Every engine transaction reads `epoch` under the write lock before it writes anything.
+engine_state = sa.Table(
+    "engine_state",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("epoch", sa.BigInteger, nullable=False),
+    sa.Column("applied", sa.BigInteger, nullable=False),
+)
+
+journey_run = sa.Table(
+    "journey_run",
+    tables,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("journey", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("person", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("due_at", sa.BigInteger),
+    sa.Column("ended", sa.Text),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Index("journey_run_due", "journey", "ended", "due_at"),
+    sa.Index("journey_run_person", "journey", "person", "started_at"),
+)
+
+transition = sa.Table(
+    "transition",
+    tables,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("person", sa.BigInteger, nullable=False),
+    sa.Column("segment", sa.Text, nullable=False),
+    sa.Column("entered", sa.Boolean, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Index("transition_person", "person"),
+)
+
+occurrence = sa.Table(
+    "occurrence",
+    tables,
+    sa.Column("campaign", sa.Text, primary_key=True),
+    sa.Column("occurrence", sa.Text, primary_key=True),
+)
+
+# Rows stay small so that claims and counts read little; what is big lies in message_content.
+message = sa.Table(
+    "message",
+    tables,
+    sa.Column("seq", RowId, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("send_key", sa.Text, nullable=False, unique=True),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("occurrence", sa.Text, nullable=False),
+    sa.Column("person", sa.BigInteger, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("queued_at", sa.BigInteger, nullable=False),
+    sa.Column("send_by_at", sa.BigInteger, nullable=False),
+    sa.Column("not_before_at", sa.BigInteger, nullable=False),
+    sa.Column("finished_at", sa.BigInteger),
+    sa.Column("reason", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("experiment", sa.Text),
+    sa.Column("variant", sa.Text),
+    sa.Column("p_variant", sa.Double),
+    sa.Column("template_version", sa.Text),
+    sa.Column("worker", sa.Text),
+    sa.Column("lease_until", sa.BigInteger),
+    sa.Index("message_state", "state", "queued_at", "seq"),
+    sa.Index("message_person", "person", "seq"),
+    sa.Index("message_origin", "origin", "seq"),
+)
+
+message_content = sa.Table(
+    "message_content",
+    tables,
+    sa.Column("seq", RowId, sa.ForeignKey("message.seq"), primary_key=True, autoincrement=False),
+    sa.Column("decision", sa.LargeBinary),
+    sa.Column("body", sa.LargeBinary),
+)
+
+# An id is never used again: `done` of a slow reader must not remove a newer row that got the id of one already gone.
+outbox = sa.Table(
+    "outbox",
+    tables,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+consent = sa.Table(
+    "consent",
+    tables,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("address_hash", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("granted", sa.Boolean, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("wording", sa.Text, nullable=False),
+    sa.Index("consent_address", "address_hash", "purpose", "at", "id"),
+)
+
+suppression = sa.Table(
+    "suppression",
+    tables,
+    sa.Column("address_hash", sa.Text, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+)
+
+model_version = sa.Table(
+    "model_version",
+    tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("parameters", sa.LargeBinary, nullable=False),
+    sa.Column("metrics", sa.LargeBinary, nullable=False),
+    sa.Column("passed", sa.Boolean, nullable=False),
+    sa.Column("gate", sa.Text, nullable=False),
+    sa.Column("blob", sa.Text),
+    sa.Column("data_hash", sa.Text, nullable=False),
+    sa.Column("code_version", sa.Text, nullable=False),
+)
+
+login_link = sa.Table(
+    "login_link",
+    tables,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("used_at", sa.BigInteger),
+)
+
+session = sa.Table(
+    "session",
+    tables,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+)
+
+definition_version = sa.Table(
+    "definition_version",
+    tables,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("applied_at", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("files", sa.LargeBinary, nullable=False),
+)
