@@ -1,0 +1,5 @@
+"""``python -m mailwright`` is the command line."""
+
+from mailwright.cli.main import run
+
+run()

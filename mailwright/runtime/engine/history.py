@@ -1,0 +1,177 @@
+"""What the engine folded, written to History in closed chunks by a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from mailwright.core.errors import Transient
+from mailwright.core.events import Event, Item, Offset, Person
+from mailwright.core.instants import Instant
+from mailwright.core.ports import History
+from mailwright.rules.fold import Change
+from mailwright.runtime.engine.state import Folded
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+EVENTS = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("recorded_at", _TIME),
+        ("message_id", pa.string()),
+        ("source", pa.string()),
+        ("type", pa.string()),
+        ("name", pa.string()),
+        ("stamp_at", _TIME),
+        ("received_at", _TIME),
+        ("known_at", _TIME),
+        ("identifier_kind", pa.string()),
+        ("identifier", pa.string()),
+        ("properties", pa.string()),
+        ("traits", pa.string()),
+        ("context", pa.string()),
+        ("history", pa.bool_()),
+    ]
+)
+ITEMS = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("catalog", pa.string()),
+        ("item_id", pa.string()),
+        ("stamp_at", _TIME),
+        ("facts", pa.string()),
+    ]
+)
+TICKS = pa.schema([("offset", pa.int64()), ("at", _TIME)])
+TRANSITIONS = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("at", _TIME),
+        ("person", pa.int64()),
+        ("segment", pa.string()),
+        ("entered", pa.bool_()),
+        ("cause", pa.string()),
+    ]
+)
+
+_json = msgspec.json.Encoder()
+
+
+def _text(value: dict[str, Any]) -> str | None:
+    return _json.encode(value).decode() if value else None
+
+
+def _event_row(offset: Offset, recorded_at: Instant, event: Event) -> tuple[Any, ...]:
+    identifier = event.identifiers[0]
+    return (
+        offset,
+        recorded_at,
+        event.message_id,
+        event.source,
+        event.type,
+        event.name,
+        event.stamp_at,
+        event.received_at,
+        event.known_at,
+        identifier.kind,
+        identifier.value,
+        _text(event.properties),
+        _text(event.traits),
+        _text(event.context),
+        event.history,
+    )
+
+
+def _item_row(offset: Offset, item: Item) -> tuple[Any, ...]:
+    return offset, item.catalog, item.item_id, item.stamp_at, _text(item.facts)
+
+
+def _table(schema: pa.Schema, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [[] for _ in schema]
+    return pa.table([pa.array(list(c), f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+class HistoryWriter:
+    """Collects folded rows and appends them in chunks; one writer, at its own pace behind the engine."""
+
+    def __init__(self, history: History, *, chunk_rows: int = 50_000) -> None:
+        self._history = history
+        self._chunk_rows = chunk_rows
+        self._open = Folded()
+        self._upto = Offset(0)
+        self._queue: queue.Queue[tuple[Folded, Offset, threading.Event] | None] = queue.Queue(maxsize=4)
+        self._failed: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread.start()
+
+    def offset(self) -> Offset:
+        """What the events table holds; all tables are appended before it."""
+        return self._history.offset("events")
+
+    def add(self, folded: Folded, upto: Offset) -> None:
+        """Take over the rows of one micro-batch; a full chunk goes to the thread."""
+        self._open.events += folded.events
+        self._open.items += folded.items
+        self._open.ticks += folded.ticks
+        self._open.changes += folded.changes
+        self._upto = upto
+        if len(self._open.events) + len(self._open.items) + len(self._open.changes) >= self._chunk_rows:
+            self.close_chunk()
+
+    def close_chunk(self) -> threading.Event:
+        """Hand the open rows to the thread; the event is set when they, and all before, are in History."""
+        done = threading.Event()
+        self._queue.put((self._open, self._upto, done))
+        self._open = Folded()
+        return done
+
+    def flush(self) -> None:
+        """Wait until everything added so far is in History.
+
+        Raises:
+            Transient: If the last append failed; it is tried again with the next chunk.
+        """
+        self.close_chunk().wait()
+        if self._failed is not None:
+            raise Transient("history.append", f"History could not be written: {self._failed}") from self._failed
+
+    def stop(self) -> None:
+        """Write what is open and end the thread."""
+        self.close_chunk()
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        waiting = Folded()
+        while (job := self._queue.get()) is not None:
+            chunk, upto, done = job
+            for name in ("events", "items", "ticks", "changes"):
+                getattr(waiting, name).extend(getattr(chunk, name))
+            try:
+                self._append(waiting, upto)
+            except Exception as error:  # noqa: BLE001 whatever the store raises, the rows are kept for the next try
+                self._failed = error
+            else:
+                self._failed = None
+                waiting = Folded()
+            done.set()
+
+    def _append(self, rows: Folded, upto: Offset) -> None:
+        if rows.items:
+            self._history.append("items", _table(ITEMS, [_item_row(*row) for row in rows.items]), upto)
+        if rows.ticks:
+            self._history.append("ticks", _table(TICKS, rows.ticks), upto)
+        if rows.changes:
+            self._history.append("transitions", _table(TRANSITIONS, [_change(*row) for row in rows.changes]), upto)
+        if rows.events:
+            found = _table(EVENTS, [_event_row(offset, at, event) for offset, at, _, event in rows.events])
+            self._history.append("events", found, upto)
+
+
+def _change(offset: Offset, at: Instant, change: Change) -> tuple[Offset, Instant, Person, str, bool, str]:
+    return offset, at, change.person, change.segment, change.entered, change.cause

@@ -1,0 +1,45 @@
+"""The engine process: composed, locked, served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailwright.runtime.engine.history import HistoryWriter
+from mailwright.runtime.engine.loop import Engine, Pace
+from mailwright.runtime.engine.socket import EngineServer
+from mailwright.runtime.installation import Installation, only_one
+
+
+def run_engine(installation: Installation, on_ready: Callable[[Callable[[], None]], None]) -> None:
+    """Run the engine of an installation until it is stopped.
+
+    Args:
+        installation: Where.
+        on_ready: Called once with the function that stops it.
+
+    Raises:
+        Conflict: If an engine already runs here.
+    """
+    settings = installation.settings
+    folder = settings.data_folder
+    with only_one(folder / "engine.lock", "an engine"):
+        engine = Engine(
+            log=installation.log,
+            records=installation.records,
+            history=HistoryWriter(installation.history),
+            blobs=installation.blobs,
+            clock=installation.clock,
+            wall=installation.wall,
+            append_ticks=settings.clock.kind == "system",
+            pace=Pace(
+                checkpoint_s=settings.engine.checkpoint_s,
+                checkpoint_events=settings.engine.checkpoint_events,
+                history_s=settings.engine.history_s,
+            ),
+        )
+        server = EngineServer(engine, folder / "engine.sock")
+        on_ready(engine.stop)
+        try:
+            engine.run()
+        finally:
+            server.close()

@@ -1,0 +1,208 @@
+"""Reads over a local socket: length-prefixed MessagePack frames, one answer per request, in order.
+
+A frame is four bytes of big-endian length and a body. The socket file lies in the data folder, which only its owner
+may enter; that is the access control.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from mailwright.core import errors
+from mailwright.core.errors import MailwrightError, Transient
+from mailwright.core.events import Identifier, Item, Person
+from mailwright.core.facts import EngineStatus, PersonFacts
+from mailwright.runtime.engine.loop import Engine
+from mailwright.runtime.engine.state import EngineState
+
+T = TypeVar("T")
+MAX_FRAME_BYTES = 256 * 1024 * 1024
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One read: the operation's name and its arguments."""
+
+    op: str
+    args: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of it: a value, or an error of the tree in `mailwright.core.errors`."""
+
+    value: msgspec.Raw = msgspec.Raw(b"\xc0")
+    error: str = ""
+    code: str = ""
+    message: str = ""
+    hint: str = ""
+
+
+def _items(state: EngineState, catalog: str, item_ids: list[str]) -> dict[str, Item]:
+    return state.catalog.current(catalog, item_ids)
+
+
+def _find(state: EngineState, kind: str, value: str) -> Person | None:
+    person = state.identity.number_of(Identifier(kind, value))
+    return None if person is None else state.identity.current(person)
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "status": lambda state: state.status(),
+    "facts": lambda state, persons, conditions: state.facts(persons, conditions),
+    "find": _find,
+    "members": lambda state, segment, after, limit: state.members(segment, after, limit),
+    "items": _items,
+}
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    parts: list[bytes] = []
+    while size:
+        part = connection.recv(min(size, 1 << 20))
+        if not part:
+            raise ConnectionError("closed")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def read_frame(connection: socket.socket) -> bytes:
+    """The body of the next frame; ConnectionError at the end or for an impossible length."""
+    (size,) = struct.unpack(">I", _receive(connection, 4))
+    if size > MAX_FRAME_BYTES:
+        raise ConnectionError(f"a frame of {size} bytes")
+    return _receive(connection, size)
+
+
+def write_frame(connection: socket.socket, body: bytes) -> None:
+    """Send one frame."""
+    connection.sendall(struct.pack(">I", len(body)) + body)
+
+
+class EngineServer:
+    """Answers reads for an engine, a thread per connection."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+        path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with _short(path) as address:
+            self._socket.bind(address)
+        path.chmod(0o600)
+        self._socket.listen(64)
+        threading.Thread(target=self._accept, name="engine-reads", daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while True:
+                write_frame(connection, msgspec.msgpack.encode(self._answer(read_frame(connection))))
+
+    def _answer(self, frame: bytes) -> Answer:
+        try:
+            request = msgspec.msgpack.decode(frame, type=Request)
+            if request.op == "flush_history":
+                self._engine.ask(lambda _: self._engine.flush_history()).result()
+                return Answer()
+            operation = OPERATIONS[request.op]
+            value = self._engine.ask(lambda state: operation(state, **request.args)).result()
+            return Answer(value=msgspec.Raw(msgspec.msgpack.encode(value)))
+        except MailwrightError as error:
+            return Answer(error=type(error).__name__, code=error.code, message=error.message, hint=error.hint)
+        except Exception as error:  # noqa: BLE001 a bad request must not end the connection's thread without an answer
+            return Answer(error="Permanent", code="engine.read", message=f"{type(error).__name__}: {error}")
+
+
+class EngineClient:
+    """`mailwright.core.ports.EngineReads` over the socket; safe to use from many threads, one connection each."""
+
+    def __init__(self, path: Path, *, timeout_s: float = 30.0) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+        self._local = threading.local()
+
+    def status(self) -> EngineStatus:
+        """Where the engine stands."""
+        return self._call(EngineStatus, "status")
+
+    def facts(self, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
+        """Facts of these people as of the last tick."""
+        return self._call(dict[Person, PersonFacts], "facts", persons=list(persons), conditions=list(conditions))
+
+    def find(self, kind: str, value: str) -> Person | None:
+        """The person an identifier belongs to."""
+        found = self._call(int | None, "find", kind=kind, value=value)  # type: ignore[arg-type]
+        return None if found is None else Person(found)
+
+    def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
+        """Members of a segment, ascending."""
+        return self._call(list[Person], "members", segment=segment, after=after, limit=limit)
+
+    def items(self, catalog: str, item_ids: Sequence[str]) -> dict[str, Item]:
+        """Catalog items in force now."""
+        return self._call(dict[str, Item], "items", catalog=catalog, item_ids=list(item_ids))
+
+    def flush_history(self) -> None:
+        """Wait until History holds everything that the engine has folded."""
+        self._call(type(None), "flush_history")
+
+    def _call(self, kind: type[T], op: str, **args: Any) -> T:
+        try:
+            connection = self._connection()
+            write_frame(connection, msgspec.msgpack.encode(Request(op, args)))
+            answer = msgspec.msgpack.decode(read_frame(connection), type=Answer)
+        except OSError as error:
+            self._forget()
+            raise Transient(
+                "engine.unreachable",
+                f"the engine does not answer at {self._path.name}: {error}",
+                "is `mailwright serve` running?",
+            ) from error
+        if answer.error:
+            raise getattr(errors, answer.error, errors.Permanent)(answer.code, answer.message, answer.hint)
+        return msgspec.msgpack.decode(answer.value, type=kind)
+
+    def _connection(self) -> socket.socket:
+        connection: socket.socket | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(self._timeout_s)
+            with _short(self._path) as address:
+                connection.connect(address)
+            self._local.connection = connection
+        return connection
+
+    def _forget(self) -> None:
+        connection: socket.socket | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """An address for `path` that fits the 108 bytes of a socket name: through an open handle of its folder."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

@@ -1,0 +1,261 @@
+"""The pure fold: everything that follows from the log alone. The same records give the same state, however cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from mailwright.core.errors import NotFound, nearest
+from mailwright.core.events import (
+    PLACES,
+    Defined,
+    Event,
+    Events,
+    Items,
+    LogRecord,
+    Offset,
+    Person,
+    Tick,
+)
+from mailwright.core.facts import EngineStatus, Known, PersonFacts
+from mailwright.core.instants import Instant
+from mailwright.ingest.dedupe import DedupeIndex
+from mailwright.profiles.identity import IdentityGraph
+from mailwright.profiles.profile import ProfileStore
+from mailwright.rules.catalog import Catalog
+from mailwright.rules.fold import Arrival, Change, Fold
+from mailwright.runtime.project.load import Project, load_project
+
+
+@dataclass(slots=True)
+class Folded:
+    """What one micro-batch of records added, for History: accepted events with their person, and changes at ticks."""
+
+    events: list[tuple[Offset, Instant, Person, Event]] = field(default_factory=list)
+    items: list[tuple[Offset, Any]] = field(default_factory=list)
+    ticks: list[tuple[Offset, Instant]] = field(default_factory=list)
+    changes: list[tuple[Offset, Instant, Change]] = field(default_factory=list)
+
+
+class EngineState:
+    """Identity, profiles, catalog, dedupe and live rules of one installation, as of `number`.
+
+    `replay` reads the log from its start; it is needed only when a definition brings leaves that must be filled from
+    what happened before it.
+    """
+
+    def __init__(self, replay: Callable[[int], Iterable[LogRecord]]) -> None:
+        self._replay = replay
+        self.number = 0
+        self.at = Instant(0)
+        self.tick_offset = Offset(0)
+        self.version = 0
+        self.started_at = Instant(0)
+        self.n_events = 0
+        self.n_duplicates = 0
+        self.identity = IdentityGraph()
+        self.profiles = ProfileStore()
+        self.catalog = Catalog()
+        self.dedupe = DedupeIndex()
+        self.files: dict[str, str] = {}
+        self.project: Project = load_project({})
+        self.fold = Fold(self.project.rules, self.catalog)
+
+    # --- folding ---
+
+    def apply(self, record: LogRecord, folded: Folded) -> list[Change]:
+        """Fold the next record; the changes are those of a tick, empty for any other record."""
+        changes: list[Change] = []
+        match record.body:
+            case Events(events=events):
+                self._events(record, events, folded)
+            case Items(items=items):
+                for place, item in enumerate(items):
+                    self.catalog.put(item)
+                    folded.items.append((Offset(record.offset + place), item))
+            case Tick():
+                changes = self.fold.tick(record.at, self._first_identifiers())
+                self.tick_offset = record.offset
+                folded.ticks.append((record.offset, record.at))
+                folded.changes += [(record.offset, record.at, change) for change in changes]
+            case Defined(version=version, files=files):
+                self._define(record, version, files)
+            case _:
+                pass
+        self.number, self.at = record.number, record.at
+        return changes
+
+    def _events(self, record: LogRecord, events: Sequence[Event], folded: Folded) -> None:
+        fresh = self.dedupe.fresh([(event.source, event.message_id) for event in events])
+        arrivals: list[Arrival] = []
+        for place, (event, new) in enumerate(zip(events, fresh, strict=True)):
+            if not new:
+                self.n_duplicates += 1
+                continue
+            offset = Offset(record.offset + place)
+            resolution = self.identity.resolve(event, offset)
+            if resolution.merges:
+                self.fold.ingest(arrivals)
+                arrivals = []
+            for merge in resolution.merges:
+                self.fold.merge(merge.into, merge.gone)
+                self.profiles.merge(merge.into, merge.gone)
+            self.profiles.apply(resolution.person, event, offset)
+            arrivals.append(Arrival(offset, resolution.person, event))
+            folded.events.append((offset, record.at, resolution.person, event))
+        self.n_events += sum(fresh)
+        self.fold.ingest(arrivals)
+
+    def _define(self, record: LogRecord, version: int, files: dict[str, str]) -> None:
+        self.files = files
+        self.project = load_project(files)
+        self.fold = Fold(self.project.rules, self.catalog, replacing=self.fold)
+        if self.n_events and self.fold.missing_leaves():
+            self.fold.combine(self._backfilled(record.number))
+        self.version = version
+        self.started_at = self.started_at or record.at
+
+    def _backfilled(self, before: int) -> Fold:
+        """The new rules over all that the log held before record `before`, with the identity graph as it is now."""
+        shadow = Fold(self.project.rules, self.catalog)
+        dedupe = DedupeIndex()
+        for record in self._replay(before):
+            if isinstance(record.body, Events):
+                events = record.body.events
+                fresh = dedupe.fresh([(event.source, event.message_id) for event in events])
+                shadow.ingest(
+                    [
+                        Arrival(Offset(record.offset + place), self._owner(event), event)
+                        for place, (event, new) in enumerate(zip(events, fresh, strict=True))
+                        if new
+                    ]
+                )
+        return shadow
+
+    def _owner(self, event: Event) -> Person:
+        person = self.identity.number_of(event.identifiers[0])
+        assert person is not None, "an accepted event's first identifier is in the graph"  # noqa: S101
+        return person
+
+    def _first_identifiers(self) -> list[str]:
+        return [self.identity.first_identifier(Person(n)) for n in range(self.identity.n_persons)]
+
+    # --- reading ---
+
+    def living(self) -> list[Person]:
+        """All people that were not merged into another, ascending."""
+        return [Person(n) for n in range(self.identity.n_persons) if self.identity.current(Person(n)) == n]
+
+    @property
+    def upto(self) -> Offset:
+        """The last offset of the last record folded."""
+        return Offset((self.number + 1) * PLACES - 1)
+
+    def status(self) -> EngineStatus:
+        """Where the engine stands."""
+        return EngineStatus(
+            offset=self.upto,
+            tick_offset=self.tick_offset,
+            at=self.at,
+            version=self.version,
+            n_persons=len(self.living()),
+            n_events=self.n_events,
+            n_duplicates=self.n_duplicates,
+            n_items=self.catalog.count(),
+            segments=self.fold.sizes(),
+        )
+
+    def facts(self, persons: Sequence[Person], conditions: Sequence[str]) -> dict[Person, PersonFacts]:
+        """Facts of people as of the last tick, keyed as asked; unknown numbers are left out."""
+        asked = [person for person in persons if 0 <= person < self.identity.n_persons]
+        current = [self.identity.current(person) for person in asked]
+        self._known_conditions(conditions)
+        truths = self.fold.truths(conditions, current)
+        attributes = {name: self.fold.attribute(name, current) for name in self.project.attributes}
+        members = {name: self.fold.members(name) for name in self.project.segments}
+        answer: dict[Person, PersonFacts] = {}
+        for place, (person, now) in enumerate(zip(asked, current, strict=True)):
+            profile = self.profiles.view(now)
+            answer[person] = PersonFacts(
+                person=now,
+                at=self.at,
+                offset=self.tick_offset,
+                first_identifier=self.identity.first_identifier(now),
+                identifiers=self.identity.identifiers(now),
+                traits=profile.traits,
+                attributes={
+                    name: Known(value=values[place], at=profile.last_seen_at, source="attribute")
+                    for name, values in attributes.items()
+                },
+                segments=[name for name, inside in members.items() if now < len(inside) and inside[now]],
+                truths={name: bool(values[place]) for name, values in truths.items()},
+                first_seen_at=profile.first_seen_at,
+                last_seen_at=profile.last_seen_at,
+                n_events=profile.n_events,
+            )
+        return answer
+
+    def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
+        """Members of a segment with number > `after`, ascending, at most `limit`."""
+        if segment not in self.project.segments:
+            raise NotFound(
+                "segment.unknown", f"there is no segment {segment!r}", nearest(segment, self.project.segments)
+            )
+        inside = self.fold.members(segment).nonzero()[0]
+        start = -1 if after is None else after
+        return [Person(int(n)) for n in inside[inside > start][:limit]]
+
+    def holding(self, condition: str) -> list[Person]:
+        """Living people for whom a named condition is true, ascending."""
+        people = self.living()
+        truths = self.fold.truths([condition], people)[condition]
+        return [person for person, true in zip(people, truths, strict=True) if true]
+
+    def which(self, condition: str, persons: Sequence[Person]) -> frozenset[Person]:
+        """Those of `persons`, numbers as given, for whom a named condition is true."""
+        current = [self.identity.current(person) for person in persons]
+        truths = self.fold.truths([condition], current)[condition]
+        return frozenset(person for person, true in zip(persons, truths, strict=True) if true)
+
+    def _known_conditions(self, conditions: Sequence[str]) -> None:
+        known = self.project.rules.conditions
+        for name in conditions:
+            if name not in known:
+                raise NotFound("condition.unknown", f"there is no condition {name!r}", nearest(name, known))
+
+    # --- checkpoints ---
+
+    def parts(self) -> dict[str, bytes]:
+        """The state as named bytes; `restore` reads them back."""
+        counters = {
+            "number": self.number,
+            "at": self.at,
+            "tick_offset": self.tick_offset,
+            "version": self.version,
+            "started_at": self.started_at,
+            "n_events": self.n_events,
+            "n_duplicates": self.n_duplicates,
+            "files": self.files,
+        }
+        return {
+            "counters": msgspec.msgpack.encode(counters),
+            "identity": self.identity.dump(),
+            "profiles": self.profiles.dump(),
+            "catalog": self.catalog.dump(),
+            "dedupe": self.dedupe.dump(),
+            "fold": self.fold.dump(),
+        }
+
+    def restore(self, parts: dict[str, bytes]) -> None:
+        """Take over the state that `parts` wrote."""
+        for name, value in msgspec.msgpack.decode(parts["counters"]).items():
+            setattr(self, name, value)
+        self.identity = IdentityGraph.load(parts["identity"])
+        self.profiles = ProfileStore.load(parts["profiles"])
+        self.catalog = Catalog.load(parts["catalog"])
+        self.dedupe = DedupeIndex.load(parts["dedupe"])
+        self.project = load_project(self.files)
+        self.fold = Fold.load(parts["fold"], self.project.rules, self.catalog)

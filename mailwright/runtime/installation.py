@@ -1,0 +1,165 @@
+"""Everything that one project folder stands for, opened: stores, keys, clocks. The composition root of each process."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mailwright.core.errors import Conflict, InvalidInput
+from mailwright.core.events import ClockMoved
+from mailwright.core.instants import Instant, format_iso
+from mailwright.core.ports import Blobs, Clock, EventLog, History, MetaRecords, Records
+from mailwright.ingest.segment import Source
+from mailwright.privacy.sealing import KeyRing, Sealer
+from mailwright.runtime.clocks import SystemClock, VirtualClock
+from mailwright.runtime.engine.socket import EngineClient
+from mailwright.runtime.settings import Settings
+from mailwright.stores.blobs_folder import FolderBlobs
+from mailwright.stores.history_delta import DeltaHistory
+from mailwright.stores.log_sqlite import SqliteEventLog
+from mailwright.stores.records.database import SqlRecords
+
+_SOURCE = "source."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """The opened stores of one installation. `clock` is the project's, `wall` the machine's."""
+
+    settings: Settings
+    log: EventLog
+    records: Records
+    history: History
+    blobs: Blobs
+    keys: KeyRing
+    sealer: Sealer
+    clock: Clock
+    wall: Clock
+    engine: EngineClient
+
+    def close(self) -> None:
+        """Give files back."""
+        self.records.close()
+        close = getattr(self.log, "close", None)
+        if close:
+            close()
+
+
+def open_installation(settings: Settings) -> Installation:
+    """Open, or make, the data folder of a project.
+
+    Raises:
+        Conflict: If the folder was made with another clock.
+    """
+    folder = settings.data_folder
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = SqliteEventLog(folder / "log.sqlite")
+    records = SqlRecords.open(folder / "records.sqlite")
+    keys = KeyRing.open(folder / "keys")
+    _fix_clock(settings, log, records.meta)
+    wall = SystemClock()
+    return Installation(
+        settings=settings,
+        log=log,
+        records=records,
+        history=DeltaHistory(folder / "history"),
+        blobs=FolderBlobs(folder / "blobs"),
+        keys=keys,
+        sealer=Sealer(keys, frozenset(settings.privacy.personal)),
+        clock=VirtualClock(log) if settings.clock.kind == "virtual" else wall,
+        wall=wall,
+        engine=EngineClient(folder / "engine.sock"),
+    )
+
+
+def _fix_clock(settings: Settings, log: EventLog, meta: MetaRecords) -> None:
+    kind = meta.get("clock")
+    if kind is None:
+        meta.put("clock", settings.clock.kind)
+    elif kind != settings.clock.kind:
+        raise Conflict(
+            "clock.fixed",
+            f"this data folder was made with a {kind} clock, but mailwright.toml says {settings.clock.kind}",
+            "a project's clock is fixed when its data folder is made: set it back, or name another [data] folder",
+        )
+    if settings.clock.kind == "virtual" and log.last()[0] == 0:
+        log.append([ClockMoved()], settings.clock_start)
+
+
+@contextmanager
+def only_one(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock file at `path`; its holder's pid stands in it.
+
+    Raises:
+        Conflict: If another process holds it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.pread(handle, 32, 0).decode().strip() or "unknown"
+            raise Conflict(
+                "process.running",
+                f"{what} already runs on {path.parent} (pid {pid})",
+                "stop it first, or use what runs",
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+# --- write keys ------------------------------------------------------------------------------------------------------
+
+
+def create_key(meta: MetaRecords, name: str, *, server: bool, now: Instant) -> str:
+    """Make a write key for a source and return it; only its hash is kept, so it is shown this once.
+
+    Raises:
+        InvalidInput: If the name is empty or longer than 64 characters.
+    """
+    if not 0 < len(name) <= 64:
+        raise InvalidInput.one("source.name", f"a source's name has 1 to 64 characters, {name!r} has {len(name)}")
+    key = ("sk_" if server else "pk_") + secrets.token_urlsafe(32)
+    row = {"name": name, "kind": "server" if server else "browser", "created": format_iso(now)}
+    meta.put(_SOURCE + _digest(key), msgspec.json.encode(row).decode())
+    return key
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Sources(Mapping[str, Source]):
+    """Write key -> source. Looks keys up by their hash; found ones are remembered by the process."""
+
+    def __init__(self, meta: MetaRecords) -> None:
+        self._meta = meta
+        self._found: dict[str, Source] = {}
+
+    def __getitem__(self, key: str) -> Source:
+        if key not in self._found:
+            row = self._meta.get(_SOURCE + _digest(key))
+            if row is None:
+                raise KeyError(key)
+            told = msgspec.json.decode(row)
+            self._found[key] = Source(name=told["name"], kind=told["kind"])
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """Keys are not kept, so there is nothing to list."""
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,263 @@
+"""A project's files, checked and typed. Everything wrong in them is told at once, with file, line and a caret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from mailwright.core.errors import InvalidInput, Issue, NotFound, Span, nearest
+from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
+from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
+from mailwright.models.definitions import ModelDefinition
+from mailwright.profiles.definitions import AttributeDefinition
+from mailwright.rendering.template import Template, parse_template
+from mailwright.rules.check import Names, check
+from mailwright.rules.fold import Rules
+from mailwright.rules.parse import parse
+from mailwright.rules.syntax import Expression
+from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
+from mailwright.runtime.project.references import check_references
+from mailwright.segments.definitions import SegmentDefinition
+
+T = TypeVar("T")
+
+SINGLE_FILES = ("attributes.yaml", "segments.yaml", "catalog.yaml", "tracking-plan.yaml")
+FOLDERS = {"content_rules": ".yaml", "campaigns": ".yaml", "journeys": ".yaml", "models": ".yaml", "templates": ".mjml"}
+SETTINGS_FILE = "mailwright.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """All definitions of one version, by name.
+
+    Attributes:
+        rules: Every rule, parsed, as the fold keeps it live.
+        texts: Rule name (``segment:vip``, or a condition's name) -> its text, for pages.
+    """
+
+    name: str = ""
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    attributes: Mapping[str, AttributeDefinition] = field(default_factory=dict)
+    segments: Mapping[str, SegmentDefinition] = field(default_factory=dict)
+    catalogs: Mapping[str, CatalogDefinition] = field(default_factory=dict)
+    tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
+    content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
+    campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
+    journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
+    models: Mapping[str, ModelDefinition] = field(default_factory=dict)
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    expressions: Mapping[str, Expression] = field(default_factory=dict)
+    conditions: Mapping[str, Expression] = field(default_factory=dict)
+    memberships: Mapping[str, Expression] = field(default_factory=dict)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Every rule, as the fold keeps it live."""
+        return Rules(attributes=self.expressions, segments=self.memberships, conditions=self.conditions, zone=self.zone)
+
+
+def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str) -> dict[str, str]:
+    """The definition files of a project folder, path -> text; of the settings only what rules depend on.
+
+    Raises:
+        NotFound: If there is not one definition file.
+        InvalidInput: If a file is not UTF-8, or stands where nothing looks for it.
+    """
+    files: dict[str, str] = {}
+    issues: list[Issue] = []
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_dir() or relative.startswith((f"{data_folder}/", ".")) or path.suffix not in (".yaml", ".yml", ".mjml"):
+            continue
+        if fault := _misplaced(relative):
+            issues.append(Issue(path=relative, message="no definition is read from here", hint=fault))
+            continue
+        try:
+            files[relative] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            issues.append(
+                Issue(path=relative, message=f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}")
+            )
+    if issues:
+        raise InvalidInput("definition.files", issues)
+    if not files:
+        raise NotFound(
+            "definition.none", f"{folder} holds no definitions", "run `mailwright init DIR` for a working start"
+        )
+    files[SETTINGS_FILE] = f"[project]\nname = {_quoted(name)}\ntime_zone = {_quoted(time_zone)}\n"
+    return files
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _misplaced(relative: str) -> str:
+    """Empty if a definition belongs at this path, else where it might."""
+    folder, _, rest = relative.rpartition("/")
+    if not folder:
+        return "" if relative in SINGLE_FILES else nearest(relative, SINGLE_FILES)
+    if folder not in FOLDERS:
+        return nearest(folder, FOLDERS)
+    wanted = FOLDERS[folder]
+    return "" if rest.endswith(wanted) else f"files in {folder}/ end with {wanted}"
+
+
+def load_project(files: Mapping[str, str]) -> Project:
+    """The typed project of a set of files; of none, an empty project.
+
+    Raises:
+        InvalidInput: With every fault found.
+    """
+    loader = _Loader(files)
+    project = loader.load()
+    if not loader.issues:
+        loader.issues += check_references(project, loader.documents)
+    if loader.issues:
+        raise InvalidInput("definition.invalid", loader.issues)
+    return project
+
+
+class _Loader:
+    """Collects values and issues file by file, so that one run tells all that is wrong."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+        self.issues: list[Issue] = []
+        self.documents: dict[str, Document] = {}
+
+    def load(self) -> Project:
+        settings = parse_toml(SETTINGS_FILE, self._files[SETTINGS_FILE]).data if SETTINGS_FILE in self._files else {}
+        shop = settings.get("project", {})
+        project = Project(
+            name=shop.get("name", ""),
+            zone=ZoneInfo(shop.get("time_zone", "UTC")),
+            attributes=self._entries("attributes.yaml", AttributeDefinition),
+            segments=self._entries("segments.yaml", SegmentDefinition),
+            catalogs=self._entries("catalog.yaml", CatalogDefinition),
+            tracking_plan=self._plan(),
+            content_rules=self._folder("content_rules", ContentRuleDefinition),
+            campaigns=self._folder("campaigns", CampaignDefinition),
+            journeys=self._folder("journeys", JourneyDefinition),
+            models=self._folder("models", ModelDefinition),
+            templates=self._templates(),
+        )
+        return self._with_rules(project)
+
+    def _try(self, make: Callable[[], T]) -> T | None:
+        try:
+            return make()
+        except InvalidInput as error:
+            self.issues += error.issues
+            return None
+
+    def _document(self, path: str) -> Document | None:
+        document = self._try(lambda: parse_yaml(path, self._files[path]))
+        if document is None:
+            return None
+        if not isinstance(document.data, dict):
+            self.issues.append(document.issue((), "this file holds a mapping: `name: ...` lines"))
+            return None
+        self.documents[path] = document
+        return document
+
+    def _entries(self, path: str, kind: type[T]) -> dict[str, T]:
+        if path not in self._files or (document := self._document(path)) is None:
+            return {}
+        found = {str(name): self._try(lambda name=name: convert(document, (name,), kind)) for name in document.data}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _plan(self) -> TrackingPlan:
+        path = "tracking-plan.yaml"
+        if path not in self._files or (document := self._document(path)) is None:
+            return TrackingPlan()
+        return self._try(lambda: convert(document, (), TrackingPlan)) or TrackingPlan()
+
+    def _paths(self, folder: str) -> Iterable[tuple[str, str]]:
+        for path in sorted(self._files):
+            if path.startswith(folder + "/"):
+                yield path, path.removeprefix(folder + "/").removesuffix(FOLDERS[folder])
+
+    def _folder(self, folder: str, kind: type[T]) -> dict[str, T]:
+        found: dict[str, T] = {}
+        for path, name in self._paths(folder):
+            document = self._document(path)
+            value = self._try(lambda document=document: convert(document, (), kind)) if document else None
+            if value is not None:
+                found[name] = value
+        return found
+
+    def _templates(self) -> dict[str, Template]:
+        found = {
+            name: self._try(lambda path=path, name=name: parse_template(name, self._files[path]))
+            for path, name in self._paths("templates")
+        }
+        return {name: template for name, template in found.items() if template is not None}
+
+    # --- rules ---
+
+    def _with_rules(self, project: Project) -> Project:
+        names = Names(attributes=set(project.attributes), segments=set(project.segments))
+        attributes = {
+            name: self._rule("attributes.yaml", (name, "value"), definition.value, names, "value")
+            for name, definition in project.attributes.items()
+        }
+        segments = {
+            name: self._rule("segments.yaml", (name, "rule"), definition.rule, names, "condition")
+            for name, definition in project.segments.items()
+        }
+        conditions = {
+            name: self._rule(path, at, text, names, "condition") for name, path, at, text in _conditions(project)
+        }
+        return replace(
+            project,
+            expressions=_whole(attributes),
+            memberships=_whole(segments),
+            conditions=_whole(conditions),
+        )
+
+    def _rule(self, path: str, at: tuple[str | int, ...], text: str, names: Names, expects: Any) -> Expression | None:
+        document = self.documents[path]
+        try:
+            node = parse(text)
+            faults = check(node, names, expects=expects, path="", source=text)
+        except InvalidInput as error:
+            faults, node = list(error.issues), None
+        self.issues += [_placed(document, at, issue) for issue in faults]
+        return None if faults else node
+
+
+def _whole(rules: Mapping[str, Expression | None]) -> dict[str, Expression]:
+    return {name: node for name, node in rules.items() if node is not None}
+
+
+def _conditions(project: Project) -> Iterable[tuple[str, str, tuple[str | int, ...], str]]:
+    """Every named condition: its name, file, place in the file and text."""
+    for name, rule in project.content_rules.items():
+        for place, row in enumerate(rule.rows):
+            yield condition_name(name, row.name), f"content_rules/{name}.yaml", ("rows", place, "when"), row.when
+    for name, campaign in project.campaigns.items():
+        yield audience_condition(name), f"campaigns/{name}.yaml", ("audience",), campaign.audience
+    for name, journey in project.journeys.items():
+        if journey.exit_when is not None:
+            yield exit_condition(name), f"journeys/{name}.yaml", ("exit_when",), journey.exit_when
+
+
+def _placed(document: Document, at: tuple[str | int, ...], issue: Issue) -> Issue:
+    """An issue inside a rule's text, moved to where that text stands in its file."""
+    span = document.span(at)
+    if issue.span and issue.source:
+        rows = issue.source.splitlines()
+        wanted = rows[issue.span.line - 1] if issue.span.line <= len(rows) else ""
+        for number, row in enumerate(document.text.splitlines()[span.line - 1 :], span.line):
+            column = row.find(wanted.strip())
+            if wanted.strip() and column >= 0:
+                indent = len(wanted) - len(wanted.lstrip())
+                span = Span(line=number, column=column + issue.span.column - indent, length=issue.span.length)
+                break
+    return Issue(path=document.path, message=issue.message, hint=issue.hint, span=span, source=document.text)

@@ -1,0 +1,149 @@
+"""Starts and watches the processes of one installation: door, engine, sender. Stops each by its own pid."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailwright.core.errors import Conflict, Transient
+
+_log = logging.getLogger(__name__)
+
+STOP_S = 20.0
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Waits between a process's death and its next start; the last repeats."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One watched process. Its standard input is a pipe that we hold: when we die, it reads the end and stops."""
+
+    name: str
+    command: Sequence[str]
+    pass_fds: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    deaths: int = field(default=0)
+
+    def start(self) -> None:
+        """Start, or start again."""
+        self.process = subprocess.Popen(list(self.command), stdin=subprocess.PIPE, pass_fds=self.pass_fds)
+
+    def stop(self) -> None:
+        """Ask it to end, wait, and kill it by its pid if it does not."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            _log.warning("%s (pid %d) did not stop in %.0f s: killed", self.name, process.pid, STOP_S)
+            process.kill()
+            process.wait()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket for the door, taken before anything starts.
+
+    Raises:
+        Conflict: If the port is in use or may not be taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Conflict(
+            "door.port",
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            "stop what uses it, or choose another port: `--port 0` takes a free one",
+        ) from error
+    listener.listen(1024)
+    listener.set_inheritable(True)
+    return listener
+
+
+class Supervisor:
+    """Keeps the given processes alive until `stop`."""
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self._children = list(children)
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Start every process."""
+        for child in self._children:
+            child.start()
+
+    def watch(self, until: Callable[[], bool] = lambda: False, every_s: float = 0.2) -> None:
+        """Restart what dies, until `stop` or until `until` is true."""
+        while not self._stopping.wait(every_s) and not until():
+            self.check()
+
+    def check(self) -> None:
+        """Restart each process that has ended.
+
+        Raises:
+            Transient: If one died more often than there are waits: something is wrong that a restart will not mend.
+        """
+        for child in self._children:
+            if child.process is None or child.process.poll() is None:
+                continue
+            if child.deaths >= len(RESTART_S):
+                raise Transient(
+                    "serve.dying",
+                    f"the {child.name} ended {child.deaths + 1} times, last with {child.process.returncode}",
+                    "its last lines above say why",
+                )
+            wait = RESTART_S[child.deaths]
+            child.deaths += 1
+            _log.warning("%s ended with %s, starts again in %.1f s", child.name, child.process.returncode, wait)
+            if not self._stopping.wait(wait):
+                child.start()
+
+    def stop(self) -> None:
+        """Stop all, in reverse order of start."""
+        self._stopping.set()
+        for child in reversed(self._children):
+            child.stop()
+
+
+def children(project: Path, listener: socket.socket, *, base_url: str) -> list[Child]:
+    """The three processes of an installation, engine first."""
+    base = [sys.executable, "-m", "mailwright"]
+    fd = listener.fileno()
+    return [
+        Child("engine", [*base, "engine", "--project", str(project)]),
+        Child("door", [*base, "door", "--project", str(project), "--fd", str(fd), "--base-url", base_url], (fd,)),
+        Child("sender", [*base, "sender", "--project", str(project), "--base-url", base_url]),
+    ]
+
+
+def stop_with_parent(stop: Callable[[], None]) -> None:
+    """Call `stop` once, on SIGTERM, on SIGINT, or when the supervisor's pipe on standard input ends."""
+    once = threading.Event()
+
+    def end(*_: object) -> None:
+        if not once.is_set():
+            once.set()
+            stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+
+    def read() -> None:
+        while os.read(0, 4096):
+            pass
+        end()
+
+    threading.Thread(target=read, name="parent", daemon=True).start()
