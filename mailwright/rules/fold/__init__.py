@@ -1,0 +1,6 @@
+"""The columnar fold: live state of every rule over numbered people."""
+
+from mailwright.rules.fold.feeds import Arrival
+from mailwright.rules.fold.live import Change, Fold, Rules
+
+__all__ = ["Arrival", "Change", "Fold", "Rules"]

@@ -1,0 +1,207 @@
+"""Readers for every node of the language, over stores that equal leaves share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from mailwright.core.errors import UnsupportedRule
+from mailwright.core.instants import DAY
+from mailwright.rules import syntax as s
+from mailwright.rules.fold import conditions, leaves
+from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator, forever
+from mailwright.rules.fold.feeds import Source
+from mailwright.rules.fold.frame import Frame, Reader
+from mailwright.rules.fold.plan import Outline, what_is_read
+from mailwright.rules.fold.runs import FOREVER
+from mailwright.rules.fold.stores import Stores
+from mailwright.rules.values import constant, to_micro_units
+
+LATENESS = 7 * DAY
+ZONE = ("timezone",)
+_NUMERIC = ("sum", "average", "min", "max")
+_COUNTED = ("count", "sum", "average")
+
+
+class Compiler:
+    """Makes one reader per distinct expression; asks the stores for what it needs as it goes."""
+
+    def __init__(self, outline: Outline, stores: Stores, longest: Mapping[bytes, int]) -> None:
+        self._outline = outline
+        self._stores = stores
+        self._longest = longest
+        self._readers: dict[str, Reader] = {}
+        self._feeds: dict[str, frozenset[str]] = {}
+        self._segment_feeds: dict[str, frozenset[str]] = {}
+
+    def reader(self, node: s.Expression) -> Reader:
+        """A reader that keeps its result for the frame."""
+        if isinstance(node, s.Attribute):
+            return self.reader(self._outline.attribute(node.name))
+        key = s.key(node)
+        if key not in self._readers:
+            above, self._stores.asked = self._stores.asked, set()
+            self._readers[key] = _remembered(key, self._make(node))
+            self._feeds[key] = frozenset(self._stores.asked)
+            self._stores.asked = above
+        self._stores.asked |= self._feeds[key]
+        return self._readers[key]
+
+    def feeds_of(self, node: s.Expression) -> frozenset[str]:
+        """Keys of the feeds whose events can change what `node` says."""
+        self.reader(node)
+        return self._feeds[s.key(self._outline.attribute(node.name) if isinstance(node, s.Attribute) else node)]
+
+    def segment(self, name: str, node: s.Expression) -> Reader:
+        """The reader of a segment; those that it asks about come first."""
+        reader = self.reader(node)
+        self._segment_feeds[name] = self.feeds_of(node)
+        return reader
+
+    def zone_names(self) -> Callable[[Frame], Coded] | None:
+        """Reads the names of people's own time zones."""
+        source = Source(kind="trait", path=ZONE)
+        return leaves.end_value(self._stores.end(source, True), self._stores.words(source))
+
+    def _make(self, node: s.Expression) -> Reader:
+        match node:
+            case s.And(terms=terms):
+                return conditions.every([self.reader(term) for term in terms])
+            case s.Or(terms=terms):
+                return conditions.negated(conditions.every([conditions.negated(self.reader(term)) for term in terms]))
+            case s.Not(term=term):
+                return conditions.negated(self.reader(term))
+            case s.Always():
+                return conditions.everyone
+            case s.Compare() | s.BetweenValues() | s.In() | s.IsKnown():
+                return self._comparison(node)
+            case s.InSegment():
+                self._stores.asked |= self._segment_feeds.get(node.name, frozenset())
+                return conditions.in_segment(node)
+            case s.RandomBucket():
+                return conditions.random_bucket(node)
+            case _:
+                return self._value(node)
+
+    def _comparison(self, node: s.Compare | s.BetweenValues | s.In | s.IsKnown) -> Reader:
+        match node:
+            case s.Compare(op=op, left=left, right=s.Constant() as right):
+                return conditions.compared(op, self.reader(left), constant(right))
+            case s.Compare(op=op, left=s.Constant() as left, right=right) if op in MIRRORED:
+                return conditions.compared(MIRRORED[op], self.reader(right), constant(left))
+            case s.Compare(op=op, left=left, right=right):
+                return conditions.compared_pairs(op, self.reader(left), self.reader(right))
+            case s.BetweenValues(value=value, low=s.Constant() as low, high=s.Constant() as high):
+                subject = self.reader(value)
+                bounds: tuple[tuple[Operator, Any], ...] = ((">=", constant(low)), ("<=", constant(high)))
+                return conditions.every([conditions.compared(op, subject, bound) for op, bound in bounds])
+            case s.BetweenValues(value=value, low=low, high=high):
+                return conditions.within(self.reader(value), self.reader(low), self.reader(high))
+            case s.In(value=value, options=options):
+                return conditions.one_of(self.reader(value), [constant(option) for option in options])
+            case s.IsKnown(value=value):
+                return conditions.known(self.reader(value))
+
+    def _value(self, node: s.Expression) -> Reader:
+        match node:
+            case s.Constant():
+                return _fixed(constant(node))
+            case s.Trait(path=path):
+                return self._newest(Source(kind="trait", path=path))
+            case s.ContextFact(path=path):
+                return self._newest(Source(kind="context", path=path))
+            case s.Did():
+                count = self._count(node)
+                return conditions.compared(">=", count, Decimal(node.times))
+            case s.Aggregate():
+                return self._aggregate(node)
+            case s.TimeSince(event=event, where=where):
+                return leaves.time_since(self._stores.end(Source(kind="event", names=(event,), where=where), True))
+            case s.LastDistinct():
+                return self._last_distinct(node)
+            case s.Score():
+                return self._score(node)
+            case s.Case():
+                return self._case(node)
+            case _:
+                raise UnsupportedRule.one("rule.fold", f"{type(node).__name__} is not kept live")
+
+    def _newest(self, source: Source) -> Reader:
+        return leaves.end_value(self._stores.end(source, True), self._stores.words(source))
+
+    def _count(self, node: s.Did | s.Aggregate) -> Reader:
+        return self._counted(node, Source(kind="event", names=(node.event,), where=node.where), "count")
+
+    def _counted(self, node: s.Did | s.Aggregate, source: Source, function: str) -> Reader:
+        match node.window:
+            case None:
+                return leaves.total(self._stores.totals(source), function)
+            case s.Within(micros=micros):
+                longest = self._longest[what_is_read(node)]
+                return leaves.total(self._stores.windowed(source, micros, longest), function)
+            case _:
+                return leaves.windowed(self._stores.ledger(source, FOREVER, FOREVER), None, node)
+
+    def _aggregate(self, node: s.Aggregate) -> Reader:
+        if node.function == "count" and not node.path:
+            return self._count(node)
+        if node.function in ("first", "last") and not node.path:
+            source = Source(kind="event", names=(node.event,), where=node.where)
+        else:
+            kind: Any = "number" if node.function in _NUMERIC else "value"
+            source = Source(kind=kind, names=(node.event,), where=node.where, path=node.path)
+        if node.function in _COUNTED:
+            return self._counted(node, source, node.function)
+        return self._windowed(node, source) if node.window else self._ever(node, source)
+
+    def _ever(self, node: s.Aggregate, source: Source) -> Reader:
+        match node.function:
+            case "min" | "max":
+                return leaves.extreme(self._stores.extreme(source, node.function == "max"))
+            case "first" | "last":
+                end = self._stores.end(source, node.function == "last")
+                return leaves.end_value(end, self._stores.words(source)) if node.path else leaves.end_stamp(end)
+            case _:
+                return leaves.tallied(self._stores.tally(source), self._stores.words(source), node.function)
+
+    def _windowed(self, node: s.Aggregate | s.LastDistinct, source: Source) -> Reader:
+        if isinstance(node.window, s.Within):
+            ledger = self._stores.ledger(source, node.window.micros, self._longest[what_is_read(node)])
+        else:
+            ledger = self._stores.ledger(source, FOREVER, FOREVER)
+        words = self._stores.words(source) if source.kind == "value" else None
+        return leaves.windowed(ledger, words, node)
+
+    def _last_distinct(self, node: s.LastDistinct) -> Reader:
+        source = Source(kind="value", names=(node.event,), where=node.where, path=node.path, lateness=LATENESS)
+        if node.window:
+            return self._windowed(node, source)
+        return leaves.last_values(self._stores.tally(source), self._stores.words(source), node.n)
+
+    def _score(self, node: s.Score) -> Reader:
+        points = tuple((name, to_micro_units(Decimal(text)) or 0) for name, text in node.points)
+        source = Source(kind="points", names=tuple(name for name, _ in points), points=points)
+        if node.half_life is not None:
+            scale = None if node.scale is None else float(node.scale)
+            return leaves.fading(self._stores.decayed(source, node.half_life), scale)
+        plain = leaves.total(self._stores.totals(source), "sum")
+        return plain if node.scale is None else leaves.scaled_sum(plain, Decimal(node.scale))
+
+    def _case(self, node: s.Case) -> Reader:
+        rows = [(self.reader(when), self.reader(value)) for when, value in node.rows]
+        return leaves.case(rows, None if node.otherwise is None else self.reader(node.otherwise))
+
+
+def _remembered(key: str, make: Reader) -> Reader:
+    def read(frame: Frame) -> Cells:
+        cells = frame.memo.get(key)
+        if cells is None:
+            cells = frame.memo[key] = make(frame)
+        return cells
+
+    return read
+
+
+def _fixed(value: Any) -> Reader:
+    return lambda frame: Loose([value] * len(frame), forever(len(frame)))

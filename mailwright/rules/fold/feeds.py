@@ -1,0 +1,331 @@
+"""From events to rows: each event is looked at once, and only for what a leaf reads.
+
+A `Feed` is what several leaves share: the events of one name that meet one filter, and the property they read. Feeds
+are found by event name; a filter is asked once per event however many feeds stand behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mailwright.core.events import Event, Offset, Person
+from mailwright.core.instants import Instant
+from mailwright.rules import syntax as s
+from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
+from mailwright.rules.values import ItemLookup, elements, holds, names_of, paths, to_micro_units, trait_write
+
+
+class Arrival(NamedTuple):
+    """An accepted event, without duplicates, with the number of the person it belongs to."""
+
+    offset: Offset
+    person: Person
+    event: Event
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """What a feed takes from which events.
+
+    Attributes:
+        kind: ``event`` one row per event; ``number`` summable elements of `path` in micro-units; ``value`` elements of
+            `path` as codes; ``points`` micro-units by event name; ``trait`` and ``context`` writes of `path`;
+            ``kept`` the events themselves, cut to the properties named in `reads` (``context``: the context too).
+        names: Event names, sorted; for trait and context empty: every event may carry them.
+        lateness: Events known later than this many microseconds after their stamp are left out (None: none are).
+    """
+
+    kind: Literal["event", "number", "value", "points", "trait", "context", "kept"]
+    names: tuple[str, ...] = ()
+    where: s.Expression | None = None
+    path: tuple[str, ...] = ()
+    points: tuple[tuple[str, int], ...] = ()
+    lateness: int | None = None
+    reads: tuple[str, ...] = ()
+
+    def key(self) -> str:
+        """Identity across folds and checkpoints."""
+        where = "" if self.where is None else s.key(self.where)
+        plain = (self.kind, self.names, where, self.path, self.points, self.lateness, self.reads)
+        return self.kind + ":" + hashlib.sha256(msgspec.json.encode(plain)).hexdigest()[:24]
+
+
+class Feed:
+    """The rows that wait for the next tick, as places in the inbox; with the dictionary of its values."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.words = Dictionary()
+        self.index = array("q")
+        self.place = array("q")
+        self.value = array("q")
+        self.kept: dict[int, Event] = {}
+        self._points = dict(source.points)
+
+    def take_event(self, at: int, event: Event) -> None:
+        """One row for the event, if it is not too late."""
+        if self.source.lateness is None or event.known_at - event.stamp_at <= self.source.lateness:
+            self.index.append(at)
+            self.place.append(0)
+            self.value.append(0)
+            if self.source.kind == "kept":
+                self.kept[at] = self._slim(event)
+
+    def _slim(self, event: Event) -> Event:
+        reads = self.source.reads
+        properties = {name: event.properties[name] for name in reads if name in event.properties}
+        context = event.context if "context" in reads else {}
+        return msgspec.structs.replace(event, properties=properties, context=context, traits={}, identifiers=[])
+
+    def take_points(self, at: int, name: str) -> None:
+        """One row with the points of the event's name."""
+        self.index.append(at)
+        self.place.append(0)
+        self.value.append(self._points[name])
+
+    def take_numbers(self, at: int, values: Sequence[Any]) -> None:
+        """A row for each value that can be summed."""
+        for place, value in enumerate(values):
+            units = _units(value) if type(value) in _NUMBERS else None
+            if units is not None:
+                self.index.append(at)
+                self.place.append(place)
+                self.value.append(units)
+
+    def take_values(self, at: int, event: Event, values: Sequence[Any]) -> None:
+        """A row for each value, in order."""
+        if self.source.lateness is not None and event.known_at - event.stamp_at > self.source.lateness:
+            return
+        code = self.words.code
+        for place, value in enumerate(values):
+            self.index.append(at)
+            self.place.append(place)
+            self.value.append(code(value))
+
+    def take_write(self, at: int, value: Any) -> None:
+        """A row for a write; None, a removal, is a row too."""
+        self.index.append(at)
+        self.place.append(0)
+        self.value.append(self.words.code(value))
+
+    def drain(self, ready: Bools, moved: Ints) -> tuple[Ints, Ints, Ints]:
+        """Take the rows of events that are ready: (inbox place, place, value); the others stay, renumbered."""
+        index, place, value = (np.array(column, dtype=np.int64) for column in (self.index, self.place, self.value))
+        due = ready[index]
+        stay = ~due
+        self.index, self.place, self.value = (
+            array("q", column.tobytes()) for column in (moved[index[stay]], place[stay], value[stay])
+        )
+        self.kept = {int(moved[at]): event for at, event in self.kept.items() if not ready[at]}
+        return index[due], place[due], value[due]
+
+    def append(self, other: Feed, codes: Ints | None, shift: int) -> None:
+        """Take over rows that wait in another part of the log, whose inbox begins at `shift` here."""
+        value = np.array(other.value, dtype=np.int64)
+        self.index.frombytes((np.array(other.index, dtype=np.int64) + shift).tobytes())
+        self.place.extend(other.place)
+        self.value.frombytes((value if codes is None else codes[value]).tobytes())
+        self.kept.update({at + shift: event for at, event in other.kept.items()})
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data."""
+        waiting = {name: np.array(getattr(self, name), dtype=np.int64) for name in ("index", "place", "value")}
+        kept = msgspec.msgpack.encode(list(self.kept.items()))
+        return {"words": self.words.values, "kept": kept, **waiting}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.words = Dictionary(state["words"])
+        self.kept = dict(msgspec.msgpack.decode(state["kept"], type=list[tuple[int, Event]]))
+        for name in ("index", "place", "value"):
+            setattr(self, name, array("q", state[name].tobytes()))
+
+
+class _Filtered:
+    """Feeds behind one filter of one event name, by what they read."""
+
+    def __init__(self, where: s.Expression | None) -> None:
+        self.where = where
+        self.plain: list[Feed] = []
+        self.points: list[Feed] = []
+        self.by_path: dict[tuple[str, ...], tuple[list[Feed], list[Feed]]] = {}
+
+    def add(self, feed: Feed) -> None:
+        kind = feed.source.kind
+        if kind in ("event", "kept"):
+            self.plain.append(feed)
+        elif kind == "points":
+            self.points.append(feed)
+        else:
+            numbers, values = self.by_path.setdefault(feed.source.path, ([], []))
+            (numbers if kind == "number" else values).append(feed)
+
+
+class Reading:
+    """Hands each event to the feeds that read it."""
+
+    def __init__(self, feeds: Sequence[Feed], items: ItemLookup) -> None:
+        self._items = items
+        self._by_name: dict[str, list[_Filtered]] = {}
+        self._traits = [feed for feed in feeds if feed.source.kind == "trait"]
+        self._context = [feed for feed in feeds if feed.source.kind == "context"]
+        for feed in feeds:
+            for name in feed.source.names:
+                self._behind(name, feed.source.where).add(feed)
+
+    def _behind(self, name: str, where: s.Expression | None) -> _Filtered:
+        group = self._by_name.setdefault(name, [])
+        for filtered in group:
+            if filtered.where == where:
+                return filtered
+        group.append(_Filtered(where))
+        return group[-1]
+
+    def take(self, at: int, event: Event) -> None:
+        """Give the event, number `at` of the inbox, to every feed that reads it."""
+        for name in names_of(event):
+            for filtered in self._by_name.get(name, ()):
+                if filtered.where is None or holds(filtered.where, event, self._items):
+                    self._take_named(at, event, name, filtered)
+        if event.traits:
+            self._take_traits(at, event)
+        if event.context and self._context:
+            self._take_context(at, event)
+
+    def _take_named(self, at: int, event: Event, name: str, filtered: _Filtered) -> None:
+        for feed in filtered.plain:
+            feed.take_event(at, event)
+        for feed in filtered.points:
+            feed.take_points(at, name)
+        for path, (numbers, values) in filtered.by_path.items():
+            found = quick_elements(event, path, self._items)
+            if found:
+                for feed in numbers:
+                    feed.take_numbers(at, found)
+                for feed in values:
+                    feed.take_values(at, event, found)
+
+    def _take_traits(self, at: int, event: Event) -> None:
+        for feed in self._traits:
+            written, value = trait_write(event.traits, feed.source.path)
+            if written:
+                feed.take_write(at, value)
+
+    def _take_context(self, at: int, event: Event) -> None:
+        for feed in self._context:
+            found = paths(event.context, feed.source.path, event.stamp_at, self._items)
+            if found:
+                feed.take_write(at, found[0])
+
+
+class Inbox:
+    """Events that wait for a tick: who, when, from when they count, and whether they are history."""
+
+    _COLUMNS = ("person", "stamp", "offset", "due", "history")
+
+    def __init__(self) -> None:
+        self.person = array("q")
+        self.stamp = array("q")
+        self.offset = array("q")
+        self.due = array("q")
+        self.history = array("q")
+
+    def put(self, arrival: Arrival) -> int:
+        """Add an event; its place."""
+        offset, person, event = arrival
+        at = len(self.person)
+        self.person.append(person)
+        self.stamp.append(event.stamp_at)
+        self.offset.append(offset)
+        self.due.append(max(event.stamp_at, event.known_at))
+        self.history.append(event.history)
+        return at
+
+    def columns(self) -> dict[str, Ints]:
+        """The waiting events as arrays."""
+        return {name: np.array(getattr(self, name), dtype=np.int64) for name in self._COLUMNS}
+
+    def keep(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Replace the waiting events."""
+        for name in self._COLUMNS:
+            setattr(self, name, array("q", columns[name].tobytes()))
+
+    def join(self, other: Inbox, wanted: bool) -> None:
+        """Append another part's waiting events, if any of their rows were."""
+        for name in self._COLUMNS if wanted else ():
+            getattr(self, name).extend(getattr(other, name))
+
+    def rename(self, into: Person, gone: Person) -> None:
+        """Events of one person belong to another."""
+        if gone in self.person:
+            person = np.array(self.person, dtype=np.int64)
+            self.person = array("q", np.where(person == gone, into, person).tobytes())
+
+
+class Batch:
+    """The events that a tick lets count."""
+
+    def __init__(self, inbox: Inbox, t: Instant) -> None:
+        columns = inbox.columns()
+        self.ready: Bools = columns["due"] <= t
+        stay = ~self.ready
+        self.moved: Ints = np.cumsum(stay) - 1
+        inbox.keep({name: column[stay] for name, column in columns.items()})
+        self._columns = columns
+        self.person: Ints = columns["person"][self.ready]
+        self.history: Bools = columns["history"][self.ready].astype(bool)
+
+    def rows(self, feed: Feed) -> tuple[Rows, Ints, Bools]:
+        """A feed's rows, each one's place in the inbox as it was, and whether it is history."""
+        index, place, value = feed.drain(self.ready, self.moved)
+        person, stamp, offset, history = (
+            self._columns[name][index] for name in ("person", "stamp", "offset", "history")
+        )
+        return Rows(person, stamp, offset, place, value), index, history.astype(bool)
+
+
+def quick_elements(event: Event, path: tuple[str, ...], items: ItemLookup) -> list[Any]:
+    """`values.elements`, level by level instead of recursively; the tests hold the two equal."""
+    if path[:1] == ("context",):
+        return elements(event, path, items)
+    level: list[Any] = [event.properties]
+    for step in path:
+        below = []
+        for data in level:
+            if type(data) is dict:
+                value = data.get(step)
+                if value is None:
+                    value = _item(data, step, event.stamp_at, items)
+                if type(value) is list:
+                    below.extend(_flat(value))
+                elif value is not None:
+                    below.append(value)
+        level = below
+    return [value for value in level if type(value) is not float or math.isfinite(value)]
+
+
+def _item(data: Mapping[str, Any], step: str, at: Instant, items: ItemLookup) -> Any:
+    item_id = data.get("product_id") if step == "product" else None
+    return items("products", str(item_id), at) if type(item_id) in (str, int) else None
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if type(value) is list:
+            found.extend(_flat(value))
+        elif value is not None:
+            found.append(value)
+    return found
+
+
+_NUMBERS = (int, float)
+_units = lru_cache(maxsize=65_536, typed=True)(to_micro_units)

@@ -1,0 +1,71 @@
+"""Some people at one instant, with what is not a leaf: identifiers, zones, lists, memberships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
+
+import numpy as np
+
+from mailwright.core.instants import Instant
+from mailwright.rules.fold.cells import Cells, Coded
+from mailwright.rules.fold.columns import Columns
+from mailwright.rules.fold.rows import Ints
+from mailwright.rules.values import zone_named
+
+
+class World:
+    """What frames share; the fold keeps it up to date."""
+
+    def __init__(self, zone: tzinfo, lists: Mapping[str, frozenset[str]]) -> None:
+        self.zone = zone
+        self.lists = lists
+        self.first_identifiers: Sequence[str] = ()
+        self.members: dict[str, Columns] = {}
+        """Per segment ``inside`` (bool) and ``since`` (instant of the tick at which that became so)."""
+        self.zone_names: Callable[[Frame], Coded] | None = None
+
+
+class Frame:
+    """Distinct `persons` at `t`; results are kept, so that a subtree that several rules share is read once."""
+
+    def __init__(self, persons: Ints, t: Instant, world: World) -> None:
+        self.persons = persons
+        self.t = t
+        self.world = world
+        self.memo: dict[str, Cells] = {}
+        self._zones: tuple[list[tzinfo], Ints] | None = None
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def zones(self) -> tuple[list[tzinfo], Ints]:
+        """The distinct zones of these people, and for each person the place of theirs."""
+        if self._zones is None:
+            self._zones = self._find_zones()
+        return self._zones
+
+    def _find_zones(self) -> tuple[list[tzinfo], Ints]:
+        if self.world.zone_names is None:
+            return [self.world.zone], np.zeros(len(self), np.int64)
+        coded = self.world.zone_names(self)
+        codes, back = np.unique(coded.codes, return_inverse=True)
+        names = [*coded.words.values, None]
+        return [self._zone(names[code]) for code in codes], back
+
+    def _zone(self, name: object) -> tzinfo:
+        return (zone_named(name) if isinstance(name, str) else None) or self.world.zone
+
+    def zone_each(self) -> list[tzinfo]:
+        """Each person's zone."""
+        zones, back = self.zones()
+        return [zones[place] for place in back]
+
+    def by_zone(self, of: Callable[[tzinfo], int]) -> Ints:
+        """A number per zone, spread over the people."""
+        zones, back = self.zones()
+        return np.array([of(zone) for zone in zones], dtype=np.int64)[back]
+
+
+Reader = Callable[[Frame], Cells]
+"""Reads one expression for the people of a frame."""

@@ -1,0 +1,402 @@
+"""The fold: what is true of everybody, kept true event by event and second by second."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from mailwright.core.errors import NotFound, nearest
+from mailwright.core.events import Person
+from mailwright.core.instants import MINUTE, Instant
+from mailwright.rules.catalog import Catalog
+from mailwright.rules.fold.cells import FOREVER, VOLATILE, Cells
+from mailwright.rules.fold.columns import Columns
+from mailwright.rules.fold.compile import Compiler
+from mailwright.rules.fold.feeds import Arrival, Batch, Inbox, Reading
+from mailwright.rules.fold.frame import Frame, Reader, World
+from mailwright.rules.fold.packing import pack, unpack
+from mailwright.rules.fold.plan import Outline, in_order, longest_windows
+from mailwright.rules.fold.rows import Bools, Ints
+from mailwright.rules.fold.stores import Stores, Touched
+from mailwright.rules.syntax import Expression
+from mailwright.rules.values import plain
+
+BEFORE_TIME = Instant(-(2**62))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What to keep live.
+
+    Attributes:
+        attributes: Declared computed attributes, by name.
+        segments: Segments, by name; membership, sizes and changes are kept.
+        conditions: Further named booleans, asked on demand: content rows, audiences, exits.
+        zone: The shop's time zone, for people without one of their own.
+        lists: Uploaded lists, by name: first identifiers (``kind:value``) of the people on them.
+    """
+
+    attributes: Mapping[str, Expression]
+    segments: Mapping[str, Expression]
+    conditions: Mapping[str, Expression]
+    zone: tzinfo
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def expressions(self) -> dict[str, Expression]:
+        """All, by kind and name."""
+        kinds = {"attribute": self.attributes, "segment": self.segments, "condition": self.conditions}
+        return {f"{kind}:{name}": node for kind, nodes in kinds.items() for name, node in nodes.items()}
+
+
+class Change(NamedTuple):
+    """A person entered or left a segment at a tick.
+
+    `cause` is ``event``, ``time`` (nothing but the clock moved), ``import`` (touched by history events only),
+    ``definition`` (the segment's first evaluation, of people known before) or ``merge`` (what the other profile was).
+    """
+
+    person: Person
+    segment: str
+    entered: bool
+    cause: str
+
+
+class Fold:
+    """Live state over numbered people.
+
+    Nothing that was ingested counts before a `tick` at or after its stamp and its ``known_at``; so any cut of the log
+    into micro-batches gives the same state. All answers are as of the last tick.
+    """
+
+    def __init__(self, rules: Rules, catalog: Catalog, *, replacing: Fold | None = None) -> None:
+        """Start empty, or from another fold.
+
+        Args:
+            rules: What to keep live.
+            catalog: Items; an event's item facts are read when it is ingested.
+            replacing: Its leaves that `rules` needs too are taken over with their state; it must not be used any more.
+
+        Raises:
+            InvalidInput: If a rule names an attribute or segment that does not exist, or needs itself.
+            UnsupportedRule: If a rule holds a node that cannot be kept live.
+        """
+        self._begin(rules, catalog, Stores(replacing._stores if replacing else None))
+        if replacing:
+            self._take_over(replacing)
+
+    def _begin(self, rules: Rules, catalog: Catalog, stores: Stores) -> None:
+        outline = Outline(rules.attributes)
+        self._order = in_order(rules.segments, outline)
+        self._stores = stores
+        self._world = World(rules.zone, rules.lists)
+        self._readers = _compiled(rules, self._order, outline, stores, self._world)
+        stores.planned()
+        self._reading = Reading(list(stores.feeds.values()), catalog.facts)
+        self._feeds_of = {name: self._readers.feeds[f"segment:{name}"] for name in self._order}
+        self._inbox = Inbox()
+        self._world.members = {name: _membership() for name in self._order}
+        self._people = Columns(until=np.int64(VOLATILE), alive=np.bool_(True))
+        self._at = BEFORE_TIME
+        self._first_time: dict[str, int] = {}
+        self._merged: dict[int, Carried] = {}
+
+    def _take_over(self, old: Fold) -> None:
+        self._inbox, self._people, self._at, self._merged = old._inbox, old._people, old._at, old._merged
+        self._world.first_identifiers = old._world.first_identifiers
+        n = self._people.n
+        for name, cells in self._world.members.items():
+            cells.grow(n)
+            if name in old._world.members:
+                self._world.members[name] = old._world.members[name]
+        self._reevaluate(self._order)
+
+    def _reevaluate(self, segments: Collection[str]) -> None:
+        """Look at everybody on the next tick; what changes then is owed to the definition."""
+        self._first_time.update(dict.fromkeys(segments, self._people.n))
+        self._people["until"][:] = VOLATILE
+
+    # --- events and time ---------------------------------------------------------------------------------------------
+
+    def ingest(self, arrivals: Sequence[Arrival]) -> None:
+        """Take in events in order of offset, without duplicates. They count from the next tick that reaches them."""
+        put, take = self._inbox.put, self._reading.take
+        for arrival in arrivals:
+            take(put(arrival), arrival.event)
+
+    def tick(self, t: Instant, first_identifiers: Sequence[str]) -> list[Change]:
+        """Let time come to `t` and evaluate who was touched or fell due.
+
+        Args:
+            t: Not before the last tick; an earlier one is taken as the last.
+            first_identifiers: ``kind:value`` by person; its length is the number of people.
+
+        Returns:
+            Changes of membership since the last tick, by person, then by segment in order of evaluation.
+        """
+        self._at = t = max(t, self._at)
+        n_before = self._people.n
+        self._grow(first_identifiers)
+        batch = Batch(self._inbox, t)
+        touched, expired = self._stores.apply(batch, t)
+        persons = self._to_look_at(batch, expired)
+        changes = self._evaluate(Frame(persons, t, self._world), _Causes(batch, touched, self._merged, n_before))
+        self._first_time, self._merged = {}, {}
+        return changes
+
+    def _grow(self, first_identifiers: Sequence[str]) -> None:
+        self._world.first_identifiers = first_identifiers
+        self._grow_to(len(first_identifiers))
+
+    def _to_look_at(self, batch: Batch, expired: Ints) -> Ints:
+        chosen: Bools = self._people["until"][: self._people.n] <= self._at
+        chosen[batch.person] = True
+        chosen[expired] = True
+        return np.flatnonzero(chosen)
+
+    def _evaluate(self, frame: Frame, causes: _Causes) -> list[Change]:
+        until = np.full(len(frame), FOREVER, dtype=np.int64)
+        alive = self._people["alive"][frame.persons]
+        changes: list[tuple[int, int, Change]] = []
+        for rank, name in enumerate(self._order):
+            truth = self._readers.by_name[f"segment:{name}"](frame).truth()
+            until = np.minimum(until, truth.until)
+            for person, entered in self._settle(name, frame, truth.mask & alive):
+                cause = "merge" if not self._people["alive"][person] else self._cause(causes, name, person, entered)
+                changes.append((person, rank, Change(Person(person), name, entered, cause)))
+        self._people["until"][frame.persons] = np.where(alive, until, FOREVER)
+        return [change for _, _, change in sorted(changes, key=lambda each: each[:2])]
+
+    def _settle(self, name: str, frame: Frame, inside: Bools) -> list[tuple[int, bool]]:
+        """Write memberships; who changed, and how."""
+        cells = self._world.members[name]
+        changed = inside != cells["inside"][frame.persons]
+        persons = frame.persons[changed]
+        cells["inside"][persons] = inside[changed]
+        cells["since"][persons] = frame.t
+        return list(zip(persons.tolist(), inside[changed].tolist(), strict=True))
+
+    def _cause(self, causes: _Causes, segment: str, person: int, entered: bool) -> str:
+        if person < self._first_time.get(segment, 0):
+            return "definition"
+        return causes.of(person, self._feeds_of[segment], segment, entered)
+
+    def next_due(self) -> Instant | None:
+        """The earliest instant after the last tick at which anything can change by time alone; None: never.
+
+        Where a rule asks for a value that changes all the time in a way that has no deadline, one minute.
+        """
+        until = self._people["until"][: self._people.n]
+        ahead = until[(until > self._at) & (until < FOREVER)]
+        dues = [int(ahead.min())] if len(ahead) else []
+        dues += [max(due, self._at + 1) for due in self._inbox.due]
+        if (due := self._stores.next_due()) is not None:
+            dues.append(due)
+        if self._at != BEFORE_TIME and bool((until == VOLATILE).any()):
+            dues.append(self._at + MINUTE)
+        return Instant(min(dues)) if dues else None
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def attribute(self, name: str, persons: Sequence[Person]) -> list[Any]:
+        """JSON-shaped values of a computed attribute, None where missing.
+
+        Raises:
+            NotFound: If no such attribute is kept live.
+        """
+        cells, back = self._ask("attribute", name, persons)
+        values = [plain(value) for value in cells.values()] if cells else []
+        return [values[place] for place in back] if cells else [None] * len(persons)
+
+    def truths(self, names: Sequence[str], persons: Sequence[Person]) -> dict[str, Bools]:
+        """The named conditions for some people; all false before the first tick.
+
+        Raises:
+            NotFound: If a condition is not kept live.
+        """
+        answers = {}
+        for name in names:
+            cells, back = self._ask("condition", name, persons)
+            answers[name] = cells.truth().mask[back] if cells else np.zeros(len(persons), dtype=bool)
+        return answers
+
+    def _ask(self, kind: str, name: str, persons: Sequence[Person]) -> tuple[Cells | None, Ints]:
+        """Cells of the distinct people asked for (None before the first tick), and each one's place in them."""
+        reader = self._reader(kind, name)
+        distinct, back = np.unique(np.asarray(persons, dtype=np.int64), return_inverse=True)
+        if self._at == BEFORE_TIME:
+            return None, back
+        self._grow_to(int(distinct.max(initial=-1)) + 1)
+        return reader(Frame(distinct, self._at, self._world)), back
+
+    def members(self, segment: str) -> Bools:
+        """Who is in the segment, by person.
+
+        Raises:
+            NotFound: If there is no such segment.
+        """
+        cells = self._world.members.get(segment)
+        if cells is None:
+            raise NotFound("rule.segment", f"there is no segment {segment!r}", nearest(segment, self._order))
+        return np.array(cells["inside"][: self._people.n], dtype=bool)
+
+    def sizes(self) -> dict[str, int]:
+        """Number of members by segment."""
+        n = self._people.n
+        return {name: int(cells["inside"][:n].sum()) for name, cells in self._world.members.items()}
+
+    def _reader(self, kind: str, name: str) -> Reader:
+        reader = self._readers.by_name.get(f"{kind}:{name}")
+        if reader is None:
+            known = [key.partition(":")[2] for key in self._readers.by_name if key.startswith(f"{kind}:")]
+            raise NotFound(f"rule.{kind}", f"there is no {kind} {name!r}", nearest(name, known))
+        return reader
+
+    # --- identity, backfill, checkpoints -----------------------------------------------------------------------------
+
+    def merge(self, into: Person, gone: Person) -> None:
+        """`gone` turns out to be `into`: as if all their events had been one person's. `gone` is never used again."""
+        self._grow_to(max(into, gone) + 1)
+        self._stores.merge(into, gone)
+        self._inbox.rename(into, gone)
+        self._people["alive"][gone] = False
+        self._people["until"][[into, gone]] = VOLATILE
+        carried, before = self._merged.setdefault(into, {}), self._merged.pop(gone, {})
+        for name, cells in self._world.members.items():
+            carried[name] = carried.get(name, 0) | before.get(name, 0) | _join_membership(cells, into, gone)
+
+    def _grow_to(self, n: int) -> None:
+        self._stores.grow(n)
+        self._people.grow(n)
+        for cells in self._world.members.values():
+            cells.grow(n)
+
+    def missing_leaves(self) -> list[str]:
+        """Keys of leaves that began empty in a fold that replaced another: they need `combine` with the past."""
+        return sorted(self._stores.missing)
+
+    def combine(self, other: Fold, leaves: Collection[str] | None = None) -> None:
+        """Add what another fold of the same rules made of another part of the log.
+
+        Args:
+            other: Must not be used any more.
+            leaves: The keys to add; None: those that are missing, or all if this fold replaced no other.
+        """
+        self._grow_to(other._people.n)
+        other._grow_to(self._people.n)
+        if self._at != BEFORE_TIME:
+            other._stores.apply(Batch(other._inbox, max(self._at, other._at)), max(self._at, other._at))
+        chosen = leaves if leaves is not None else self.missing_leaves() if self._stores.replaced else None
+        self._inbox.join(other._inbox, self._stores.combine(other._stores, chosen, len(self._inbox.person)))
+        self._reevaluate(self._order)
+
+    def state_hash(self) -> str:
+        """A digest of all state but decayed scores; the same for any cut of the same log, and after a reload."""
+        n = self._people.n
+        members = [
+            [name, cells["inside"][:n].tolist(), cells["since"][:n].tolist()]
+            for name, cells in sorted(self._world.members.items())
+        ]
+        waiting = sorted(zip(self._inbox.offset, self._inbox.person, strict=True))
+        state = [int(self._at), n, self._people["alive"][:n].tolist(), members, waiting, self._stores.digest()]
+        return hashlib.sha256(msgspec.json.encode(state)).hexdigest()
+
+    def dump(self) -> bytes:
+        """All state, for a checkpoint."""
+        return pack(
+            {
+                "at": int(self._at),
+                "inbox": self._inbox.columns(),
+                "people": self._people.dump(),
+                "members": {name: cells.dump() for name, cells in self._world.members.items()},
+                "first_time": self._first_time,
+                "merged": list(self._merged.items()),
+                "first_identifiers": list(self._world.first_identifiers),
+                "stores": self._stores.dump(),
+            }
+        )
+
+    @classmethod
+    def load(cls, data: bytes, rules: Rules, catalog: Catalog) -> Fold:
+        """The fold that `dump` wrote, for the same rules.
+
+        Raises:
+            Corrupt: If the bytes are none.
+        """
+        state = unpack(data)
+        fold = cls.__new__(cls)
+        fold._begin(rules, catalog, Stores(known=tuple(state["stores"]["stores"])))
+        fold._at = Instant(state["at"])
+        fold._inbox.keep(state["inbox"])
+        fold._people.load(state["people"])
+        for name, cells in state["members"].items():
+            fold._world.members[name].load(cells)
+        fold._first_time = state["first_time"]
+        fold._merged = dict(state["merged"])
+        fold._world.first_identifiers = state["first_identifiers"]
+        fold._stores.load(state["stores"])
+        return fold
+
+
+class _Causes:
+    """Why a person was looked at."""
+
+    def __init__(
+        self, batch: Batch, touched: Mapping[str, Touched], merged: Mapping[int, Carried], n_before: int
+    ) -> None:
+        self._any = Touched(batch.person[~batch.history], batch.person[batch.history])
+        self._touched = touched
+        self._merged = merged
+        self._n_before = n_before
+
+    def of(self, person: int, feeds: Collection[str], segment: str, entered: bool) -> str:
+        """The cause of a change that the segment's `feeds` may have brought about."""
+        if self._merged.get(person, {}).get(segment, 0) & (_INSIDE if entered else _OUTSIDE):
+            return "merge"
+        touched = [self._touched[feed] for feed in feeds]
+        new = person >= self._n_before
+        if new:
+            touched.append(self._any)
+        if any(person in each.live for each in touched):
+            return "event"
+        if any(person in each.history for each in touched):
+            return "import"
+        return "event" if new else "time"
+
+
+Carried = dict[str, int]
+"""Segment -> whether people merged into one were inside, outside or both (bits)."""
+
+_INSIDE = 1
+_OUTSIDE = 2
+
+
+def _membership() -> Columns:
+    return Columns(inside=np.bool_(False), since=np.int64(0))
+
+
+def _join_membership(cells: Columns, into: Person, gone: Person) -> int:
+    """Two members have been in since the first of them; the bits of what `gone` was."""
+    inside, since = cells["inside"], cells["since"]
+    if inside[into] and inside[gone]:
+        since[into] = min(since[into], since[gone])
+    return _INSIDE if inside[gone] else _OUTSIDE
+
+
+class _Readers(NamedTuple):
+    by_name: dict[str, Reader]
+    feeds: dict[str, frozenset[str]]
+
+
+def _compiled(rules: Rules, order: Sequence[str], outline: Outline, stores: Stores, world: World) -> _Readers:
+    compiler = Compiler(outline, stores, longest_windows(rules.expressions(), outline))
+    world.zone_names = compiler.zone_names()
+    segments = {name: compiler.segment(name, rules.segments[name]) for name in order}
+    others = {key: compiler.reader(node) for key, node in rules.expressions().items() if not key.startswith("segment:")}
+    by_name = {**{f"segment:{name}": reader for name, reader in segments.items()}, **others}
+    return _Readers(by_name, {f"segment:{name}": compiler.feeds_of(rules.segments[name]) for name in order})

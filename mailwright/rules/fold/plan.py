@@ -1,0 +1,124 @@
+"""From expressions to readers: which stores a rule needs, each leaf once, and the order of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput, nearest
+from mailwright.rules import syntax as s
+
+
+class Outline:
+    """The expressions of a project with attributes resolved."""
+
+    def __init__(self, attributes: Mapping[str, s.Expression]) -> None:
+        self.attributes = attributes
+
+    def attribute(self, name: str) -> s.Expression:
+        """What a declared attribute means.
+
+        Raises:
+            InvalidInput: ``rule.attribute``, if there is none of that name.
+        """
+        if name not in self.attributes:
+            message = f"there is no attribute {name!r}"
+            raise InvalidInput.one("rule.attribute", message, hint=nearest(name, self.attributes))
+        return self.attributes[name]
+
+    def nodes(self, root: s.Expression, path: tuple[str, ...] = ()) -> Iterator[s.Node]:
+        """Every node below `root`, through attributes, but not into filters of events.
+
+        Raises:
+            InvalidInput: ``rule.cycle``, if an attribute needs itself.
+        """
+        yield root
+        if isinstance(root, s.Attribute):
+            if root.name in path:
+                raise InvalidInput.one("rule.cycle", f"attribute {root.name!r} needs itself: {' -> '.join(path)}")
+            yield from self.nodes(self.attribute(root.name), (*path, root.name))
+        for child in children(root):
+            yield from self.nodes(child, path)
+
+
+def children(node: s.Node) -> Iterator[s.Expression]:
+    """The expressions directly below a node that are asked of the person; filters of events are not."""
+    for field in node.__struct_fields__:
+        if field not in ("where", "window"):
+            yield from _expressions(getattr(node, field))
+
+
+def _expressions(value: Any) -> Iterator[s.Expression]:
+    if isinstance(value, s.Step):
+        return
+    if isinstance(value, s.Node):
+        yield value  # type: ignore[misc]  # every other node below an expression is an expression
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _expressions(part)
+
+
+def properties_read(node: Any) -> set[str]:
+    """First steps of every property path in a node, its filters included."""
+    heads: set[str] = set()
+    if isinstance(node, s.Node):
+        for field in node.__struct_fields__:
+            value = getattr(node, field)
+            if field in ("path", "key") and value:
+                heads.add(value[0])
+            elif field == "same":
+                heads |= {path[0] for path in value}
+            else:
+                heads |= properties_read(value)
+    elif isinstance(node, tuple):
+        heads = heads.union(*(properties_read(part) for part in node))
+    return heads
+
+
+def in_order(segments: Mapping[str, s.Expression], outline: Outline) -> list[str]:
+    """Names of segments, each after those it asks about.
+
+    Raises:
+        InvalidInput: ``rule.segment`` for one that does not exist, ``rule.cycle`` for one that needs itself.
+    """
+    order: list[str] = []
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise InvalidInput.one("rule.cycle", f"segment {name!r} needs itself: {' -> '.join((*path, name))}")
+        if name in order:
+            return
+        if name not in segments:
+            raise InvalidInput.one("rule.segment", f"there is no segment {name!r}", hint=nearest(name, segments))
+        for below in segments_asked(segments[name], outline):
+            visit(below, (*path, name))
+        order.append(name)
+
+    for name in segments:
+        visit(name, ())
+    return order
+
+
+def segments_asked(root: s.Expression, outline: Outline) -> list[str]:
+    """The segments that an expression asks about, in order of appearance."""
+    return list(dict.fromkeys(node.name for node in outline.nodes(root) if isinstance(node, s.InSegment)))
+
+
+def longest_windows(roots: Mapping[str, s.Expression], outline: Outline) -> dict[bytes, int]:
+    """For what each aggregate reads (all but its function and window): the longest exact window asked of it."""
+    longest: dict[bytes, int] = {}
+    for root in roots.values():
+        for node in outline.nodes(root):
+            window = getattr(node, "window", None)
+            if isinstance(window, s.Within):
+                read = what_is_read(node)
+                longest[read] = max(longest.get(read, 0), window.micros)
+    return longest
+
+
+def what_is_read(node: s.Node) -> bytes:
+    """The event, filter and property that a node reads."""
+    fields = (getattr(node, name, None) or None for name in ("event", "where", "path"))
+    return msgspec.json.encode(tuple(fields))

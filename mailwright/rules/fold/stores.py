@@ -1,0 +1,255 @@
+"""All leaf state of a fold, by what it is of: equal leaves of different rules meet in one store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from mailwright.core.events import Person
+from mailwright.core.instants import Instant
+from mailwright.rules.fold.columns import End, Extreme, Totals
+from mailwright.rules.fold.feeds import Batch, Feed, Source
+from mailwright.rules.fold.ordered import Decayed, Kept
+from mailwright.rules.fold.queue import Queue, Windowed
+from mailwright.rules.fold.rows import Dictionary, Ints
+from mailwright.rules.fold.runs import Ledger, Tally
+
+
+class Store(Protocol):
+    """State of one leaf, or of several that differ only in their window."""
+
+    def grow(self, n: int) -> None:
+        """Make room for `n` people."""
+        ...
+
+    def merge(self, into: Person, gone: Person) -> None:
+        """Exactly as if all events of `gone` had been those of `into`."""
+        ...
+
+    def combine(self, other: Any, codes: Ints | None) -> None:
+        """Exactly as if the other part's events had come here; `codes` translates its dictionary."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data for a checkpoint."""
+        ...
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        ...
+
+    def digest(self, words: Dictionary | None) -> list[Any]:
+        """What the state hash sees; equal for equal histories, however they were cut."""
+        ...
+
+
+S = TypeVar("S", bound=Store)
+_CODED = ("value", "trait", "context")
+
+
+class Touched:
+    """The people whom a tick's rows of one feed concern."""
+
+    def __init__(self, live: Ints, history: Ints) -> None:
+        self.live = live
+        self.history = history
+
+
+class Stores:
+    """The stores that the rules at hand need; those that `before` has too are taken over with their state."""
+
+    def __init__(self, before: Stores | None = None, *, known: Collection[str] = ()) -> None:
+        self.asked: set[str] = set()
+        self._known = known
+        self._fresh_feeds: set[str] = set()
+        self.feeds: dict[str, Feed] = {}
+        self.stores: dict[str, Store] = {}
+        self.missing: set[str] = set()
+        self._of: dict[str, str] = {}  # store key -> feed key
+        self._before = before
+        self._replaced = before is not None
+        self._n: int = before._n if before else 0
+
+    def totals(self, source: Source) -> Totals:
+        """All-time count and sum."""
+        return self._store(source, "totals", Totals)
+
+    def extreme(self, source: Source, largest: bool) -> Extreme:
+        """All-time minimum or maximum."""
+        return self._store(source, f"extreme:{largest}", lambda: Extreme(largest))
+
+    def end(self, source: Source, last: bool) -> End:
+        """First or last row."""
+        return self._store(source, f"end:{last}", lambda: End(last))
+
+    def tally(self, source: Source) -> Tally:
+        """All-time counts per value."""
+        return self._store(source, "tally", Tally)
+
+    def decayed(self, source: Source, half_life: int) -> Decayed:
+        """A score."""
+        return self._store(source, f"decayed:{half_life}", lambda: Decayed(half_life))
+
+    def kept(self, source: Source) -> Kept:
+        """Events of an ordered leaf."""
+        return self._store(source, "kept", Kept)
+
+    def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
+        """Count and sum inside a window; `longest` is the longest window of any leaf of this source."""
+        covering = self._covering(source, "queue:", micros, longest)
+        return self._store(source, f"queue:{covering}", lambda: Queue(covering)).leaf(micros)
+
+    def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
+        """Every row of a window."""
+        covering = self._covering(source, "ledger:", retention, longest)
+        return self._store(source, f"ledger:{covering}", lambda: Ledger(covering))
+
+    def words(self, source: Source) -> Dictionary:
+        """The dictionary of a source's values."""
+        return self._feed(source).words
+
+    def _covering(self, source: Source, kind: str, wanted: int, longest: int) -> int:
+        """The span of a store at hand that is long enough, else the longest span that is wanted of this source."""
+        prefix = f"{source.key()}/{kind}"
+        known = [*self.stores, *self._known, *(self._before.stores if self._before else ())]
+        spans = [int(key[len(prefix) :]) for key in known if key.startswith(prefix)]
+        return min((span for span in spans if span >= wanted), default=longest)
+
+    def _feed(self, source: Source) -> Feed:
+        key = source.key()
+        self.asked.add(key)
+        if key not in self.feeds:
+            old = self._before.feeds.get(key) if self._before else None
+            self.feeds[key] = old or Feed(source)
+            if old is None and self._before:
+                self._fresh_feeds.add(key)
+        return self.feeds[key]
+
+    def _store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
+        self._feed(source)
+        key = f"{source.key()}/{kind}"
+        if key not in self.stores:
+            self.stores[key] = self._taken_over(key) or self._fresh(key, make)
+            self._of[key] = source.key()
+        found: S = self.stores[key]  # type: ignore[assignment]  # a key is made for one kind only
+        return found
+
+    def _taken_over(self, key: str) -> Store | None:
+        old = self._before.stores.get(key) if self._before else None
+        if old is not None and self._before and key in self._before.missing:
+            self.missing.add(key)
+        return old
+
+    @property
+    def replaced(self) -> bool:
+        """Whether these stores followed others that had seen events."""
+        return self._replaced
+
+    def _fresh(self, key: str, make: Callable[[], S]) -> S:
+        store = make()
+        store.grow(self._n)
+        if self._before is not None:
+            self.missing.add(key)
+        return store
+
+    def planned(self) -> None:
+        """Every leaf is declared: what nobody reads any more is let go."""
+        self._before = None
+
+    def grow(self, n: int) -> None:
+        """Make room for `n` people."""
+        self._n = max(n, self._n)
+        for store in self.stores.values():
+            store.grow(n)
+
+    def apply(self, batch: Batch, t: Instant) -> tuple[dict[str, Touched], Ints]:
+        """Fold a tick's rows and move time on: the people touched, by feed, and those for whom time changed a leaf."""
+        touched = {key: self._apply(key, feed, batch, t) for key, feed in self.feeds.items()}
+        left = [store.passed(t) for store in self.stores.values() if isinstance(store, Queue)]
+        return touched, np.unique(np.concatenate([np.zeros(0, np.int64), *left]))
+
+    def _apply(self, key: str, feed: Feed, batch: Batch, t: Instant) -> Touched:
+        kept = feed.kept
+        rows, places, history = batch.rows(feed)
+        for name, store in self.stores.items():
+            if self._of[name] != key:
+                continue
+            if isinstance(store, Decayed):
+                store.starting(t)
+            if isinstance(store, Ledger):
+                store.passed(t)
+            if isinstance(store, Kept):
+                store.keep(rows, [kept[place] for place in places.tolist()])
+            else:
+                store.add(rows)  # type: ignore[attr-defined]  # every store but Kept takes rows
+        return Touched(np.unique(rows.person[~history]), np.unique(rows.person[history]))
+
+    def next_due(self) -> Instant | None:
+        """When the first row leaves a counted window."""
+        queues = [store for store in self.stores.values() if isinstance(store, Queue)]
+        return min((due for queue in queues if (due := queue.next_due()) is not None), default=None)
+
+    def merge(self, into: Person, gone: Person) -> None:
+        """One person's state becomes part of another's."""
+        for store in self.stores.values():
+            store.merge(into, gone)
+
+    def combine(self, other: Stores, keys: Collection[str] | None, shift: int) -> bool:
+        """Add another part's state to the stores named (None: all), with rows that still wait.
+
+        Args:
+            other: The other part; must not be used any more.
+            keys: Store keys.
+            shift: Number of events in this part's inbox, to which the other's are appended.
+
+        Returns:
+            Whether the other's waiting events are needed.
+        """
+        self.grow(other._n)
+        for key in list(other.stores) if keys is None else keys:
+            feed = self._of[key]
+            self.stores[key].combine(other.stores[key], self._translation(feed, other))
+            self.missing.discard(key)
+        # A feed of which this part read events before has these waiting rows already, unless all is joined.
+        feeds = [key for key in self.feeds if keys is None or key in self._fresh_feeds]
+        for key in feeds:
+            self.feeds[key].append(other.feeds[key], self._translation(key, other), shift)
+        self._fresh_feeds -= set(feeds)
+        return bool(feeds)
+
+    def _translation(self, feed: str, other: Stores) -> Ints | None:
+        coded = self.feeds[feed].source.kind in _CODED
+        return self.feeds[feed].words.translation(other.feeds[feed].words) if coded else None
+
+    def digest(self) -> list[Any]:
+        """What the state hash sees."""
+        parts = []
+        for key in sorted(self.stores):
+            feed = self.feeds[self._of[key]]
+            words = feed.words if feed.source.kind in _CODED else None
+            parts.append([key, self.stores[key].digest(words)])
+        return parts
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "n": self._n,
+            "missing": sorted(self.missing),
+            "replaced": self._replaced,
+            "fresh_feeds": sorted(self._fresh_feeds),
+            "feeds": {key: feed.dump() for key, feed in self.feeds.items()},
+            "stores": {key: store.dump() for key, store in self.stores.items()},
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave, for the same rules."""
+        self._n = state["n"]
+        self.missing = set(state["missing"])
+        self._replaced = state["replaced"]
+        self._fresh_feeds = set(state["fresh_feeds"])
+        for key, feed in self.feeds.items():
+            feed.load(state["feeds"][key])
+        for key, store in self.stores.items():
+            store.load(state["stores"][key])
