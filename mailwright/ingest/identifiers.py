@@ -18,6 +18,7 @@ BLOCKED = frozenset(
 
 _ZEROS = re.compile(r"[0\-\s.:]*1?")  # 0, -1, 00000000-0000-0000-0000-000000000000, but not 10
 _MAX_CHARS = 256
+_NOT_EXTERNAL = (PREVIOUS, "user_id")  # a call has one user_id, its own
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"_]{1,253}")
 _PHONE_DIGITS = range(5, 18)  # E.164 has at most 15; some write an exit code before it
@@ -132,7 +133,7 @@ def _external(external: Any, warn: Callable[[str, str], None]) -> list[tuple[str
 
 
 def _is_external(kind: str, value: Any) -> bool:
-    if kind == PREVIOUS or not _KIND.fullmatch(kind) or not isinstance(value, str | int):
+    if kind in _NOT_EXTERNAL or not _KIND.fullmatch(kind) or not isinstance(value, str | int):
         return False
     text = str(value)
     if kind == "email":

@@ -54,7 +54,7 @@ class Refusal:
 
 
 def too_much(raw: bytes, value: Any, limits: Limits) -> str:
-    """Why a decoded item exceeds `limits`, or an empty text. `raw` is its JSON, `value` a dict of its parts.
+    """Why a decoded item exceeds `limits`, or an empty text. `raw` is its JSON, `value` a list or dict of its parts.
 
     Counting brackets and colons in the bytes clears nearly every event; only one that might exceed is walked.
     """
@@ -68,20 +68,16 @@ def too_much(raw: bytes, value: Any, limits: Limits) -> str:
 
 def _walked(value: Any, limits: Limits) -> str:
     n_keys = 0
-    level: list[Any] = [value]
+    level = [value]
     for _ in range(limits.depth):
-        inner: list[Any] = []
-        for each in level:
-            if isinstance(each, dict):
-                n_keys += len(each)
-                inner += each.values()
-            elif isinstance(each, list):
-                inner += each
-            elif type(each) is int and not -_INT64_MAX - 1 <= each <= _INT64_MAX:
-                return f"the number {str(each)[:30]}... does not fit into 64 bits"
+        n_keys += sum(len(each) for each in level if type(each) is dict)
         if n_keys > limits.keys:
             return f"it has more than {limits.keys:,} keys"
-        if not inner:
+        inside = [one for each in level for one in (each.values() if type(each) is dict else each)]
+        for each in inside:
+            if type(each) is int and not -_INT64_MAX - 1 <= each <= _INT64_MAX:
+                return f"the number {str(each)[:30]}... does not fit into 64 bits"
+        level = [each for each in inside if type(each) in (dict, list)]
+        if not level:
             return ""
-        level = inner
     return f"it is nested deeper than {limits.depth} levels"

@@ -14,7 +14,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Event, EventType, Identifier
-from mailwright.core.instants import Instant, format_iso, parse_iso
+from mailwright.core.instants import Instant, parse_iso
 from mailwright.ingest.definitions import TrackingPlan
 from mailwright.ingest.identifiers import (
     PREVIOUS,
@@ -222,7 +222,7 @@ def _decoded(raw: bytes, limits: Limits) -> Call:
         call = _call.decode(raw)
     except DECODE_ERRORS as error:
         raise _Refused(*in_words(error)) from None
-    reason = too_much(raw, {"p": call.properties, "t": call.traits, "c": call.context}, limits)
+    reason = too_much(raw, [call.properties, call.traits, call.context], limits)
     if reason:
         raise _Refused("", reason)
     return call
@@ -352,16 +352,17 @@ def _stamp(call: Call, door: _Door) -> Instant:
     says nothing about the clock of that time.
     """
     place = "timestamp" if call.original_timestamp is None else "originalTimestamp"
-    original = _instant(call.original_timestamp or call.timestamp, place)
+    text = call.timestamp if call.original_timestamp is None else call.original_timestamp
+    original = _instant(text, place)
     sent_at = door.sent_at if call.sent_at is None else _instant(call.sent_at, "sentAt")
     if original is None:
         return door.received_at
-    corrected = sent_at is not None and not door.history
-    stamp = Instant(door.received_at - (sent_at - original)) if corrected and sent_at is not None else original
+    skewed = None if door.history else sent_at
+    stamp = original if skewed is None else Instant(door.received_at - (skewed - original))
     if stamp < door.limits.earliest_at:
-        raise _Refused(place, f"{format_iso(original)} is too long ago: is the clock or the unit wrong?")
+        raise _Refused(place, f"{text!r} is too long ago: is the clock or the unit wrong?")
     if stamp > door.received_at + door.limits.future_micros:
-        raise _Refused(place, f"{format_iso(original)} is too far in the future: is the clock or the unit wrong?")
+        raise _Refused(place, f"{text!r} is too far in the future: is the clock or the unit wrong?")
     return stamp
 
 

@@ -91,9 +91,9 @@ def in_words(error: Exception) -> tuple[str, str]:
         return "", "it is nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return "", "a text is not UTF-8"
-    where = _AT.search(str(error))
-    if where and isinstance(error, msgspec.ValidationError):
-        return where[1].removeprefix("[...]"), str(error)[: where.start()]
+    if isinstance(error, msgspec.ValidationError):
+        where = _AT.search(str(error))
+        return (where[1].replace("[...]", ""), str(error)[: where.start()]) if where else ("", str(error))
     reason = str(error).rstrip(".")
     return "", f"not valid JSON ({reason}); NaN, infinite numbers and half surrogate pairs are none"
 

@@ -4,7 +4,7 @@ The rules, in the order in which an event's identifiers are read (most telling f
 anonymous_id, declared others; the door puts them so):
 
 - The event goes to the person of its **first** identifier, for that is the one History joins by.
-- An identifier that nobody has is linked to that person.
+- An identifier that nobody has is linked to that person; a second ``user_id`` is not.
 - One that another person has merges the two, unless both have a ``user_id``: then it keeps its person. A shared
   address or browser joins no two accounts, and the newest link takes nothing from the older one.
 - ``alias`` merges what it names, accounts too: somebody said so on purpose.
@@ -116,8 +116,9 @@ class IdentityGraph:
         for key in keys[1:]:
             row = self._rows.get(key)
             if row is None:
-                self._link(key, person, offset)
-            elif (other := Person(self._owner[row])) != person and self._may_join(person, other, key):
+                if not (_is_account(key) and self._accounts[person]):
+                    self._link(key, person, offset)
+            elif (other := Person(self._owner[row])) != person and self._may_join(person, other):
                 merges.append(self._join(person, other, offset, _reason(event, keys[0], key)))
                 person = merges[-1].into
         return Resolution(person, merges)
@@ -138,8 +139,8 @@ class IdentityGraph:
         self._link(keys[0], person, offset)
         return person
 
-    def _may_join(self, person: Person, other: Person, key: str) -> bool:
-        return not _is_account(key) and not (self._accounts[person] and self._accounts[other])
+    def _may_join(self, person: Person, other: Person) -> bool:
+        return not (self._accounts[person] and self._accounts[other])
 
     def _alias(self, event: Event, offset: Offset) -> Resolution:
         """``userId`` takes over everything of ``previousId``, under both kinds that the old name may have."""

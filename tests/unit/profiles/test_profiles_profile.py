@@ -1,0 +1,96 @@
+"""Profiles: the last write by stamp counts, whatever the order of arrival, and a merge is exact."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailwright.core.errors import Corrupt
+from mailwright.core.events import Event, Identifier, Offset, Person
+from mailwright.core.facts import Known
+from mailwright.core.instants import Instant
+from mailwright.profiles.profile import ProfileStore
+
+ONE, TWO = Person(0), Person(3)
+
+
+def event(stamp, traits=None, *, kind="identify", source="shop"):
+    at = Instant(stamp)
+    return Event(
+        message_id="m",
+        source=source,
+        type=kind,
+        stamp_at=at,
+        received_at=at,
+        known_at=at,
+        identifiers=[Identifier("user_id", "1")],
+        traits=traits or {},
+    )
+
+
+def values_of(store, person):
+    return {name: known.value for name, known in store.view(person).traits.items()}
+
+
+@pytest.mark.parametrize(
+    ("writes", "expected"),
+    [
+        ([(1, {"a": 1}), (2, {"a": 2})], {"a": 2}),
+        ([(2, {"a": 2}), (1, {"a": 1, "b": 1})], {"a": 2, "b": 1}),
+        ([(1, {"a": 1}), (1, {"a": 2})], {"a": 2}),
+        ([(1, {"a": 1}), (2, {"a": None})], {}),
+        ([(2, {"a": None}), (1, {"a": 1})], {}),
+        ([(2, {"a": None}), (3, {"a": 0})], {"a": 0}),
+        ([(1, {"a": {"x": 1, "y": None}}), (2, {"a": {"y": 2}})], {"a": {"y": 2}}),
+    ],
+)
+def test_the_last_write_by_stamp_and_offset_counts(writes, expected):
+    store = ProfileStore()
+    for offset, (stamp, traits) in enumerate(writes):
+        store.apply(ONE, event(stamp, traits), Offset(offset))
+    assert values_of(store, ONE) == expected
+
+
+def test_a_view_tells_source_and_times():
+    store = ProfileStore()
+    store.apply(ONE, event(7, {"plan": "pro"}, source="crm"), Offset(1))
+    store.apply(ONE, event(-3, kind="track"), Offset(2))
+    store.apply(ONE, event(5, {"name": "Acme"}, kind="group"), Offset(3))
+    view = store.view(ONE)
+    assert view.traits == {"plan": Known(value="pro", at=Instant(7), source="crm")}
+    assert (view.first_seen_at, view.last_seen_at, view.n_events) == (-3, 7, 3)
+
+
+def test_a_person_without_events_is_empty():
+    store = ProfileStore()
+    store.apply(TWO, event(7), Offset(1))
+    for person in (ONE, Person(99)):
+        view = store.view(person)
+        assert (dict(view.traits), view.first_seen_at, view.last_seen_at, view.n_events) == ({}, 0, 0, 0)
+
+
+traits = st.dictionaries(st.sampled_from("abc"), st.none() | st.integers(0, 3), max_size=3)
+writes = st.lists(st.tuples(st.sampled_from([ONE, TWO]), st.integers(-3, 3), traits), max_size=15)
+
+
+@settings(max_examples=100, deadline=None)
+@given(writes=writes, order=st.randoms(use_true_random=False), reload=st.booleans())
+def test_a_merge_is_as_if_all_had_been_one_person_in_any_order(writes, order, reload):
+    apart, together = ProfileStore(), ProfileStore()
+    numbered = list(enumerate(writes))
+    for offset, (_, stamp, told) in numbered:
+        together.apply(TWO, event(stamp, told), Offset(offset))
+    order.shuffle(numbered)
+    for offset, (person, stamp, told) in numbered:
+        apart.apply(person, event(stamp, told), Offset(offset))
+    if reload:
+        apart = ProfileStore.load(apart.dump())
+    apart.merge(TWO, ONE)
+    assert apart.view(TWO) == together.view(TWO)
+    assert apart.view(ONE).n_events == 0
+    assert ProfileStore.load(apart.dump()).view(TWO) == together.view(TWO)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"\x95\x02\x90\x90\x90\x80"])
+def test_torn_bytes_are_refused(data):
+    with pytest.raises(Corrupt):
+        ProfileStore.load(data)
