@@ -173,7 +173,7 @@ def _number(token: str) -> s.Constant:
     return s.Constant(kind="number", value=decimal_text(token))
 
 
-def _attribute(name: str) -> s.Attribute:
+def _bare_attribute(name: str) -> s.Attribute:
     if name.lower() in ("null", "none"):
         raise Fault(f"there is no value {name}", "write `is missing` or `is known`")
     return s.Attribute(name=name)
@@ -201,7 +201,7 @@ def _last_distinct(n: str, event: str, path: tuple[str, ...], *options: Any) -> 
 
 
 def _score(*parts: Any) -> s.Score:
-    *points, half_life, scale = parts
+    *points, half_life, scale, where = parts
     by_event = dict(points)
     if len(by_event) < len(points):
         raise Fault("an event has two numbers of points", "name each event once")
@@ -209,7 +209,12 @@ def _score(*parts: Any) -> s.Score:
         points=tuple(sorted(by_event.items())),
         half_life=_micros(half_life) if half_life else None,
         scale=decimal_text(scale) if scale else None,
+        where=where.value if where else None,
     )
+
+
+def _rate(hit: str, n: str, of: str, key: tuple[str, ...], where: Option | None) -> s.Rate:
+    return s.Rate(hit=hit, n=_whole(n, 1), of=of, key=key, where=where.value if where else None)
 
 
 def _session(fact: str, gap: s.Constant) -> s.Session:
@@ -292,7 +297,8 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     "completed": _option("completed"),
     # values
     "property": lambda path: s.Property(path=path),
-    "attribute": _attribute,
+    "bare_attribute": _bare_attribute,
+    "attribute": lambda name: s.Attribute(name=name),
     "birthday": lambda: BIRTHDAY,
     "trait": lambda path: s.Trait(path=path),
     "age": s.Age,
@@ -300,7 +306,7 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     "time_since": _time_since,
     "last_distinct": _last_distinct,
     "list_of": lambda add, path, remove, clear: s.ListOf(path=path, add=add, remove=remove, clear=clear),
-    "rate": lambda hit, n, of, key: s.Rate(hit=hit, n=_whole(n, 1), of=of, key=key),
+    "rate": _rate,
     "point": lambda event, points: (event, decimal_text(points)),
     "score": _score,
     "session": _session,

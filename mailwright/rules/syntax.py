@@ -70,7 +70,7 @@ class Property(Node, frozen=True, tag="property"):
 
 
 class Trait(Node, frozen=True, tag="trait"):
-    """The last write to trait `path` by (stamp, offset); null removed it: missing."""
+    """The last write to trait `path` by an identify call, by (stamp, offset); null removed it: missing."""
 
     path: tuple[str, ...]
 
@@ -82,7 +82,10 @@ class Attribute(Node, frozen=True, tag="attribute"):
 
 
 class Age(Node, frozen=True, tag="age"):
-    """Whole years from the date in trait ``birthday`` to t's date in the person's zone; no birthday: missing."""
+    """Whole years from the date in trait ``birthday`` to t's date in the person's zone.
+
+    A birthday of Feb 29 is on Feb 28 in common years. No birthday, or one that lies ahead: missing.
+    """
 
 
 class Aggregate(Node, frozen=True, tag="aggregate"):
@@ -91,7 +94,8 @@ class Aggregate(Node, frozen=True, tag="aggregate"):
     ``count`` counts events (`path` empty). ``sum``, ``count`` and ``distinct`` of nothing are 0, the others missing.
     ``sum``, ``average``, ``min`` and ``max`` skip what is no number, in exact micro-units. ``first`` and ``last`` are
     by (stamp, offset) among events that have the value; ``most_frequent`` breaks ties to the latest seen. An empty path
-    with first or last is the event's stamp. A path over a list counts each element.
+    with first or last is the event's stamp. A path over a list counts each element; ``count`` with a path counts the
+    values. Averages are rounded half even to micro-units.
     """
 
     function: Literal["count", "sum", "average", "min", "max", "distinct", "first", "last", "most_frequent"]
@@ -109,7 +113,10 @@ class TimeSince(Node, frozen=True, tag="time_since"):
 
 
 class LastDistinct(Node, frozen=True, tag="last_distinct"):
-    """The last `n` (1..100) distinct values of `path`, latest first, by (stamp, offset, place in list). Ordered."""
+    """The last `n` (1..100) distinct values of `path`, latest first, by (stamp, offset, place in list). Ordered.
+
+    Nothing yet: an empty list, which is not missing.
+    """
 
     n: int
     event: str
@@ -119,9 +126,10 @@ class LastDistinct(Node, frozen=True, tag="last_distinct"):
 
 
 class ListOf(Node, frozen=True, tag="list_of"):
-    """A kept list such as a cart: `add` appends the value at `path`, `remove` takes its last one, `clear` empties.
+    """A kept list such as a cart: `add` appends the values at `path`, `remove` takes them off, `clear` empties.
 
-    Ordered leaf; at most 1,000 operations are kept.
+    Of several equal values the last is taken off. Ordered leaf; the last 1,000 events of the three names are kept.
+    Nothing yet: an empty list, which is not missing.
     """
 
     path: tuple[str, ...]
@@ -133,31 +141,36 @@ class ListOf(Node, frozen=True, tag="list_of"):
 class Rate(Node, frozen=True, tag="rate"):
     """The share (0..1) of the last `n` events `of` that have an event `hit` with the same value at `key`.
 
-    Over those received if fewer than n; none: missing. Ordered leaf.
+    Over those received if fewer than n; none: missing. An `of` without a value at `key` counts as not hit. Only hits
+    that meet `where` count. Rounded half even to micro-units. Ordered leaf.
     """
 
     hit: str
     n: int
     of: str
     key: tuple[str, ...]
+    where: Expression | None = None
 
 
 class Score(Node, frozen=True, tag="score"):
     """Sum of points x 2^(-(t - stamp)/half_life); without half_life the plain sum (exact).
 
-    `scale` c maps the sum s to 100 x s / (s + c). `points` is (event name, decimal text) pairs, sorted by name.
-    Tolerance when compared: 1e-9 relative.
+    `scale` c > 0 maps the sum s to 100 x s / (s + c); a sum below 0 to 0. `points` is (event name, decimal text) pairs,
+    sorted by name. Only events that meet `where` count. Tolerance when compared: 1e-9 relative, if it decays.
     """
 
     points: tuple[tuple[str, str], ...]
     half_life: int | None = None
     scale: str | None = None
+    where: Expression | None = None
 
 
 class Session(Node, frozen=True, tag="session"):
     """A fact of the last session, sessions being split by a gap of more than `gap` microseconds. Ordered leaf.
 
-    ``count`` (of all sessions), ``length`` (duration), ``pages``, ``start``, ``device``, ``source``.
+    ``count`` (of all sessions), ``length`` (duration), ``pages`` (page and screen calls), ``start`` (instant),
+    ``device`` (the first ``device.type`` in it), ``source`` (its first ``traffic_source``). Sessions are made of track,
+    page and screen calls, but not of what mails bring (source ``mailwright``). None yet: count is 0, others missing.
     """
 
     gap: int
@@ -165,7 +178,10 @@ class Session(Node, frozen=True, tag="session"):
 
 
 class ContextFact(Node, frozen=True, tag="context"):
-    """A fact of the latest event that carried it: ``geo.city``, ``device.type``, ``traffic_source``."""
+    """A fact of the latest event, of any type, whose context carried it, such as ``geo.city`` or ``traffic_source``.
+
+    Of several values under a list, the first.
+    """
 
     path: tuple[str, ...]
 
@@ -278,7 +294,11 @@ class Step(Node, frozen=True, tag="step"):
 class Sequence(Node, frozen=True, tag="sequence"):
     """Steps in this order, greedy from the latest start that still can complete; equal at every path in `same`.
 
-    ``within e`` after a step is ``(step, step + e]``. A negated last step makes it true at its deadline. Ordered leaf.
+    A step comes after the one before it: its stamp is greater, and ``within e`` means ``(step, step + e]``. A negated
+    step with ``within`` is done at its deadline, and the next step counts from there; its wait begins anew with every
+    event that meets the step before it (a cart that changes). Without ``within`` it forbids the event up to the next
+    step. A negated last step makes the sequence true at its deadline. An event that lacks a value of `same`, or has
+    several, takes no part. Ordered leaf.
     True at t when it was completed at an instant inside `window` (None: ever, so once completed it stays true).
     """
 

@@ -265,8 +265,11 @@ def _ordered(op: Operator, left: Any, right: Any) -> bool:
 
 
 def local_date(at: Instant, zone: tzinfo) -> date:
-    """The calendar day of an instant in `zone`."""
-    return to_datetime(at).astimezone(zone).date()
+    """The calendar day of an instant in `zone`; beyond the years 1 to 9999, the first or last day there is."""
+    try:
+        return to_datetime(at).astimezone(zone).date()
+    except OverflowError:
+        return date.min if at < 0 else date.max
 
 
 @lru_cache(maxsize=1024)
