@@ -7,18 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 from mailwright.core.errors import UnsupportedRule
-from mailwright.core.instants import DAY
 from mailwright.rules import syntax as s
-from mailwright.rules.fold import conditions, leaves
+from mailwright.rules.fold import conditions, dates, leaves, timelines
 from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator, forever
-from mailwright.rules.fold.feeds import Source
+from mailwright.rules.fold.feeds import ANY, Source
 from mailwright.rules.fold.frame import Frame, Reader
-from mailwright.rules.fold.plan import Outline, what_is_read
+from mailwright.rules.fold.plan import Outline, properties_read, what_is_read
 from mailwright.rules.fold.runs import FOREVER
 from mailwright.rules.fold.stores import Stores
-from mailwright.rules.values import constant, to_micro_units
+from mailwright.rules.ordered import HORIZON
+from mailwright.rules.values import ItemLookup, constant, to_micro_units
 
-LATENESS = 7 * DAY
 ZONE = ("timezone",)
 _NUMERIC = ("sum", "average", "min", "max")
 _COUNTED = ("count", "sum", "average")
@@ -27,7 +26,8 @@ _COUNTED = ("count", "sum", "average")
 class Compiler:
     """Makes one reader per distinct expression; asks the stores for what it needs as it goes."""
 
-    def __init__(self, outline: Outline, stores: Stores, longest: Mapping[bytes, int]) -> None:
+    def __init__(self, outline: Outline, stores: Stores, longest: Mapping[bytes, int], items: ItemLookup) -> None:
+        self._items = items
         self._outline = outline
         self._stores = stores
         self._longest = longest
@@ -124,6 +124,12 @@ class Compiler:
                 return self._score(node)
             case s.Case():
                 return self._case(node)
+            case s.ListOf() | s.Rate() | s.Session() | s.Sequence():
+                return self._ordered(node)
+            case s.Age() | s.Anniversary() | s.AsTime() | s.LocalTime():
+                return self._calendar(node)
+            case s.InList(name=name):
+                return conditions.in_list(name)
             case _:
                 raise UnsupportedRule.one("rule.fold", f"{type(node).__name__} is not kept live")
 
@@ -174,14 +180,31 @@ class Compiler:
         return leaves.windowed(ledger, words, node)
 
     def _last_distinct(self, node: s.LastDistinct) -> Reader:
-        source = Source(kind="value", names=(node.event,), where=node.where, path=node.path, lateness=LATENESS)
+        source = Source(kind="value", names=(node.event,), where=node.where, path=node.path, lateness=HORIZON)
         if node.window:
             return self._windowed(node, source)
         return leaves.last_values(self._stores.tally(source), self._stores.words(source), node.n)
 
+    def _ordered(self, node: s.ListOf | s.Rate | s.Session | s.Sequence) -> Reader:
+        kept = self._stores.kept(Source(kind="kept", names=_names(node), reads=_reads(node), lateness=HORIZON))
+        if isinstance(node, s.Sequence):
+            return timelines.sequence(node, kept, self._items)
+        return timelines.told(node, kept, self._items)
+
+    def _calendar(self, node: s.Age | s.Anniversary | s.AsTime | s.LocalTime) -> Reader:
+        match node:
+            case s.Age():
+                return dates.age(self.reader(s.Trait(path=("birthday",))))
+            case s.Anniversary(of=of):
+                return dates.anniversary(node, self.reader(of))
+            case s.AsTime(of=of, kind=kind):
+                return dates.as_time(kind, self.reader(of))
+            case s.LocalTime(part=part):
+                return dates.local_time(part)
+
     def _score(self, node: s.Score) -> Reader:
         points = tuple((name, to_micro_units(Decimal(text)) or 0) for name, text in node.points)
-        source = Source(kind="points", names=tuple(name for name, _ in points), points=points)
+        source = Source(kind="points", names=tuple(name for name, _ in points), points=points, where=node.where)
         if node.half_life is not None:
             scale = None if node.scale is None else float(node.scale)
             return leaves.fading(self._stores.decayed(source, node.half_life), scale)
@@ -191,6 +214,25 @@ class Compiler:
     def _case(self, node: s.Case) -> Reader:
         rows = [(self.reader(when), self.reader(value)) for when, value in node.rows]
         return leaves.case(rows, None if node.otherwise is None else self.reader(node.otherwise))
+
+
+def _names(node: s.ListOf | s.Rate | s.Session | s.Sequence) -> tuple[str, ...]:
+    match node:
+        case s.ListOf():
+            names = {node.add, node.remove, node.clear}
+        case s.Rate():
+            names = {node.hit, node.of}
+        case s.Session():
+            names = {ANY}
+        case s.Sequence(steps=steps):
+            names = {step.event for step in steps}
+    return tuple(sorted(name for name in names if name is not None))
+
+
+def _reads(node: s.ListOf | s.Rate | s.Session | s.Sequence) -> tuple[str, ...]:
+    if isinstance(node, s.Session):
+        return ("context/device", "context/traffic_source") if node.fact in ("device", "source") else ()
+    return tuple(sorted(properties_read(node)))
 
 
 def _remembered(key: str, make: Reader) -> Reader:

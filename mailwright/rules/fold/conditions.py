@@ -131,6 +131,17 @@ def random_bucket(node: s.RandomBucket) -> Reader:
     return read
 
 
+def in_list(name: str) -> Reader:
+    """The person's first identifier is on an uploaded list."""
+
+    def read(frame: Frame) -> Cells:
+        names, listed = frame.world.first_identifiers, frame.world.lists.get(name, frozenset())
+        mask = [person < len(names) and names[person] in listed for person in frame.persons]
+        return Truth(np.array(mask, dtype=bool), forever(len(frame)))
+
+    return read
+
+
 def _bucket(salt: str, first_identifier: str) -> int:
     digest = hashlib.md5(f"{salt}:{first_identifier}".encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:4], "big")

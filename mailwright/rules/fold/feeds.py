@@ -23,6 +23,9 @@ from mailwright.rules import syntax as s
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
 from mailwright.rules.values import ItemLookup, elements, holds, names_of, paths, to_micro_units, trait_write
 
+ANY = "$any"
+"""The name by which sessions read every track, page and screen call."""
+
 
 class Arrival(NamedTuple):
     """An accepted event, without duplicates, with the number of the person it belongs to."""
@@ -38,7 +41,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: ``event`` one row per event; ``number`` summable elements of `path` in micro-units; ``value`` elements of
             `path` as codes; ``points`` micro-units by event name; ``trait`` and ``context`` writes of `path`;
-            ``kept`` the events themselves, cut to the properties named in `reads` (``context``: the context too).
+            ``kept`` the events themselves, cut to what `reads` names (see `plan.properties_read`).
         names: Event names, sorted; for trait and context empty: every event may carry them.
         lateness: Events known later than this many microseconds after their stamp are left out (None: none are).
     """
@@ -82,7 +85,7 @@ class Feed:
     def _slim(self, event: Event) -> Event:
         reads = self.source.reads
         properties = {name: event.properties[name] for name in reads if name in event.properties}
-        context = event.context if "context" in reads else {}
+        context = {name: value for name, value in event.context.items() if f"context/{name}" in reads}
         return msgspec.structs.replace(event, properties=properties, context=context, traits={}, identifiers=[])
 
     def take_points(self, at: int, name: str) -> None:
@@ -191,14 +194,18 @@ class Reading:
 
     def take(self, at: int, event: Event) -> None:
         """Give the event, number `at` of the inbox, to every feed that reads it."""
-        for name in names_of(event):
+        for name in self._names(event):
             for filtered in self._by_name.get(name, ()):
                 if filtered.where is None or holds(filtered.where, event, self._items):
                     self._take_named(at, event, name, filtered)
-        if event.traits:
+        if event.traits and event.type == "identify":
             self._take_traits(at, event)
         if event.context and self._context:
             self._take_context(at, event)
+
+    def _names(self, event: Event) -> tuple[str, ...]:
+        names = names_of(event)
+        return (*names, ANY) if ANY in self._by_name and event.type in ("track", "page", "screen") else names
 
     def _take_named(self, at: int, event: Event, name: str, filtered: _Filtered) -> None:
         for feed in filtered.plain:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
-from mailwright.rules.fold.cells import FOREVER, Cells, Coded, Fading, Loose, Since, Whole, forever
+from mailwright.rules.fold.cells import Cells, Coded, Fading, Loose, Since, Whole, forever
 from mailwright.rules.fold.columns import Columns, End, Extreme, Totals
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.ordered import Decayed
@@ -230,11 +230,6 @@ def period_end(unit: str, t: Instant, zone: tzinfo) -> Instant:
     return day_start(calendar_start(unit, first + timedelta(days=longer)), zone)
 
 
-def next_midnight(t: Instant, zone: tzinfo) -> Instant:
-    """The first instant of tomorrow."""
-    return period_end("day", t, zone)
-
-
 def _aggregated(
     found: Found, n: int, words: Dictionary | None, node: s.Aggregate | s.LastDistinct | s.Did, until: Ints
 ) -> Cells:
@@ -297,20 +292,3 @@ def _counted(found: Found) -> Found:
     back = np.argsort(order[ends])
     latest = order[ends][back]
     return Found(group[latest], rows.take(latest)._replace(place=counts[back]))
-
-
-# --- the calendar ----------------------------------------------------------------------------------------------------
-
-
-def dated(value: Reader, of: Callable[[Any, date], Any]) -> Reader:
-    """A function of a value and today's date in the person's zone; holds until midnight there."""
-
-    def read(frame: Frame) -> Cells:
-        cells = value(frame)
-        zones, back = frame.zones()
-        today = [local_date(frame.t, zone) for zone in zones]
-        results = [of(found, today[zone]) for found, zone in zip(cells.values(), back.tolist(), strict=True)]
-        midnight = frame.by_zone(lambda zone: next_midnight(frame.t, zone))
-        return Loose(results, np.minimum(cells.until, np.where(cells.known(), midnight, FOREVER)))
-
-    return read

@@ -95,7 +95,8 @@ class Fold:
         self._order = in_order(rules.segments, outline)
         self._stores = stores
         self._world = World(rules.zone, rules.lists)
-        self._readers = _compiled(rules, self._order, outline, stores, self._world)
+        compiler = Compiler(outline, stores, longest_windows(rules.expressions(), outline), catalog.facts)
+        self._readers = _compiled(rules, self._order, compiler, self._world)
         stores.planned()
         self._reading = Reading(list(stores.feeds.values()), catalog.facts)
         self._feeds_of = {name: self._readers.feeds[f"segment:{name}"] for name in self._order}
@@ -393,8 +394,7 @@ class _Readers(NamedTuple):
     feeds: dict[str, frozenset[str]]
 
 
-def _compiled(rules: Rules, order: Sequence[str], outline: Outline, stores: Stores, world: World) -> _Readers:
-    compiler = Compiler(outline, stores, longest_windows(rules.expressions(), outline))
+def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: World) -> _Readers:
     world.zone_names = compiler.zone_names()
     segments = {name: compiler.segment(name, rules.segments[name]) for name in order}
     others = {key: compiler.reader(node) for key, node in rules.expressions().items() if not key.startswith("segment:")}

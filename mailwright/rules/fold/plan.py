@@ -61,20 +61,23 @@ def _expressions(value: Any) -> Iterator[s.Expression]:
 
 
 def properties_read(node: Any) -> set[str]:
-    """First steps of every property path in a node, its filters included."""
+    """What of an event a node reads, filters included: properties by name, parts of the context as ``context/part``."""
+    if isinstance(node, tuple):
+        return set().union(*(properties_read(part) for part in node))
+    if not isinstance(node, s.Node):
+        return set()
     heads: set[str] = set()
-    if isinstance(node, s.Node):
-        for field in node.__struct_fields__:
-            value = getattr(node, field)
-            if field in ("path", "key") and value:
-                heads.add(value[0])
-            elif field == "same":
-                heads |= {path[0] for path in value}
-            else:
-                heads |= properties_read(value)
-    elif isinstance(node, tuple):
-        heads = heads.union(*(properties_read(part) for part in node))
+    for name in node.__struct_fields__:
+        value = getattr(node, name)
+        if name in ("path", "key", "same"):
+            heads |= {_head(path) for path in (value if name == "same" else (value,)) if path}
+        else:
+            heads |= properties_read(value)
     return heads
+
+
+def _head(path: tuple[str, ...]) -> str:
+    return "/".join(path[:2]) if path[0] == "context" else path[0]
 
 
 def in_order(segments: Mapping[str, s.Expression], outline: Outline) -> list[str]:
