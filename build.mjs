@@ -1,9 +1,14 @@
 // Bundles the browser side of the pages: `npm ci && node build.mjs`. Run by hatch_build.py when the package is built.
+import { copyFile } from "node:fs/promises";
+
 import { build } from "esbuild";
+
+const outdir = "mailwright/web/static/bundle";
+const font = "node_modules/@fontsource-variable/inter";
 
 await build({
   entryPoints: ["mailwright/web/assets/pages.js", "mailwright/web/assets/charts.js"],
-  outdir: "mailwright/web/static/bundle",
+  outdir,
   bundle: true,
   minify: true,
   format: "iife",
@@ -11,3 +16,6 @@ await build({
   legalComments: "linked",
   logLevel: "warning",
 });
+
+await copyFile(`${font}/files/inter-latin-wght-normal.woff2`, `${outdir}/inter.woff2`);
+await copyFile(`${font}/LICENSE`, `${outdir}/inter.LICENSE.txt`);

@@ -1,0 +1,1 @@
+"""HTTP: the door that collects, tracking links, and the pages."""

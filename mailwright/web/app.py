@@ -1,0 +1,35 @@
+"""The application: everything that answers HTTP, made from what runtime hands in."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from mailwright.core.errors import MailwrightError
+from mailwright.web import api, previews, sessions, tracking
+from mailwright.web.context import WebContext
+from mailwright.web.door import door_routes
+from mailwright.web.errors import answer_error, answer_http_error
+from mailwright.web.pages import definitions, mails, models, overview, people, segments
+from mailwright.web.security import Guard
+from mailwright.web.sessions import Throttle
+from mailwright.web.templating import STATIC, CachedStatic, make_environment
+
+
+def create_app(context: WebContext) -> FastAPI:
+    """The door, tracking, login, pages and API over the given ports."""
+    app = FastAPI(title="Mailwright", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.context = context
+    app.state.templates = make_environment()
+    app.state.throttle = Throttle(context.settings.login_tries_per_minute)
+    app.router.routes.extend(door_routes())
+    for module in (tracking, sessions, previews, overview, segments, people, mails, models, definitions, api):
+        app.include_router(module.router)
+    app.include_router(api.open_router)
+    app.mount("/static", CachedStatic(directory=STATIC), name="static")
+    app.add_exception_handler(MailwrightError, answer_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(RequestValidationError, answer_http_error)
+    app.add_middleware(Guard, secure=context.settings.secure_cookies)
+    return app

@@ -1,0 +1,125 @@
+"""What the web application is given by runtime: ports, keys and views of the definitions. It reads no settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from mailwright.core.instants import HOUR, MINUTE
+from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, Records
+from mailwright.experiments.definitions import ExperimentDefinition
+from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.limits import LIMITS, Limits
+from mailwright.ingest.segment import Source
+from mailwright.privacy.sealing import Sealer
+from mailwright.privacy.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One named definition as the pages show it. `text` is its rule, or the text of its file."""
+
+    name: str
+    title: str
+    description: str = ""
+    text: str = ""
+
+
+class ProjectView(Protocol):
+    """The definitions now in force, by name. Asked anew for every page, since `apply` may change them."""
+
+    @property
+    def name(self) -> str:
+        """The project's name."""
+        ...
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The shop's time zone, in which pages show times and count days."""
+        ...
+
+    @property
+    def segments(self) -> Mapping[str, Definition]:
+        """Segments, in the order of their file."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, Definition]:
+        """Computed attributes, in the order of their file."""
+        ...
+
+    @property
+    def campaigns(self) -> Mapping[str, Definition]:
+        """Campaigns."""
+        ...
+
+    @property
+    def journeys(self) -> Mapping[str, Definition]:
+        """Journeys."""
+        ...
+
+    @property
+    def experiments(self) -> Mapping[str, ExperimentDefinition]:
+        """Experiments of campaigns and journeys, by their own names."""
+        ...
+
+    @property
+    def catalogs(self) -> Mapping[str, CatalogDefinition]:
+        """Catalogs by name, for checking items at the door."""
+        ...
+
+    @property
+    def tracking_plan(self) -> TrackingPlan:
+        """What the door checks events against."""
+        ...
+
+    @property
+    def models(self) -> Mapping[str, Definition]:
+        """Models."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """How the pages and the door behave.
+
+    Attributes:
+        base_url: How the world reaches this installation, without a slash at the end; links in mail begin with it.
+        session_micros: A session ends this long after login, used or not.
+        preview_micros: The address of a mail preview works this long.
+        login_tries_per_minute: Opened login links per client address.
+        page_rows: People, mails and members per page of a list.
+        limits: What one request to the door may bring; bytes are counted after decompression.
+    """
+
+    base_url: str
+    session_micros: int = 12 * HOUR
+    preview_micros: int = 10 * MINUTE
+    login_tries_per_minute: int = 20
+    page_rows: int = 50
+    limits: Limits = LIMITS
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies may travel over https only."""
+        return self.base_url.startswith("https://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebContext:
+    """Everything the application needs. `clock` is the project's and may be virtual; `lease_clock` is system time."""
+
+    log: EventLog
+    records: Records
+    engine: EngineReads
+    history: History
+    blobs: Blobs
+    clock: Clock
+    lease_clock: Clock
+    sealer: Sealer
+    tokens: Tokens
+    sources: Mapping[str, Source]
+    project: ProjectView
+    settings: WebSettings

@@ -1,0 +1,113 @@
+"""Errors to HTTP: the only place where status codes of errors are chosen, and the one JSON shape they have.
+
+``{"error": {"code": "...", "message": "...", "hint": "...", "issues": [{"path": "...", "message": "..."}]}}``
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from mailwright.core.errors import Conflict, InvalidInput, MailwrightError, NotFound, Transient
+from mailwright.web.templating import page_response
+
+RETRY_AFTER_S = 5
+"""What a client is told to wait when the log or the engine does not answer; a full disk is looked at this often."""
+
+
+class NotSignedIn(MailwrightError):
+    """Nobody is signed in, or the session has ended."""
+
+
+class Refused(MailwrightError):
+    """The request was understood and is not allowed."""
+
+
+class TooMany(MailwrightError):
+    """The client must slow down."""
+
+
+class Unsupported(MailwrightError):
+    """The request body is in a form that is not taken."""
+
+
+class TooLarge(MailwrightError):
+    """The request body is larger than the door takes."""
+
+
+_STATUS: tuple[tuple[type[MailwrightError], int], ...] = (
+    (NotSignedIn, 401),
+    (Refused, 403),
+    (TooMany, 429),
+    (TooLarge, 413),
+    (Unsupported, 415),
+    (InvalidInput, 400),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Transient, 503),
+)
+
+
+_STATUS_OF_CODE = {"ingest.too_large": 413, "ingest.too_many": 413, "ingest.history": 403}
+
+
+def status_of(error: MailwrightError) -> int:
+    """The status code of an error; 500 for what no client can mend."""
+    if error.code in _STATUS_OF_CODE:
+        return _STATUS_OF_CODE[error.code]
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+def error_body(error: MailwrightError) -> dict[str, Any]:
+    """The JSON shape of an error."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.hint:
+        body["hint"] = error.hint
+    if isinstance(error, InvalidInput):
+        body["issues"] = [{"path": issue.path, "message": issue.message, "hint": issue.hint} for issue in error.issues]
+    return {"error": body}
+
+
+def error_headers(error: MailwrightError) -> dict[str, str]:
+    """Headers that belong to an error's status."""
+    match status_of(error):
+        case 401:
+            return {"WWW-Authenticate": 'Basic realm="Mailwright", charset="UTF-8"'}
+        case 429 | 503:
+            return {"Retry-After": str(RETRY_AFTER_S)}
+        case _:
+            return {}
+
+
+def wants_json(request: Request) -> bool:
+    """Whether an answer goes to a program: everything under /v1 and the health check."""
+    return request.url.path.startswith("/v1/") or request.url.path == "/healthz"
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The answer to a Mailwright error: JSON for programs, a page or the way to the login for people."""
+    assert isinstance(error, MailwrightError)  # noqa: S101 registered for these alone
+    status = status_of(error)
+    if wants_json(request):
+        return JSONResponse(error_body(error), status, error_headers(error))
+    if status == 401:
+        return RedirectResponse("/login", 303)
+    response = page_response(request, "error.html", {"error": error, "status": status}, status=status)
+    response.headers.update(error_headers(error))
+    return response
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """The same for what the framework refuses: unknown path, wrong method, malformed parameter."""
+    status = int(getattr(error, "status_code", 400))
+    known = {404: "there is no such page", 405: "this address does not take that method"}
+    message = known.get(status, "the address or a parameter in it is malformed")
+    shaped = MailwrightError(f"http.{status}", message)
+    headers = getattr(error, "headers", None) or {}
+    if wants_json(request):
+        return JSONResponse(error_body(shaped), status, headers)
+    response = page_response(request, "error.html", {"error": shaped, "status": status}, status=status)
+    response.headers.update(headers)
+    return response

@@ -1,0 +1,222 @@
+"""People: find one, and everything that is known of them and happened to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from mailwright.core.errors import Corrupt, NotFound
+from mailwright.core.events import Identifier, Person
+from mailwright.core.facts import Known, PersonFacts
+from mailwright.core.instants import Instant
+from mailwright.core.ports import Consent
+from mailwright.ingest.identifiers import identifier_of
+from mailwright.reports.timeline import Happening, timeline
+from mailwright.web.context import WebContext
+from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
+from mailwright.web.templating import page_response, value_text
+
+router = pages_router()
+
+TIMELINE_ROWS = 40
+PERSONAL_KINDS = ("email", "phone")
+SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRow:
+    """One line of a list of people; `name` is the best that is known to call them by."""
+
+    person: Person
+    name: str
+    email: str
+    segments: Sequence[str]
+    n_events: int
+    last_seen_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One trait or attribute for reading; `sealed` if it lies encrypted everywhere but on this page."""
+
+    name: str
+    title: str
+    text: str
+    at: Instant | None
+    source: str
+    sealed: bool
+
+
+def opened(context: WebContext, value: Any) -> tuple[str, bool]:
+    """A value as text, and whether it was sealed; a box that cannot be opened says so."""
+    if not context.sealer.is_sealed(value):
+        return value_text(value), False
+    try:
+        return context.sealer.unseal(value), True
+    except Corrupt:
+        return "(sealed by a key that is not here)", True
+
+
+def known_name(context: WebContext, facts: PersonFacts) -> str:
+    """First and last name, else the name, else the first identifier."""
+    first, last, whole = (
+        opened(context, facts.traits[key].value)[0] if key in facts.traits else ""
+        for key in ("firstName", "lastName", "name")
+    )
+    return " ".join(part for part in (first, last) if part) or whole or plain_identifier(facts)
+
+
+def plain_identifier(facts: PersonFacts) -> str:
+    """The first identifier that is no hash, else the number."""
+    plain = [one.value for one in facts.identifiers if one.kind not in PERSONAL_KINDS]
+    return plain[0] if plain else f"#{facts.person}"
+
+
+def known_email(context: WebContext, facts: PersonFacts) -> str:
+    """The clear e-mail address, or nothing."""
+    return opened(context, facts.traits["email"].value)[0] if "email" in facts.traits else ""
+
+
+def person_rows(context: WebContext, persons: Sequence[Person]) -> list[PersonRow]:
+    """Lines for these people; merged ones are left out, their survivor has its own line."""
+    facts = context.engine.facts(persons)
+    named = titles(context.project.segments)
+    return [
+        PersonRow(
+            person=person,
+            name=known_name(context, facts[person]),
+            email=known_email(context, facts[person]),
+            segments=[named.get(segment, segment) for segment in facts[person].segments],
+            n_events=facts[person].n_events,
+            last_seen_at=facts[person].last_seen_at,
+        )
+        for person in persons
+        if person in facts and facts[person].person == person
+    ]
+
+
+def find_person(context: WebContext, text: str) -> Person | None:
+    """The person with this e-mail, phone, user id or number (``#12``); looked up by keyed hash where it is personal."""
+    if text.startswith("#") and text[1:].isdecimal():
+        number = Person(int(text[1:]))
+        return number if context.engine.facts([number]) else None
+    asked = (identifier_of(context.sealer, kind, text) for kind in SEARCHED_KINDS)
+    found = (context.engine.find(one.kind, one.value) for one in asked)
+    return next((person for person in found if person is not None), None)
+
+
+@router.get("/people")
+def people(
+    request: Request, context: Context, after: AfterPerson, q: Annotated[str, Query(max_length=320)] = ""
+) -> Response:
+    """A page of people by number, or the one that `q` names."""
+    asked = q.strip()
+    limit = context.settings.page_rows
+    if asked:
+        found = find_person(context, asked)
+        rows = person_rows(context, [found]) if found is not None else []
+        more = None
+    else:
+        start = 0 if after is None else after + 1
+        rows = person_rows(context, [Person(n) for n in range(start, start + limit)])
+        ahead = context.engine.facts([Person(start + limit)])
+        more = start + limit - 1 if ahead else None
+    values = {"rows": rows, "next": more, "asked": asked, "list_address": "/people"}
+    return page_response(request, "people_rows.html" if _is_fragment(request) else "people.html", values)
+
+
+@router.get("/people/{number}")
+def person(request: Request, context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
+    """One person."""
+    facts = person_facts(context, number)
+    if facts.person != number:
+        return RedirectResponse(f"/people/{facts.person}", 303)
+    values = {
+        "facts": facts,
+        "name": known_name(context, facts),
+        "email": known_email(context, facts),
+        "identifiers": [_identifier(one) for one in facts.identifiers],
+        "traits": _facts(context, facts.traits, {}),
+        "attributes": _facts(context, facts.attributes, titles(context.project.attributes)),
+        "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
+        "consents": consent_rows(context, facts),
+        "mails": context.records.messages.page(before=None, limit=20, person=facts.person),
+        "origin_title": lambda origin: origin_title(context.project, origin),
+        **_timeline_values(context, facts, None),
+    }
+    return page_response(request, "person.html", values)
+
+
+@router.get("/people/{number}/timeline")
+def person_timeline(
+    request: Request,
+    context: Context,
+    number: Annotated[int, Path(ge=0, lt=2**31)],
+    before: Annotated[str | None, Query(max_length=400)] = None,
+) -> Response:
+    """A further stretch of a person's timeline."""
+    facts = person_facts(context, number)
+    return page_response(request, "timeline.html", {"facts": facts, **_timeline_values(context, facts, before)})
+
+
+def person_facts(context: WebContext, number: int) -> PersonFacts:
+    """Facts of a person; of the survivor if the number was merged.
+
+    Raises:
+        NotFound: If there is no such person.
+    """
+    found = context.engine.facts([Person(number)]).get(Person(number))
+    if found is None:
+        raise NotFound("person.unknown", f"there is no person {number}", "search by e-mail or user id")
+    return found
+
+
+def consent_rows(context: WebContext, facts: PersonFacts) -> list[Consent]:
+    """The consent ledger of all of a person's e-mail addresses, newest first."""
+    hashes = [one.value for one in facts.identifiers if one.kind == "email"]
+    rows = [row for address_hash in hashes for row in context.records.consents.ledger(address_hash)]
+    return sorted(rows, key=lambda row: -row.at)
+
+
+def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None) -> dict[str, Any]:
+    happened = timeline(context.history, facts.person, facts.identifiers, before=before, limit=TIMELINE_ROWS + 1)
+    shown = happened[:TIMELINE_ROWS]
+    named = titles(context.project.segments)
+    return {
+        "happened": [(one, named.get(one.label, one.label), _details(context, one)) for one in shown],
+        "older": shown[-1].cursor if len(happened) > TIMELINE_ROWS else None,
+    }
+
+
+def _details(context: WebContext, one: Happening) -> str:
+    parts = []
+    for key, value in one.detail.items():
+        if key in ("message_id", "machine"):
+            continue
+        if key == "products" and isinstance(value, list):
+            parts.append(f"{len(value)} product" + ("s" if len(value) != 1 else ""))
+        else:
+            parts.append(f"{key} {opened(context, value)[0]}")
+    return " · ".join(parts[:5])
+
+
+def _facts(context: WebContext, known: dict[str, Known], named: dict[str, str]) -> list[Fact]:
+    rows = []
+    for name, one in known.items():
+        text, sealed = opened(context, one.value)
+        rows.append(
+            Fact(name=name, title=named.get(name, name), text=text, at=one.at, source=one.source, sealed=sealed)
+        )
+    return rows
+
+
+def _identifier(one: Identifier) -> tuple[str, str]:
+    return (one.kind, f"hash {one.value[:8]}…") if one.kind in PERSONAL_KINDS else (one.kind, one.value)
+
+
+def _is_fragment(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"

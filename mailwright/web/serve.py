@@ -1,0 +1,48 @@
+"""The door process: the application over an opened installation, on a socket that the supervisor holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import uvicorn
+
+from mailwright.privacy.tokens import Tokens
+from mailwright.runtime.installation import Installation, Sources
+from mailwright.web.app import create_app
+from mailwright.web.context import WebContext, WebSettings
+from mailwright.web.project import CurrentProject
+
+
+def web_context(installation: Installation, base_url: str) -> WebContext:
+    """What the application needs, out of an installation."""
+    return WebContext(
+        log=installation.log,
+        records=installation.records,
+        engine=installation.engine,
+        history=installation.history,
+        blobs=installation.blobs,
+        clock=installation.clock,
+        lease_clock=installation.wall,
+        sealer=installation.sealer,
+        tokens=Tokens(installation.keys),
+        sources=Sources(installation.records.meta),
+        project=CurrentProject(installation.records.definitions),
+        settings=WebSettings(base_url=base_url),
+    )
+
+
+def serve_door(
+    installation: Installation, fd: int, base_url: str, on_ready: Callable[[Callable[[], None]], None]
+) -> None:
+    """Answer HTTP on the inherited socket `fd` until stopped; `on_ready` gets the function that stops it."""
+    app = create_app(web_context(installation, base_url))
+    config = uvicorn.Config(
+        app, fd=fd, log_level="warning", access_log=False, http="httptools", loop="uvloop", server_header=False
+    )
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    on_ready(stop)
+    server.run()

@@ -1,0 +1,157 @@
+"""Opens, clicks and unsubscribes, told by signed links. What happened becomes an event in the log, once.
+
+Nothing here needs a session, and an unknown or altered link tells nobody anything: a pixel is a pixel all the same, a
+click or an unsubscribe ends on a neutral page.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from mailwright.core.errors import InvalidInput, MailwrightError
+from mailwright.core.events import Event, Events, Identifier
+from mailwright.core.instants import MINUTE, Instant
+from mailwright.core.messages import Message
+from mailwright.core.ports import Consent
+from mailwright.delivery.links import MailLinks, Unsubscribing
+from mailwright.reports.overview import OUR_SOURCE
+from mailwright.web.context import WebContext
+from mailwright.web.templating import page_response
+
+router = APIRouter()
+_log = logging.getLogger(__name__)
+
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""A transparent GIF of one pixel."""
+
+SAME_OPEN_MICROS = MINUTE
+"""Opens of one mail within the same minute are one: mail programs fetch a pixel several times."""
+
+WORDING = "I do not want these mails any more."
+
+_MACHINES = ("bot", "crawler", "spider", "preview", "scanner", "barracuda", "proofpoint", "mimecast", "safelinks")
+"""Parts of the names of programs that open mails and links by themselves."""
+
+
+@router.api_route("/o/{token}.gif", methods=["GET", "HEAD"])
+def opened(request: Request, token: str) -> Response:
+    """The pixel. HEAD does not count."""
+    context: WebContext = request.app.state.context
+    if request.method == "GET" and (link := _read(_links(context).read_open, token)):
+        now = context.clock.now()
+        _tell(request, link.message_id, "Email Opened", f"open:{now // SAME_OPEN_MICROS}", now, {})
+    headers = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "cross-origin"}
+    return Response(PIXEL, media_type="image/gif", headers=headers)
+
+
+@router.api_route("/c/{token}", methods=["GET", "HEAD"])
+def clicked(request: Request, token: str) -> Response:
+    """On to where the link leads: the destination comes out of the signed token, never from the request."""
+    context: WebContext = request.app.state.context
+    link = _read(_links(context).read_click, token)
+    if link is None or not link.url.startswith(("http://", "https://")):
+        return _neutral(request)
+    if request.method == "GET":
+        now = context.clock.now()
+        suffix = f"click:{link.place}:{now // SAME_OPEN_MICROS}"
+        _tell(request, link.message_id, "Email Link Clicked", suffix, now, {"url": link.url, "link": link.place})
+    return RedirectResponse(link.url, 302, {"Referrer-Policy": "no-referrer"})
+
+
+@router.get("/u/{token}")
+def ask_unsubscribe(request: Request, token: str) -> Response:
+    """A page with one button. Opening the link changes nothing: scanners open links."""
+    context: WebContext = request.app.state.context
+    link = _read(_links(context).read_unsubscribe, token)
+    if link is None:
+        return _neutral(request)
+    return page_response(request, "unsubscribe.html", {"done": False, "purpose": link.purpose, "wording": WORDING})
+
+
+@router.post("/u/{token}")
+def unsubscribe(request: Request, token: str, form: Annotated[str, Form(alias="from")] = "") -> Response:
+    """Withdraw the consent at once: by the page's button, or by a mail program's one-click POST (RFC 8058).
+
+    No cookie, no origin check, no redirect. Doing it twice is no error and makes no second event.
+    """
+    context: WebContext = request.app.state.context
+    link = _read(_links(context).read_unsubscribe, token)
+    if link is None:
+        return _neutral(request)
+    by_page = form == "page"
+    now = context.clock.now()
+    _withdraw(context, link, "form" if by_page else "one-click", WORDING if by_page else "", now)
+    _tell(request, link.message_id, "Unsubscribed", "unsubscribe", now, {"purpose": link.purpose})
+    return page_response(request, "unsubscribe.html", {"done": True, "purpose": link.purpose, "wording": WORDING})
+
+
+def _withdraw(context: WebContext, link: Unsubscribing, source: str, wording: str, now: Instant) -> None:
+    if not context.records.consents.granted([link.address_hash], link.purpose):
+        return
+    row = Consent(
+        address_hash=link.address_hash, purpose=link.purpose, granted=False, at=now, source=source, wording=wording
+    )
+    context.records.consents.record([row])
+
+
+def _links(context: WebContext) -> MailLinks:
+    return MailLinks(context.tokens, context.settings.base_url)
+
+
+def _read(read: Any, token: str) -> Any:
+    try:
+        return read(token)
+    except (InvalidInput, KeyError):
+        return None
+
+
+def _neutral(request: Request) -> Response:
+    return page_response(request, "neutral.html", {}, status=404)
+
+
+def _tell(request: Request, message_id: str, name: str, suffix: str, now: Instant, properties: dict[str, Any]) -> None:
+    """Append the event. A log that does not take it now must not keep a reader from their page: it is only said."""
+    context: WebContext = request.app.state.context
+    try:
+        message = context.records.messages.by_id(message_id)
+        event = _event(message, name, suffix, now, {**properties, "machine": _by_machine(request)}) if message else None
+        if event:
+            context.log.append([Events([event])], now)
+    except MailwrightError as error:
+        _log.warning("%s of mail %s was not recorded: %s", name, message_id, error.message)
+
+
+def _event(message: Message, name: str, suffix: str, now: Instant, properties: dict[str, Any]) -> Event | None:
+    """The event of a reaction, on the person's own first identifier as the decision record keeps it."""
+    kind, _, value = str((message.decision or {}).get("first_identifier") or "").partition(":")
+    if not value:
+        return None
+    told = {
+        "message_id": message.id,
+        "origin": message.origin,
+        "step": message.step,
+        "experiment": message.experiment,
+        "variant": message.variant,
+        **properties,
+    }
+    return Event(
+        message_id=f"{message.id}:{suffix}",
+        source=OUR_SOURCE,
+        type="track",
+        name=name,
+        stamp_at=now,
+        received_at=now,
+        known_at=now,
+        identifiers=[Identifier(kind, value)],
+        properties={key: each for key, each in told.items() if each is not None},
+    )
+
+
+def _by_machine(request: Request) -> bool:
+    agent = request.headers.get("user-agent", "").lower()
+    prefetch = "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", ""))
+    return prefetch or any(part in agent for part in _MACHINES)
