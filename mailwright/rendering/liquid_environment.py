@@ -8,7 +8,7 @@ strings without bound, ranges become lists, and loops one after the other are no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import partial
@@ -20,6 +20,7 @@ from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import LiquidError
 from liquid.stringify import to_liquid_string
 from liquid.undefined import is_undefined
+from liquid.utils import ReadOnlyChainMap
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.rendering import filters
@@ -158,6 +159,8 @@ class LimitedContext(RenderContext):
 
     def __init__(self, template: liquid.BoundTemplate, **arguments: Any) -> None:
         super().__init__(template, **arguments)
+        # Upstream's scope also holds its own `now` and `today`, read from the machine's clock.
+        self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
         parent = arguments.get("parent_context")
         limits = template.env.limits if isinstance(template.env, LiquidEnvironment) else Limits()
         self.spending: Spending = parent.spending if isinstance(parent, LimitedContext) else Spending(limits)
@@ -255,19 +258,28 @@ def parse(environment: LiquidEnvironment, source: SourceMap, name: str) -> Limit
     except LiquidError as error:
         raise InvalidInput("template.liquid", [liquid_issue(error, source, environment)]) from None
     assert isinstance(template, LimitedTemplate)  # noqa: S101  # template_class above
+    if issues := list(_unknown_filters(template, environment, source)):
+        raise InvalidInput("template.liquid", issues)
     return template
 
 
-_UNKNOWN: Final = re.compile(r"unknown filter '(\w+)'|unexpected tag '(\w+)'|unknown tag '(\w+)'")
+def _unknown_filters(template: LimitedTemplate, environment: LiquidEnvironment, source: SourceMap) -> Iterator[Issue]:
+    """Liquid itself looks filters up when it comes to them: too late for a recipient."""
+    for name, spans in template.analyze(include_partials=False).filters.items():
+        if name not in environment.filters:
+            hint = nearest(name, environment.filters)
+            yield from (source.issue(span.index, len(name), f"unknown filter {name!r}", hint) for span in spans)
+
+
+_UNKNOWN_TAG: Final = re.compile(r"(?:unexpected|unknown) tag '(\w+)'")
 
 
 def liquid_issue(error: LiquidError, source: SourceMap, environment: liquid.Environment) -> Issue:
     """A Liquid error told in the author's terms: file, line, caret, and the nearest name for an unknown one."""
     message = str(error.message or "wrong Liquid")
     hint = ""
-    if found := _UNKNOWN.search(message):
-        names = environment.filters if found[1] else [tag for tag in environment.tags if tag.isalpha()]
-        hint = nearest(found[1] or found[2] or found[3], names)
+    if found := _UNKNOWN_TAG.search(message):
+        hint = nearest(found[1], [tag for tag in environment.tags if tag.isalpha()])
     token = error.token
     if token is None or token.start_index < 0:
         return Issue(path=source.pieces[0].path, message=message, hint=hint)

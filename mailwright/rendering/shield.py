@@ -1,20 +1,19 @@
-"""Carries Liquid unharmed through the MJML compiler, and guards what it prints.
+"""Decides how each stretch of Liquid is guarded, and how it is carried through the MJML compiler.
 
-Every stretch of Liquid becomes an `Edit`: the guarded text (a value that may become a link or a style gets a filter
-that makes it harmless), and the form of the mark that stands for it while MJML is compiled. A mark is a word in
-attributes and prose, and a comment where a word would be moved by an HTML parser (between table rows) or where the
-compiler lets only elements stand. What no mark can carry, because the layout is computed from it, is a `reason` to
-compile the mail for each recipient.
+A value that may become a link or a style gets a filter that makes it harmless. A mark stands for the Liquid while MJML
+is compiled: a word in attributes and prose, a comment where an HTML parser would move a word (between table rows) or
+where only elements may stand. What no mark can carry, because the layout is computed from it, is a `reason` to compile
+the mail for each recipient.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
+from mailwright.rendering.edits import Edit, Form
 from mailwright.rendering.elements import (
     COPIED_ATTRIBUTES,
     COUNTED_PARENTS,
@@ -25,11 +24,7 @@ from mailwright.rendering.elements import (
     URL_ATTRIBUTES,
 )
 from mailwright.rendering.markup import LIQUID, Attribute, Document, Element, Fault, LiquidToken, Text
-from mailwright.rendering.source import Piece, SourceMap
 
-Form = Literal["word", "comment", "css", "raw", "hoisted"]
-
-_MARK: Final = re.compile(r"<!--(?P<comment>LQ\d{5}Q)-->|/\*(?P<css>LQ\d{5}Q)\*/|(?P<word>LQ\d{5}Q)")
 _OUTPUT: Final = re.compile(r"(\{\{-?)(.*?)(-?\}\})\Z", re.DOTALL)
 _FIXED_SCHEME: Final = re.compile(r"\s*(https?://|mailto:|tel:|#)", re.IGNORECASE)
 _CSS_URLS: Final = frozenset({"background-url", "background"})
@@ -42,18 +37,6 @@ _BRANCHES: Final = frozenset({"else", "elsif", "when"})
 _TEXT_ONLY: Final = frozenset({"mj-title", "mj-preview", "title", "textarea", "option"})
 _STYLES: Final = frozenset({"mj-style", "style"})
 _ASSIGNED: Final = re.compile(r"\{%-?\s*(?:assign|capture|for|tablerow|increment|decrement)\s+([\w-]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Replace ``source[start:end]`` by `text`, which a mark of this form stands for during the compile."""
-
-    start: int
-    end: int
-    text: str
-    form: Form = "word"
-    before: str = ""
-    after: str = ""
 
 
 @dataclass(slots=True)
@@ -255,75 +238,3 @@ def _guarded_url(value: str, *, always: bool) -> str:
     if only and only[0].startswith("{{"):
         return _filtered(only[0], "safe_url")
     return f"{{% capture mw_url %}}{value}{{% endcapture %}}{{{{ mw_url | safe_url }}}}"
-
-
-# --- carrying it out
-
-
-def guarded(source: SourceMap, edits: list[Edit]) -> SourceMap:
-    """The source with every edit's guarded text in place."""
-    return _assemble(source, [(e.start, e.end, e.before + e.text + e.after) for e in edits])
-
-
-def shielded(source: SourceMap, edits: list[Edit]) -> str:
-    """The source with a mark in place of every edit's text; what is hoisted is left out."""
-    return _assemble(source, [(e.start, e.end, _mark(i, e)) for i, e in enumerate(edits)]).text
-
-
-def _assemble(source: SourceMap, changes: list[tuple[int, int, str]]) -> SourceMap:
-    parts: list[str] = []
-    pieces: list[Piece] = []
-    place = length = 0
-    for start, end, text in [*changes, (len(source.text), len(source.text), "")]:
-        literal = source.text[place:start]
-        pieces += [source.piece_at(place, length), source.piece_at(start, length + len(literal))]
-        parts += [literal, text]
-        length += len(literal) + len(text)
-        place = end
-    return SourceMap("".join(parts), tuple(pieces))
-
-
-def _mark(index: int, edit: Edit) -> str:
-    word = f"LQ{index:05d}Q"
-    forms = {
-        "word": word,
-        "comment": f"<!--{word}-->",
-        "css": f"/*{word}*/",
-        "raw": f"<mj-raw><!--{word}--></mj-raw>",
-        "hoisted": "",
-    }
-    return edit.before + forms[edit.form] + edit.after
-
-
-def unshielded(compiled: str, source: SourceMap, edits: list[Edit]) -> SourceMap | None:
-    """Compiled HTML with the Liquid back in place, hoisted tags first.
-
-    None if the compiler lost or doubled a mark that stood for a tag: then the mail must be compiled per recipient.
-    """
-    hoisted = [(0, 0, e.text, e.start) for e in edits if e.form == "hoisted"]
-    found = [(m.start(), m.end(), int((m[0].strip("<!-/*>"))[2:7])) for m in _MARK.finditer(compiled)]
-    counts = [0] * len(edits)
-    for _, _, index in found:
-        counts[index] += 1
-    if any(n != 1 for n, e in zip(counts, edits, strict=True) if e.form in ("comment", "css", "raw")):
-        return None
-    parts: list[str] = []
-    pieces: list[Piece] = [source.piece_at(0, 0)]
-    place = length = 0
-    for start, end, text, origin in [*hoisted, *((s, e, edits[i].text, edits[i].start) for s, e, i in found)]:
-        literal = compiled[place:start]
-        parts += [literal, text]
-        pieces.append(source.piece_at(origin, length + len(literal)))
-        length += len(literal) + len(text)
-        place = end
-    return SourceMap("".join([*parts, compiled[place:]]), tuple(pieces))
-
-
-def escaped_liquid(text: str) -> str:
-    """Liquid text as it may stand in HTML: what is not Liquid is escaped."""
-    parts: list[str] = []
-    place = 0
-    for found in LIQUID.finditer(text):
-        parts += [html.escape(text[place : found.start()]), found[0]]
-        place = found.end()
-    return "".join([*parts, html.escape(text[place:])])
