@@ -116,6 +116,8 @@ def test_open_and_last_runs_of_people(records):
     commit(records, runs=runs)
     people = [Person(n) for n in range(20_000)]
     assert [run.run_id for run in records.engine.open_runs("win_back", people)] == ["1 new"]
+    assert [run.run_id for run in records.engine.open_runs("win_back", None)] == ["1 new"]
+    assert records.engine.open_runs("win_back", []) == []
     assert records.engine.last_runs("win_back", people) == {1: 7, 2: 3}
     assert records.engine.last_runs("win_back", []) == {}
     assert records.engine.open_runs("win_back", [Person(2), Person(3)]) == []

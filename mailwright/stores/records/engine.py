@@ -54,14 +54,15 @@ class SqlEngine:
             rows = connection.execute(sa.select(journey_run).where(due)).mappings().all()
         return sorted((_run(row) for row in rows), key=lambda found: (found.due_at or 0, found.run_id))
 
-    def open_runs(self, journey: str, persons: Sequence[Person]) -> list[JourneyRun]:
+    def open_runs(self, journey: str, persons: Sequence[Person] | None) -> list[JourneyRun]:
         """See `mailwright.core.ports.EngineRecords.open_runs`; by run_id."""
         run = journey_run.c
+        wanted = sa.and_(run.journey == journey, run.ended.is_(None))
+        asked = [wanted] if persons is None else [sa.and_(wanted, run.person.in_(part)) for part in parts(persons)]
         found: list[JourneyRun] = []
         with self._database.read() as connection:
-            for part in parts(persons):
-                wanted = sa.and_(run.journey == journey, run.ended.is_(None), run.person.in_(part))
-                found += map(_run, connection.execute(sa.select(journey_run).where(wanted)).mappings())
+            for condition in asked:
+                found += map(_run, connection.execute(sa.select(journey_run).where(condition)).mappings())
         return sorted(found, key=lambda one: one.run_id)
 
     def last_runs(self, journey: str, persons: Sequence[Person]) -> dict[Person, Instant]:

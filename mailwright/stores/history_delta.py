@@ -1,0 +1,219 @@
+"""History as Delta Lake tables in a folder, written by delta-rs and queried by DuckDB.
+
+Each append is one Delta commit that also carries the offset up to which the table is now complete, as the version of
+the application transaction ``mailwright``. delta-rs does not refuse a version that it has seen (tried: rows double),
+so the one writer refreshes its handle, reads the version, cuts away what is not newer, and commits with that handle.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from mailwright.core.errors import Corrupt, InvalidInput, MailwrightError, NotFound, Permanent, Transient
+from mailwright.core.events import Offset
+from mailwright.stores.files import file_error, make_folder, sync_folder, sync_path
+from mailwright.stores.history_queries import run_query
+
+_APP = "mailwright"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class DeltaHistory:
+    """The History port over ``FOLDER/<table>``. Any number of readers, one appending process."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder).absolute()
+        _refuse_folder(self._folder)
+        make_folder(self._folder)
+        self._handles: dict[str, deltalake.DeltaTable] = {}
+        self._lock = threading.RLock()
+
+    def append(self, table: str, rows: pa.Table, upto: Offset) -> None:
+        """See `mailwright.core.ports.History.append`.
+
+        The table is made by its first append. Columns that it does not know yet are added to it; columns of it that
+        `rows` lacks are null.
+
+        Raises:
+            InvalidInput: If the name cannot be a table's, or a row lies above `upto`: it would be cut away later.
+            Transient: If the disk is full: nothing was appended.
+        """
+        path = self._path(table)
+        _refuse_rows_above(table, rows, upto)
+        with self._lock, _Translated(path):
+            handle = self._fresh(table)
+            held = _held(handle)
+            if upto <= held:
+                return
+            newer = rows.filter(pc.greater(rows["offset"], held)).sort_by("offset")
+            known = set() if handle is None else set(self._sorted_files(table, handle))
+            _write(path, handle, newer, upto)
+            self._make_durable(table, known)
+
+    def offset(self, table: str) -> Offset:
+        """See `mailwright.core.ports.History.offset`."""
+        with self._lock, _Translated(self._path(table)):
+            return _held(self._fresh(table))
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """See `mailwright.core.ports.History.query`.
+
+        Raises:
+            InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
+        """
+        return run_query(sql, parameters, self._files)
+
+    def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:
+        """See `mailwright.core.ports.History.scan`.
+
+        Every append is sorted and lies above all before it, so the files one after another are in offset order.
+
+        Raises:
+            NotFound: If the table does not exist.
+            InvalidInput: If it has no such column.
+        """
+        found = self._files(table)
+        if found is None:
+            raise NotFound("history.table", f"History has no table {table!r}")
+        schema, files = found
+        if unknown := [name for name in columns if name not in schema.names]:
+            raise InvalidInput.one(
+                "history.column", f"{table} has no column {unknown[0]!r}", hint=f"it has {', '.join(schema.names)}"
+            )
+        return _batches(schema, files, list(columns), upto)
+
+    def _files(self, table: str) -> tuple[pa.Schema, list[str]] | None:
+        """Schema and files, in offset order, of the newest version; None if there is no such table."""
+        if not _NAME.fullmatch(table):
+            return None
+        with self._lock, _Translated(self._path(table)):
+            handle = self._fresh(table)
+            if handle is None:
+                return None
+            return pa.schema(handle.schema().to_arrow()), self._sorted_files(table, handle)
+
+    def _sorted_files(self, table: str, handle: deltalake.DeltaTable) -> list[str]:
+        # Not handle.file_uris(): that gives a folder with a space or an umlaut as it looks in an address.
+        actions = pa.table(handle.get_add_actions(flatten=True)).select(["path", "min.offset"]).to_pylist()
+        actions.sort(key=lambda action: action["min.offset"])
+        return [str(self._path(table) / action["path"]) for action in actions]
+
+    def _fresh(self, table: str) -> deltalake.DeltaTable | None:
+        """A handle at the newest version, or None for a table that does not exist."""
+        handle = self._handles.get(table)
+        if handle is not None:
+            handle.update_incremental()
+            return handle
+        if not (self._path(table) / "_delta_log").is_dir():
+            return None
+        try:
+            handle = self._handles[table] = deltalake.DeltaTable(self._path(table))
+        except TableNotFoundError:
+            return None
+        return handle
+
+    def _make_durable(self, table: str, known: set[str]) -> None:
+        """Sync what the newest commit wrote: delta-rs leaves that to the operating system."""
+        handle = self._fresh(table)
+        assert handle is not None  # noqa: S101 - it was just written
+        for file in set(self._sorted_files(table, handle)) - known:
+            sync_path(Path(file))
+        log = self._path(table) / "_delta_log"
+        sync_path(log / f"{handle.version():020}.json")
+        for folder in (log, log.parent, self._folder):
+            sync_folder(folder)
+
+    def _path(self, table: str) -> Path:
+        if not _NAME.fullmatch(table):
+            raise InvalidInput.one(
+                "history.name", f"{table!r} cannot be a table's name", hint="use lower-case letters, digits and _"
+            )
+        return self._folder / table
+
+
+def _refuse_folder(folder: Path) -> None:
+    # delta-rs turns a path into an address: some of these end the program, some lead to another folder. DuckDB takes a
+    # path with others for a pattern.
+    wrong = [letter for letter in str(folder) if letter in "[]\\^|%*?" or not letter.isprintable()]
+    if wrong:
+        raise InvalidInput.one(
+            "history.folder", f"{folder} cannot hold History: its name has {wrong[0]!r}", hint="choose another folder"
+        )
+
+
+def _held(handle: deltalake.DeltaTable | None) -> Offset:
+    return Offset(0 if handle is None else handle.transaction_version(_APP) or 0)
+
+
+def _write(path: Path, handle: deltalake.DeltaTable | None, rows: pa.Table, upto: Offset) -> None:
+    transaction = deltalake.Transaction(_APP, upto)
+    deltalake.write_deltalake(
+        path if handle is None else handle,
+        rows,
+        mode="append",
+        schema_mode=None if handle is None else "merge",
+        configuration=_configuration(rows.schema) if handle is None else None,
+        commit_properties=deltalake.CommitProperties(app_transactions=[transaction]),
+    )
+
+
+def _configuration(schema: pa.Schema) -> dict[str, str | None]:
+    # Statistics lie in Delta's own log, which no erasure rewrites: of text they would keep addresses and names there.
+    plain = [field.name for field in schema if _is_plain(field.type)]
+    return {"delta.dataSkippingStatsColumns": ",".join(plain)}
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_floating(kind))
+
+
+def _refuse_rows_above(table: str, rows: pa.Table, upto: Offset) -> None:
+    highest = pc.max(rows["offset"]).as_py()
+    if highest is not None and highest > upto:
+        raise InvalidInput.one(
+            "history.upto", f"a row for {table} has offset {highest}, above {upto}: it would be cut away later"
+        )
+
+
+def _batches(schema: pa.Schema, files: list[str], columns: list[str], upto: Offset) -> Iterator[pa.RecordBatch]:
+    for file in files:
+        # A file older than a column lacks it; the table's schema fills it with nulls.
+        dataset = ds.dataset([file], schema=schema, format="parquet")
+        for batch in dataset.to_batches(columns=columns, filter=pc.field("offset") <= upto):
+            if batch.num_rows:
+                yield batch
+
+
+class _Translated:
+    """Tells errors of files and of delta-rs in ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError | DeltaError):
+            raise _trouble(self._path, error) from error
+
+
+def _trouble(path: Path, error: OSError | DeltaError) -> MailwrightError:
+    # delta-rs gives the text of the system's error, not its number.
+    if "No space left" in str(error):
+        return Transient("history.disk_full", f"no space left to write {path}", hint="free space; it then goes on")
+    if isinstance(error, FileNotFoundError):
+        return Corrupt("history.file", f"a file of {path} is missing: {error}", hint="restore it from a backup")
+    if isinstance(error, OSError):
+        return file_error(path, error)
+    return Permanent("history.error", f"{path} cannot be used: {error}")

@@ -1,0 +1,219 @@
+"""Every History adapter is held to the docstrings of `mailwright.core.ports.History`."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mailwright.core.errors import InvalidInput, NotFound, Transient
+from mailwright.core.events import Offset
+from mailwright.stores.history_delta import DeltaHistory
+
+
+@pytest.fixture(params=["delta"])
+def open_history(request, tmp_path):
+    """Opens History as one more process would; every call sees the same tables."""
+    # A folder may be named by a person: spaces, umlauts and quotes included.
+    return lambda: DeltaHistory(tmp_path / "a shop's 100 {ü}#" / "history")
+
+
+@pytest.fixture
+def history(open_history):
+    return open_history()
+
+
+def rows(*offsets: int, **columns) -> pa.Table:
+    values = {"name": pa.array([f"n{offset}" for offset in offsets], pa.string())} | columns
+    return pa.table({"offset": pa.array(offsets, pa.int64()), **values})
+
+
+def offsets(history, table: str = "events") -> list[int]:
+    return history.query(f'SELECT "offset" FROM {table} ORDER BY 1')["offset"].to_pylist()
+
+
+def test_a_table_that_does_not_exist(history):
+    assert history.offset("events") == 0
+    with pytest.raises(InvalidInput, match="events"):
+        history.query("SELECT * FROM events")
+    with pytest.raises(NotFound, match="events"):
+        history.scan("events", ["offset"], Offset(1))
+
+
+def test_what_is_appended_can_be_asked(history):
+    history.append("events", rows(1, 2, 3), Offset(4))
+    assert history.offset("events") == 4
+    assert history.query('SELECT * FROM events ORDER BY "offset"').to_pydict() == {
+        "offset": [1, 2, 3],
+        "name": ["n1", "n2", "n3"],
+    }
+
+
+def test_the_same_append_twice_adds_nothing(history, open_history):
+    for opened in (history, history, open_history()):
+        opened.append("events", rows(1, 2, 3), Offset(3))
+        assert offsets(opened) == [1, 2, 3]
+        assert opened.offset("events") == 3
+
+
+def test_an_overlap_is_cut_away(history, open_history):
+    history.append("events", rows(1, 2), Offset(3))
+    open_history().append("events", rows(2, 3, 4, 5), Offset(5))
+    history.append("events", rows(3, 5, 6), Offset(6))
+    # 3 was said to be complete by the first append, though it had no row 3.
+    assert offsets(history) == [1, 2, 4, 5, 6]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=6))
+def test_any_order_of_repeats_and_reopenings_holds_each_row_once(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("history")
+    history = DeltaHistory(folder)
+    for upto, reopen in steps:
+        history = DeltaHistory(folder) if reopen else history
+        history.append("events", rows(*range(1, upto + 1)), Offset(upto))
+    highest = max(upto for upto, _ in steps)
+    assert offsets(history) == list(range(1, highest + 1))
+    assert history.offset("events") == highest
+
+
+def test_no_rows_still_bring_the_table_up(history):
+    history.append("events", rows(), Offset(7))
+    assert history.offset("events") == 7
+    assert history.query("SELECT * FROM events").to_pydict() == {"offset": [], "name": []}
+    assert list(history.scan("events", ["offset"], Offset(9))) == []
+    history.append("events", rows(7, 8), Offset(8))
+    assert offsets(history) == [8]
+    history.append("events", rows(), Offset(9))
+    assert (history.offset("events"), offsets(history)) == (9, [8])
+
+
+def test_a_row_above_the_mark_is_refused(history):
+    with pytest.raises(InvalidInput, match="offset 5, above 4"):
+        history.append("events", rows(1, 5), Offset(4))
+    assert history.offset("events") == 0
+
+
+def test_columns_may_join_later_and_be_left_out(history):
+    history.append("events", rows(1), Offset(1))
+    history.append("events", rows(2, price=pa.array([2.5], pa.float64())), Offset(2))
+    history.append("events", pa.table({"offset": pa.array([3], pa.int64())}), Offset(3))
+    assert history.query('SELECT * FROM events ORDER BY "offset"').to_pylist() == [
+        {"offset": 1, "name": "n1", "price": None},
+        {"offset": 2, "name": "n2", "price": 2.5},
+        {"offset": 3, "name": None, "price": None},
+    ]
+    scanned = pa.Table.from_batches(history.scan("events", ["price", "offset"], Offset(3)))
+    assert scanned.to_pydict() == {"price": [None, 2.5, None], "offset": [1, 2, 3]}
+
+
+def test_scan_is_in_offset_order_up_to_a_mark(history):
+    history.append("events", rows(3, 1, 2), Offset(3))
+    history.append("events", rows(9, 4), Offset(9))
+    batches = list(history.scan("events", ["offset"], Offset(4)))
+    assert [value for batch in batches for value in batch["offset"].to_pylist()] == [1, 2, 3, 4]
+    assert list(history.scan("events", ["offset"], Offset(0))) == []
+    with pytest.raises(InvalidInput, match="nothing"):
+        history.scan("events", ["nothing"], Offset(4))
+
+
+def test_tables_join_and_parameters_are_bound(history):
+    history.append("events", rows(1, 2), Offset(2))
+    history.append("transitions", rows(2, segment=pa.array(["it's"], pa.string())), Offset(2))
+    sql = """
+        WITH entered AS (SELECT "offset", segment FROM transitions WHERE segment = $segment)
+        SELECT Events.name, entered.segment FROM Events JOIN entered USING ("offset")
+    """
+    assert history.query(sql, {"segment": "it's"}).to_pylist() == [{"name": "n2", "segment": "it's"}]
+    assert history.query(sql, {"segment": "' OR 1=1 --"}).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_text('{outside}')",
+        "SELECT * FROM read_text('{folder}/events/_delta_log/00000000000000000000.json')",
+        "SELECT * FROM allowed",
+        "SELECT * FROM glob('{folder}/**')",
+        "SELECT * FROM read_text('{folder}/../outside.txt')",
+        "COPY (SELECT 1) TO '{folder}/events/out.csv'",
+        "SELECT 1; SELECT 2",
+        "DROP VIEW events",
+        "CREATE TABLE x AS SELECT 1",
+        "INSERT INTO events VALUES (1, 'x')",
+        "ATTACH '{folder}/a.db'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "PRAGMA version",
+        "SELECT nothing FROM events",
+        "SELEC 1",
+        "",
+    ],
+)
+def test_a_query_can_only_read_the_tables(history, tmp_path, sql):
+    history.append("events", rows(1), Offset(1))
+    (tmp_path / "outside.txt").write_text("secret")
+    with pytest.raises(InvalidInput):
+        history.query(sql.format(folder=tmp_path / "a shop's 100 {ü}#" / "history", outside=tmp_path / "outside.txt"))
+    assert offsets(history) == [1]
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+@pytest.mark.parametrize("name", ["../events", "Events", "events; DROP", "", "1x", "a b"])
+def test_a_wrong_table_name_is_refused(history, name):
+    with pytest.raises(InvalidInput):
+        history.append(name, rows(1), Offset(1))
+
+
+@pytest.mark.parametrize("character", ["[", "]", "\\", "^", "|", "%", "*", "?", "\n"])
+def test_a_folder_that_delta_cannot_name_is_refused(tmp_path, character):
+    with pytest.raises(InvalidInput, match="its name has"):
+        DeltaHistory(tmp_path / f"a{character}b")
+
+
+def test_a_reader_sees_what_another_process_appends(history, open_history):
+    reader = open_history()
+    assert reader.offset("events") == 0
+    for upto in (1, 2):
+        history.append("events", rows(*range(1, upto + 1)), Offset(upto))
+        assert (reader.offset("events"), offsets(reader)) == (upto, list(range(1, upto + 1)))
+
+
+def test_no_text_reaches_the_statistics_of_delta(history, tmp_path):
+    texts = pa.array(["household-1@example.com", "household-2@example.com"], pa.string())
+    history.append("events", rows(1, 2, address=texts, price=pa.array([1.5, 2.5])), Offset(2))
+    history.append("events", rows(3, later=pa.array(["household-3@example.com"], pa.string())), Offset(3))
+    log = "".join(path.read_text() for path in tmp_path.rglob("_delta_log/*.json"))
+    assert "example.com" not in log
+    added = [json.loads(line)["add"] for line in log.splitlines() if '"add":' in line]
+    assert sorted(json.loads(one["stats"])["maxValues"]["offset"] for one in added) == [2, 3]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_appends_nothing_and_goes_on(small_disk: Path):
+    ballast = small_disk / "ballast"
+    history = DeltaHistory(small_disk / "history")
+    history.append("events", rows(1), Offset(1))
+    ballast.write_bytes(b"x" * 980_000)
+    large = rows(*range(2, 60_000))
+    with pytest.raises(Transient, match="no space left"):
+        history.append("events", large, Offset(60_000))
+    assert (history.offset("events"), offsets(history)) == (1, [1])
+    ballast.unlink()
+    history.append("events", large, Offset(60_000))
+    assert history.query("SELECT count(*) AS n FROM events")["n"].to_pylist() == [59_999]
