@@ -25,6 +25,8 @@ from mailwright.rendering.liquid_environment import (
 from mailwright.rendering.source import SourceMap
 
 _SPACES: Final = re.compile(r"\s+")
+# Control characters, surrogates, non-characters: neither XML nor UTF-8 may hold them, and data now and then does.
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +67,16 @@ class Part:
     def render(self, variables: Mapping[str, object], snippets: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
         """The text and the undefined variables in it."""
         try:
-            return self.template.render_recorded(variables)
+            text, blanks = self.template.render_recorded(variables)
         except LiquidError as error:
             code = "template.limit" if _is_limit(error) else "template.render"
             raise InvalidInput(code, [self._issue(error, snippets)]) from None
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+            # Liquid was given a value that no filter or comparison foresaw; one odd value must not stop the sender.
+            path = self.source.pieces[0].path
+            message = f"it cannot be rendered with these values: {type(error).__name__}: {error}"
+            raise InvalidInput.one("template.render", message, path=path) from error
+        return _UNPRINTABLE.sub("", text), blanks
 
     def _issue(self, error: LiquidError, snippets: Mapping[str, str]) -> Issue:
         name = str(error.template_name or "")

@@ -12,18 +12,21 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from functools import partial
+from io import StringIO
 from typing import Any, Final, TextIO
 
 import liquid
 from liquid import DictLoader, Mode, RenderContext
 from liquid.builtin.output import Output, OutputNode
 from liquid.exceptions import LiquidError
+from liquid.output import LimitedStringIO
 from liquid.stringify import to_liquid_string
 from liquid.undefined import is_undefined
 from liquid.utils import ReadOnlyChainMap
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.rendering import filters
+from mailwright.rendering.markup import unclosed_block
 from mailwright.rendering.source import SourceMap
 
 
@@ -33,14 +36,14 @@ class Limits:
 
     Attributes:
         loop_iterations: Sum over all loops. A mail shows tens of items; ten thousand is a mistake.
-        output_bytes: Of one part. Gmail clips a mail at 102 KB.
+        output_chars: Of one part. Gmail clips a mail at 102 KB.
         string_chars: Of any one value a filter makes or takes.
         list_items: Of any list or range a filter takes or makes.
         work: Sum of the sizes of all values that filters take and make (characters, or items times eight).
     """
 
     loop_iterations: int = 10_000
-    output_bytes: int = 1_000_000
+    output_chars: int = 1_000_000
     string_chars: int = 256_000
     list_items: int = 10_000
     work: int = 10_000_000
@@ -152,6 +155,17 @@ _GROWTH: Final[Mapping[str, Callable[..., int]]] = {
 }
 
 
+class LimitedOutput(LimitedStringIO):
+    """Counts characters; upstream encodes every piece to count bytes, which costs time and fails on odd data."""
+
+    def write(self, text: str) -> int:
+        """Write, or raise once the limit is passed."""
+        self.size += len(text)
+        if self.size > self.limit:
+            raise RenderLimitError(f"more than {self.limit:,} characters of output", token=None)
+        return StringIO.write(self, text)
+
+
 class LimitedContext(RenderContext):
     """A render context that charges loops and filters to one `Spending`, shared with the partials it renders."""
 
@@ -164,6 +178,11 @@ class LimitedContext(RenderContext):
         parent = arguments.get("parent_context")
         limits = template.env.limits if isinstance(template.env, LiquidEnvironment) else Limits()
         self.spending: Spending = parent.spending if isinstance(parent, LimitedContext) else Spending(limits)
+
+    def get_buffer(self, buf: TextIO | None = None) -> StringIO:
+        """A buffer for a part of the output, such as a captured block, with what is left of the limit."""
+        used = buf.size if isinstance(buf, LimitedStringIO) else 0
+        return LimitedOutput(self.spending.limits.output_chars - used)
 
     def raise_for_loop_limit(self, length: int = 1) -> None:
         """Charge a loop that is about to run `length` times."""
@@ -200,7 +219,7 @@ class LimitedTemplate(liquid.BoundTemplate):
     def render_recorded(self, variables: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
         """The text, and the undefined variables that were printed as nothing, in order of appearance."""
         context = LimitedContext(self, globals=variables)
-        buffer = self._get_buffer()
+        buffer = LimitedOutput(context.spending.limits.output_chars)
         self.render_with_context(context, buffer)
         return buffer.getvalue(), tuple(dict.fromkeys(context.spending.blanks))
 
@@ -232,8 +251,6 @@ class LiquidEnvironment(liquid.Environment):
         self.limits = settings.limits
         self._settings = settings
         super().__init__(tolerance=Mode.STRICT, loader=DictLoader(dict(partials)), autoescape=escape)
-        # A class attribute upstream; instances may differ here.
-        self.output_stream_limit = settings.limits.output_bytes  # type: ignore[misc]
 
     def setup_tags_and_filters(self, *, extra: bool = False) -> None:
         """Standard Liquid, less ``safe`` (it would let data through unescaped), plus our filters."""
@@ -281,6 +298,9 @@ def liquid_issue(error: LiquidError, source: SourceMap, environment: liquid.Envi
     if found := _UNKNOWN_TAG.search(message):
         hint = nearest(found[1], [tag for tag in environment.tags if tag.isalpha()])
     token = error.token
+    if (token is None or token.start_index < 0) and (open_tag := unclosed_block(source.text)):
+        message = f"{open_tag.text} has no {{% end{open_tag.tag} %}}"
+        return source.issue(open_tag.start, open_tag.end - open_tag.start, message)
     if token is None or token.start_index < 0:
         return Issue(path=source.pieces[0].path, message=message, hint=hint)
     return source.issue(token.start_index, len(token.value), message, hint)

@@ -20,6 +20,7 @@ LIQUID: Final = re.compile(
     r"|\{\{.*?\}\}|\{%.*?%\}",
     re.DOTALL,
 )
+BLOCKS: Final = frozenset({"if", "unless", "for", "case", "tablerow", "capture", "ifchanged"})
 # An author who minds XML writes `&gt;` inside a Liquid tag; Liquid must see `>`. Same length: offsets stay.
 _ENTITY: Final = {"&gt;": ">   ", "&lt;": "<   "}
 _MARKUP: Final = re.compile(r"<!--.*?-->|</\s*[\w:-]+[^>]*>|<[A-Za-z][\w:-]*|<", re.DOTALL)
@@ -150,6 +151,18 @@ def read(text: str) -> Document:
     reader = _Reader(masked)
     reader.run()
     return Document(text, masked, reader.root, tokens, reader.faults, reader.depth)
+
+
+def unclosed_block(text: str) -> LiquidToken | None:
+    """The outermost Liquid block tag that has no end, if there is one."""
+    waiting: list[LiquidToken] = []
+    for found in LIQUID.finditer(text):
+        token = LiquidToken(found.start(), found.end(), found[0])
+        if token.tag in BLOCKS:
+            waiting.append(token)
+        elif waiting and token.tag == f"end{waiting[-1].tag}":
+            waiting.pop()
+    return waiting[0] if waiting else None
 
 
 class _Reader:

@@ -23,7 +23,7 @@ from mailwright.rendering.elements import (
     TABLE_HTML,
     URL_ATTRIBUTES,
 )
-from mailwright.rendering.markup import LIQUID, Attribute, Document, Element, Fault, LiquidToken, Text
+from mailwright.rendering.markup import BLOCKS, LIQUID, Attribute, Document, Element, Fault, LiquidToken, Text
 
 _OUTPUT: Final = re.compile(r"(\{\{-?)(.*?)(-?\}\})\Z", re.DOTALL)
 _FIXED_SCHEME: Final = re.compile(r"\s*(https?://|mailto:|tel:|#)", re.IGNORECASE)
@@ -32,7 +32,6 @@ _QUIET: Final = frozenset({"assign", "comment", "doc", "#"})
 _PRINTING: Final = frozenset({"echo", "liquid", "cycle", "include", "render", "increment", "decrement", "tablerow"})
 _STATEFUL: Final = frozenset({"cycle", "increment", "decrement", "ifchanged"})
 _PARTIALS: Final = frozenset({"include", "render"})
-_BLOCKS: Final = frozenset({"if", "unless", "for", "case", "tablerow", "capture", "ifchanged"})
 _BRANCHES: Final = frozenset({"else", "elsif", "when"})
 _TEXT_ONLY: Final = frozenset({"mj-title", "mj-preview", "title", "textarea", "option"})
 _STYLES: Final = frozenset({"mj-style", "style"})
@@ -116,7 +115,7 @@ class _Planner:
         container: object = None
         if place is not None:
             container = (id(place.element), place.attribute and place.attribute.start, place.comment and place.start)
-        if token.tag in _BLOCKS:
+        if token.tag in BLOCKS:
             self.blocks.append((token, container))
         elif self.blocks and (token.tag.startswith("end") or token.tag in _BRANCHES):
             opening, opened_in = self.blocks[-1]
