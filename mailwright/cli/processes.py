@@ -90,5 +90,3 @@ def sender(project: ProjectOption = HERE, base_url: BaseUrl = "") -> None:
     """The sender process (started by serve)."""
     installation = open_installation(load_settings(project))
     run_sender(installation, base_url or installation.settings.base_url, stop_with_parent)
-
-

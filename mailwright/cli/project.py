@@ -33,7 +33,9 @@ def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", f
         raise Conflict("project.exists", f"{folder} is not empty", "name a new folder")
     starter.write(folder)
     console.print(f"A project is in {folder}. Next:\n")
-    console.print(f"  cd {folder}\n  mailwright plan     # check the definitions\n  mailwright apply    # put them in force")
+    console.print(
+        f"  cd {folder}\n  mailwright plan     # check the definitions\n  mailwright apply    # put them in force"
+    )
     console.print("  mailwright serve    # run it")
 
 
@@ -63,7 +65,9 @@ def _show(planned: Plan) -> None:
     if not planned.differences:
         console.print(f"Nothing to do: version {planned.current} is in force and the files say the same.")
         return
-    table = Table(title=f"Against version {planned.current}" if planned.current else "A first version", title_justify="left")
+    table = Table(
+        title=f"Against version {planned.current}" if planned.current else "A first version", title_justify="left"
+    )
     table.add_column("")
     table.add_column("definition", overflow="fold")
     for difference in planned.differences:

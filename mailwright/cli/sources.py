@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 def create(
     name: Annotated[str, typer.Argument(help="The source's name, as events will carry it.")],
-    browser: Annotated[bool, typer.Option("--browser", help="A browser key (pk_): it cannot import or send items.")] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="A browser key (pk_): it cannot import or send items.")
+    ] = False,
     project: ProjectOption = HERE,
 ) -> None:
     """Make a write key for a source and print it; it is shown this once."""

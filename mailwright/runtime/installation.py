@@ -17,15 +17,18 @@ from mailwright.core.errors import Conflict, InvalidInput
 from mailwright.core.events import ClockMoved
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.ports import Blobs, Clock, EventLog, History, MetaRecords, Records
+from mailwright.delivery.pump import pump
 from mailwright.ingest.segment import Source
-from mailwright.privacy.sealing import KeyRing, Sealer
+from mailwright.privacy.keys import KeyRing
+from mailwright.privacy.policy import DEFAULT_PERSONAL
+from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.clocks import SystemClock, VirtualClock
 from mailwright.runtime.engine.socket import EngineClient
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.log_sqlite import SqliteEventLog
-from mailwright.stores.records.database import SqlRecords
+from mailwright.stores.records_sql import SqlRecords
 
 _SOURCE = "source."
 
@@ -44,6 +47,11 @@ class Installation:
     clock: Clock
     wall: Clock
     engine: EngineClient
+
+    def pump_outbox(self) -> None:
+        """Bring what Records holds for the log into the log, now."""
+        while pump(self.records.outbox, self.log, self.clock):
+            pass
 
     def close(self) -> None:
         """Give files back."""
@@ -73,7 +81,7 @@ def open_installation(settings: Settings) -> Installation:
         history=DeltaHistory(folder / "history"),
         blobs=FolderBlobs(folder / "blobs"),
         keys=keys,
-        sealer=Sealer(keys, frozenset(settings.privacy.personal)),
+        sealer=Sealer(keys, DEFAULT_PERSONAL | frozenset(settings.privacy.personal)),
         clock=VirtualClock(log) if settings.clock.kind == "virtual" else wall,
         wall=wall,
         engine=EngineClient(folder / "engine.sock"),

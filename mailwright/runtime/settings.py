@@ -80,7 +80,7 @@ class ChannelSettings(_Section, frozen=True):
     folder: str = "mailbox"
     host: str = "127.0.0.1"
     port: Port = 25
-    tls: Literal["required", "opportunistic", "off"] = "required"
+    tls: Literal["required", "implicit", "opportunistic", "off"] = "required"
     user: str = ""
     password: str = ""
 
@@ -161,6 +161,11 @@ def load_settings(folder: Path, environment: Mapping[str, str] = _ENVIRONMENT) -
     sections = convert(_overridden(document, environment), (), _Sections)
     _check(document, sections)
     return Settings(folder=folder, **{name: getattr(sections, name) for name in sections.__struct_fields__})
+
+
+def environment_with(added: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment and `added`, for a process that we start."""
+    return {**_ENVIRONMENT, **added}
 
 
 def _overridden(document: Document, environment: Mapping[str, str]) -> Document:

@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mailwright.core.errors import Conflict, Transient
+from mailwright.runtime.settings import environment_with
 
 _log = logging.getLogger(__name__)
 
@@ -29,12 +30,15 @@ class Child:
     name: str
     command: Sequence[str]
     pass_fds: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     deaths: int = field(default=0)
 
     def start(self) -> None:
         """Start, or start again."""
-        self.process = subprocess.Popen(list(self.command), stdin=subprocess.PIPE, pass_fds=self.pass_fds)
+        self.process = subprocess.Popen(
+            list(self.command), stdin=subprocess.PIPE, pass_fds=self.pass_fds, env=environment_with(self.environment)
+        )
 
     def stop(self) -> None:
         """Ask it to end, wait, and kill it by its pid if it does not."""
@@ -118,14 +122,27 @@ class Supervisor:
             child.stop()
 
 
-def children(project: Path, listener: socket.socket, *, base_url: str) -> list[Child]:
-    """The three processes of an installation, engine first."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def children(
+    project: Path, listener: socket.socket, *, base_url: str, environment: Mapping[str, str] | None = None
+) -> list[Child]:
+    """The three processes of an installation, engine first; `environment` adds to ours."""
+    added = environment or {}
     base = [sys.executable, "-m", "mailwright"]
     fd = listener.fileno()
     return [
-        Child("engine", [*base, "engine", "--project", str(project)]),
-        Child("door", [*base, "door", "--project", str(project), "--fd", str(fd), "--base-url", base_url], (fd,)),
-        Child("sender", [*base, "sender", "--project", str(project), "--base-url", base_url]),
+        Child("engine", [*base, "engine", "--project", str(project)], environment=added),
+        Child(
+            "door", [*base, "door", "--project", str(project), "--fd", str(fd), "--base-url", base_url], (fd,), added
+        ),
+        Child("sender", [*base, "sender", "--project", str(project), "--base-url", base_url], environment=added),
     ]
 
 

@@ -50,8 +50,8 @@ class DoorClient:
 
     def calls(self, calls: Iterable[dict[str, Any]], *, history: bool) -> Iterator[int]:
         """Post Segment calls; yields the number of calls of each accepted batch."""
-        path = "/v1/import" if history else "/v1/batch"
-        for n, body in self._batches(calls, b'{"history":true,"batch":[' if history else b'{"batch":['):
+        path = "/v1/import?history=true" if history else "/v1/batch"
+        for n, body in self._batches(calls, b'{"batch":['):
             self._post(path, body)
             yield n
 
@@ -63,7 +63,7 @@ class DoorClient:
 
     def get(self, url: str) -> int:
         """Request an address as a mail client or browser does, without following redirects; the status."""
-        return self._http.get(url, headers={"Authorization": ""}).status_code
+        return self._http.get(url, headers={"Authorization": "", "User-Agent": "Maple Grove reader"}).status_code
 
     def _batches(self, rows: Iterable[dict[str, Any]], opening: bytes) -> Iterator[tuple[int, bytes]]:
         parts: list[bytes] = []

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from heapq import merge
 from itertools import islice
-from pathlib import Path
 
 from mailwright.core.errors import Transient
 from mailwright.core.events import PLACES, ClockMoved, Tick
@@ -137,8 +136,3 @@ def live_calls(shop: Shop, baskets: Iterable[Basket]) -> tuple[list[tuple[Instan
     for stamp_at, call in ordered:
         (before if stamp_at <= CUT_AT else after).append((stamp_at, call))
     return before, [pair for pair in after if pair[0] <= END_AT]
-
-
-def mailbox(folder: Path) -> Path:
-    """Where the demo's receiving server keeps what it was handed."""
-    return folder / "mailbox"

@@ -170,7 +170,8 @@ class Shop:
 
     def _rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         table: pa.Table = self._db.sql(sql, params=parameters or None).to_arrow_table()
-        return table.to_pylist()
+        rows: list[dict[str, Any]] = table.to_pylist()
+        return rows
 
 
 def user_id(household: int) -> str:

@@ -49,9 +49,9 @@ def _items(state: EngineState, catalog: str, item_ids: list[str]) -> dict[str, I
     return state.catalog.current(catalog, item_ids)
 
 
-def _find(state: EngineState, kind: str, value: str) -> Person | None:
-    person = state.identity.number_of(Identifier(kind, value))
-    return None if person is None else state.identity.current(person)
+def _find(state: EngineState, name: str, value: str) -> list[Person]:
+    person = state.identity.number_of(Identifier(name, value))
+    return [] if person is None else [state.identity.current(person)]
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -150,8 +150,8 @@ class EngineClient:
 
     def find(self, kind: str, value: str) -> Person | None:
         """The person an identifier belongs to."""
-        found = self._call(int | None, "find", kind=kind, value=value)  # type: ignore[arg-type]
-        return None if found is None else Person(found)
+        found: list[Person] = self._call(list[Person], "find", name=kind, value=value)
+        return found[0] if found else None
 
     def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
         """Members of a segment, ascending."""

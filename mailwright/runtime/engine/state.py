@@ -185,7 +185,7 @@ class EngineState:
                 offset=self.tick_offset,
                 first_identifier=self.identity.first_identifier(now),
                 identifiers=self.identity.identifiers(now),
-                traits=profile.traits,
+                traits=dict(profile.traits),
                 attributes={
                     name: Known(value=values[place], at=profile.last_seen_at, source="attribute")
                     for name, values in attributes.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -72,7 +72,11 @@ def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str) -> 
     issues: list[Issue] = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
-        if path.is_dir() or relative.startswith((f"{data_folder}/", ".")) or path.suffix not in (".yaml", ".yml", ".mjml"):
+        if (
+            path.is_dir()
+            or relative.startswith((f"{data_folder}/", "."))
+            or path.suffix not in (".yaml", ".yml", ".mjml")
+        ):
             continue
         if fault := _misplaced(relative):
             issues.append(Issue(path=relative, message="no definition is read from here", hint=fault))
@@ -169,7 +173,7 @@ class _Loader:
     def _entries(self, path: str, kind: type[T]) -> dict[str, T]:
         if path not in self._files or (document := self._document(path)) is None:
             return {}
-        found = {str(name): self._try(lambda name=name: convert(document, (name,), kind)) for name in document.data}
+        found = {str(name): self._try(partial(convert, document, (name,), kind)) for name in document.data}
         return {name: value for name, value in found.items() if value is not None}
 
     def _plan(self) -> TrackingPlan:
@@ -187,14 +191,14 @@ class _Loader:
         found: dict[str, T] = {}
         for path, name in self._paths(folder):
             document = self._document(path)
-            value = self._try(lambda document=document: convert(document, (), kind)) if document else None
+            value = self._try(partial(convert, document, (), kind)) if document else None
             if value is not None:
                 found[name] = value
         return found
 
     def _templates(self) -> dict[str, Template]:
         found = {
-            name: self._try(lambda path=path, name=name: parse_template(name, self._files[path]))
+            name: self._try(partial(parse_template, name, self._files[path]))
             for path, name in self._paths("templates")
         }
         return {name: template for name, template in found.items() if template is not None}

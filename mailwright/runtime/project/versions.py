@@ -76,7 +76,9 @@ def current_project(installation: Installation) -> tuple[int, Project]:
     """
     current = installation.records.definitions.current()
     if current is None:
-        raise NotFound("definition.not_applied", "nothing was applied yet", "run `mailwright apply` in the project folder")
+        raise NotFound(
+            "definition.not_applied", "nothing was applied yet", "run `mailwright apply` in the project folder"
+        )
     return current.version, load_project(current.files)
 
 

@@ -1,0 +1,89 @@
+"""The definitions in force as the sender works with them, made anew when a version or a model comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailwright.core.errors import NotFound
+from mailwright.core.ports import DefinitionVersion
+from mailwright.decisions.content_rules import condition_name
+from mailwright.decisions.matched import facts_used
+from mailwright.delivery.gate import Audience
+from mailwright.delivery.plan import Condition, Material, Plan, Templates
+from mailwright.journeys.definitions import audience_condition, exit_condition
+from mailwright.journeys.requests import CAMPAIGN_STEP
+from mailwright.runtime.installation import Installation
+from mailwright.runtime.project.load import Project, load_project
+from mailwright.runtime.recommender import ModelShelf
+
+
+class MaterialSource:
+    """Gives the material of the version in force; compiles a version once."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._there = installation
+        self._made: Material | None = None
+        self._catalog = "products"
+        self._shelf = ModelShelf(installation.records.models, installation.blobs, self._titles)
+
+    def __call__(self) -> Material:
+        """The material now in force.
+
+        Raises:
+            NotFound: Before the first apply.
+        """
+        version = self._there.records.definitions.current()
+        if version is None:
+            raise NotFound("definition.not_applied", "nothing was applied yet", "run `mailwright apply`")
+        if self._made is None or self._made.version != version.version:
+            self._made = _material(version, self._shelf)
+            self._catalog = self._made.catalog
+        self._shelf.refresh()
+        return self._made
+
+    def _titles(self, item_ids: Sequence[str]) -> dict[str, str]:
+        found = self._there.engine.items(self._catalog, item_ids)
+        return {item_id: str(item.facts["title"]) for item_id, item in found.items() if "title" in item.facts}
+
+
+def _material(version: DefinitionVersion, shelf: ModelShelf) -> Material:
+    project = load_project(version.files)
+    catalog = next(iter(project.catalogs), "products")
+    required = project.catalogs[catalog].required if catalog in project.catalogs else ()
+    return Material(
+        version=version.version,
+        plans=plans(project),
+        content_rules=project.content_rules,
+        conditions=conditions(project),
+        templates=Templates(project.templates),
+        recommender=shelf,
+        catalog=catalog,
+        needed_facts=tuple(sorted({*required, "price"})),
+    )
+
+
+def plans(project: Project) -> dict[tuple[str, str], Plan]:
+    """(origin, step) of a message -> what it sends and to whom still."""
+    found: dict[tuple[str, str], Plan] = {}
+    for name, campaign in project.campaigns.items():
+        audience = Audience(holds=audience_condition(name))
+        plan = Plan(mail=campaign.mail, experiment=campaign.experiment, audience=audience)
+        found[f"campaign:{name}", CAMPAIGN_STEP] = plan
+    for name, journey in project.journeys.items():
+        audience = Audience(fails=exit_condition(name) if journey.exit_when else None)
+        for step_name, step in journey.named_steps().items():
+            if step.mail is not None:
+                found[f"journey:{name}", step_name] = Plan(
+                    mail=step.mail, experiment=step.experiment, audience=audience
+                )
+    return found
+
+
+def conditions(project: Project) -> dict[str, Condition]:
+    """Every named condition with its text and the facts that it reads."""
+    texts = {audience_condition(name): campaign.audience for name, campaign in project.campaigns.items()}
+    texts |= {exit_condition(name): one.exit_when for name, one in project.journeys.items() if one.exit_when}
+    texts |= {
+        condition_name(name, row.name): row.when for name, rule in project.content_rules.items() for row in rule.rows
+    }
+    return {name: Condition(rule=text, uses=facts_used(project.conditions[name])) for name, text in texts.items()}
