@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,16 +25,26 @@ from mailwright.core.messages import (
     Unknown,
 )
 from mailwright.core.ports import Handing, Refusal
+from mailwright.stores.records.contents import decisions, keep_bodies, keep_decisions
 from mailwright.stores.records.database import Database, parts
 from mailwright.stores.records.outbox import add_to_outbox
 from mailwright.stores.records.outcomes import ended
-from mailwright.stores.records.packing import pack_bytes, pack_json, unpack_bytes, unpack_json
+from mailwright.stores.records.packing import pack_bytes, unpack_bytes, unpack_json
 from mailwright.stores.records.schema import message, message_content
 
 _REFUSED = {MessageState.SUPPRESSED, MessageState.EXPIRED, MessageState.CANCELLED, MessageState.FAILED}
 _IN_HAND = (MessageState.CLAIMED, MessageState.HANDING, MessageState.DOT)
 _OPEN = (MessageState.QUEUED, *_IN_HAND)
 _LAPSED = "the sender stopped after the final dot and before the reply"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """A message, as its row was before, with the final state that it reaches and why."""
+
+    row: sa.RowMapping
+    state: MessageState
+    reason: str
 
 
 def message_id(send_key: str) -> str:
@@ -50,8 +61,8 @@ def queue(database: Database, connection: sa.Connection, requests: Sequence[Send
 def cancel(connection: sa.Connection, cancelled: Sequence[tuple[str, str]], now: Instant) -> None:
     """Cancel (send_key, reason) where nobody has claimed the message yet."""
     reasons = dict(cancelled)
-    for row in _locked(connection, reasons, (MessageState.QUEUED,)):
-        _end(connection, row, MessageState.CANCELLED, reasons[row["send_key"]], now)
+    rows = _locked(connection, reasons, (MessageState.QUEUED,))
+    _end(connection, [_End(row, MessageState.CANCELLED, reasons[row["send_key"]]) for row in rows], now)
 
 
 class SqlMessages:
@@ -89,25 +100,22 @@ class SqlMessages:
             raise InvalidInput.one("message.state", f"a message cannot be refused with state {wrong[0].value}")
         by_key = {refusal.send_key: refusal for refusal in refusals}
         with self._database.write() as connection:
-            for row in _locked(connection, by_key, (MessageState.CLAIMED,)):
-                refusal = by_key[row["send_key"]]
-                if row["fence"] == refusal.fence:
-                    _keep_content(self._database, connection, row["seq"], refusal.decision, None)
-                    _end(connection, row, refusal.state, refusal.reason, now, refusal.decision)
+            rows = _locked(connection, by_key, (MessageState.CLAIMED,))
+            ours = [(row, by_key[row["send_key"]]) for row in rows if row["fence"] == by_key[row["send_key"]].fence]
+            keep_decisions(self._database, connection, [(row["seq"], refusal.decision) for row, refusal in ours])
+            _end(connection, [_End(row, refusal.state, refusal.reason) for row, refusal in ours], now)
 
     def handing(self, handings: Sequence[Handing]) -> list[str]:
         """See `mailwright.core.ports.MessageRecords.handing`."""
         by_key = {handing.send_key: handing for handing in handings}
         packed = {key: pack_bytes(handing.body) for key, handing in by_key.items()}
-        ours: list[str] = []
         with self._database.write() as connection:
-            for row in _locked(connection, by_key, (MessageState.CLAIMED,)):
-                handing = by_key[row["send_key"]]
-                if row["fence"] == handing.fence:
-                    _keep_content(self._database, connection, row["seq"], handing.decision, packed[handing.send_key])
-                    _set(connection, row["seq"], _handed(row, handing))
-                    ours.append(handing.send_key)
-        return ours
+            rows = _locked(connection, by_key, (MessageState.CLAIMED,))
+            ours = [(row, by_key[row["send_key"]]) for row in rows if row["fence"] == by_key[row["send_key"]].fence]
+            contents = [(row["seq"], handing.decision, packed[handing.send_key]) for row, handing in ours]
+            keep_bodies(self._database, connection, contents)
+            _update(connection, [_handed(row, handing) for row, handing in ours])
+        return [handing.send_key for _, handing in ours]
 
     def dot(self, claims: Sequence[tuple[str, int]]) -> list[str]:
         """See `mailwright.core.ports.MessageRecords.dot`."""
@@ -123,12 +131,10 @@ class SqlMessages:
         """See `mailwright.core.ports.MessageRecords.result`."""
         outcomes = {send_key: (fence, outcome) for send_key, fence, outcome in results}
         with self._database.write() as connection:
-            for row in _locked(connection, outcomes, (*_IN_HAND, MessageState.UNKNOWN)):
-                fence, outcome = outcomes[row["send_key"]]
-                settled = row["state"] == MessageState.UNKNOWN and isinstance(outcome, Unknown)
-                # An unknown message is never claimed again, so its fence is still that of the hand-over in doubt.
-                if row["fence"] == fence and not settled:
-                    _apply(connection, row, outcome, now)
+            rows = _locked(connection, outcomes, (*_IN_HAND, MessageState.UNKNOWN))
+            # An unknown message is never claimed again, so its fence is still that of the hand-over in doubt.
+            ours = [row for row in rows if row["fence"] == outcomes[row["send_key"]][0]]
+            _apply(connection, [(row, outcomes[row["send_key"]][1]) for row in ours], now)
 
     def by_id(self, message_id: str) -> Message | None:
         """See `mailwright.core.ports.MessageRecords.by_id`."""
@@ -214,25 +220,32 @@ def _release_lapsed(connection: sa.Connection, now: Instant, lease_now: Instant)
         sa.update(message).where(before).values(state=MessageState.QUEUED, worker=None, lease_until=None)
     )
     after = sa.and_(message.c.state == MessageState.DOT, lapsed)
-    query = sa.select(message).where(after).order_by(message.c.seq).with_for_update()
-    for row in connection.execute(query).mappings().all():
-        _end(connection, row, MessageState.UNKNOWN, _LAPSED, now)
+    rows = (
+        connection.execute(sa.select(message).where(after).order_by(message.c.seq).with_for_update()).mappings().all()
+    )
+    _end(connection, [_End(row, MessageState.UNKNOWN, _LAPSED) for row in rows], now)
 
 
-def _apply(connection: sa.Connection, row: sa.RowMapping, outcome: Outcome, now: Instant) -> None:
-    match outcome:
-        case Sent(reply):
-            _end(connection, row, MessageState.SENT, reply, now)
-        case Failed(reply):
-            _end(connection, row, MessageState.FAILED, reply, now)
-        case Unknown(reason):
-            _end(connection, row, MessageState.UNKNOWN, reason, now)
-        case Deferred(reply, until_at):
-            _set(connection, row["seq"], _deferred(reply, now if until_at is None else until_at))
+def _apply(connection: sa.Connection, outcomes: Sequence[tuple[sa.RowMapping, Outcome]], now: Instant) -> None:
+    ends: list[_End] = []
+    for row, outcome in outcomes:
+        match outcome:
+            case Sent(reply):
+                ends.append(_End(row, MessageState.SENT, reply))
+            case Failed(reply):
+                ends.append(_End(row, MessageState.FAILED, reply))
+            case Unknown(reason):
+                # Doubt about a message in doubt tells nothing new.
+                if row["state"] != MessageState.UNKNOWN:
+                    ends.append(_End(row, MessageState.UNKNOWN, reason))
+            case Deferred(reply, until_at):
+                _update(connection, [_deferred(row, reply, now if until_at is None else until_at)])
+    _end(connection, ends, now)
 
 
-def _deferred(reply: str, until_at: Instant) -> dict[str, Any]:
+def _deferred(row: sa.RowMapping, reply: str, until_at: Instant) -> dict[str, Any]:
     return {
+        "of_seq": row["seq"],
         "state": MessageState.QUEUED,
         "reason": reply or None,
         "not_before_at": until_at,
@@ -244,6 +257,7 @@ def _deferred(reply: str, until_at: Instant) -> dict[str, Any]:
 
 def _handed(row: sa.RowMapping, handing: Handing) -> dict[str, Any]:
     return {
+        "of_seq": row["seq"],
         "state": MessageState.HANDING,
         "attempts": row["attempts"] + 1,
         "subject": handing.subject,
@@ -254,39 +268,29 @@ def _handed(row: sa.RowMapping, handing: Handing) -> dict[str, Any]:
     }
 
 
-def _end(
-    connection: sa.Connection,
-    row: sa.RowMapping,
-    state: MessageState,
-    reason: str | None,
-    now: Instant,
-    decision: Mapping[str, Any] | None = None,
-) -> None:
-    """Bring a message to a final state and tell the log so."""
-    if decision is None:
-        decision = _decision(connection, row["seq"])
-    final = {"state": state, "reason": reason or None, "finished_at": now, "worker": None, "lease_until": None}
-    _set(connection, row["seq"], final)
-    add_to_outbox(connection, [ended(row, state, reason, decision, now)])
+def _ended(end: _End, now: Instant) -> dict[str, Any]:
+    return {
+        "of_seq": end.row["seq"],
+        "state": end.state,
+        "reason": end.reason or None,
+        "finished_at": now,
+        "worker": None,
+        "lease_until": None,
+    }
 
 
-def _set(connection: sa.Connection, seq: int, values: Mapping[str, Any]) -> None:
-    connection.execute(sa.update(message).where(message.c.seq == seq).values(dict(values)))
+def _end(connection: sa.Connection, ends: Sequence[_End], now: Instant) -> None:
+    """Bring messages to final states and tell the log so."""
+    _update(connection, [_ended(end, now) for end in ends])
+    kept = decisions(connection, [end.row["seq"] for end in ends])
+    add_to_outbox(connection, [ended(end.row, end.state, end.reason, kept.get(end.row["seq"]), now) for end in ends])
 
 
-def _decision(connection: sa.Connection, seq: int) -> Mapping[str, Any] | None:
-    packed = connection.execute(sa.select(message_content.c.decision).where(message_content.c.seq == seq)).scalar()
-    return None if packed is None else unpack_json(packed)
-
-
-def _keep_content(
-    database: Database, connection: sa.Connection, seq: int, decision: Mapping[str, Any], body: bytes | None
-) -> None:
-    """Keep a decision record and a packed body; a body that an earlier hand-over fixed stays if there is no new one."""
-    row: dict[str, Any] = {"seq": seq, "decision": pack_json(decision)}
-    if body is not None:
-        row["body"] = body
-    database.upsert(connection, message_content, [row])
+def _update(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set the columns that each row names, on the message whose seq is its `of_seq`."""
+    if rows:
+        statement = sa.update(message).where(message.c.seq == sa.bindparam("of_seq"))
+        connection.execute(statement, [dict(row) for row in rows])
 
 
 def _messages(
