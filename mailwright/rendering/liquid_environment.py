@@ -26,6 +26,7 @@ from liquid.utils import ReadOnlyChainMap
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.rendering import filters
+from mailwright.rendering.blankness import settle_blank
 from mailwright.rendering.markup import unclosed_block
 from mailwright.rendering.source import SourceMap
 
@@ -215,6 +216,10 @@ class LimitedTemplate(liquid.BoundTemplate):
     """A parsed template whose renders are limited."""
 
     context_class = LimitedContext
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        settle_blank(self.nodes, LimitedContext(self))
 
     def render_recorded(self, variables: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
         """The text, and the undefined variables that were printed as nothing, in order of appearance."""
