@@ -154,6 +154,8 @@ def test_calls_are_packed_into_bodies_within_the_limits():
     bodies = list(batches(calls, limits=small))
     assert [each for body in bodies for each in json.loads(body)["batch"]] == calls
     assert {len(body) for body in bodies} == {small.request_bytes}
+    tight = Limits(request_bytes=small.request_bytes - 1)
+    assert len(list(batches(calls, limits=tight))) == 10
     assert list(batches([])) == []
     assert list(batches([{"a": 1}], "items")) == [b'{"items":[{"a":1}]}']
 

@@ -155,6 +155,8 @@ def test_a_browser_key_names_no_address_and_merges_no_known_users():
     assert SEAL.unseal(identify.traits["unverified_email"]) == EMAIL
     assert who(one("alias", body, source=BROWSER))[-1] == ("anonymous_id", "u2")
     assert who(one("track", {**body, "context": {"traits": {"email": EMAIL}}}, source=BROWSER)) == who(identify)
+    known = one("track", {"userId": EMAIL, "event": "E"}, source=BROWSER)
+    assert who(known) == [("user_id", SEAL.hash("user_id", EMAIL))]
     with pytest.raises(InvalidInput, match="server key"):
         parse("import", {"batch": []}, source=BROWSER, history=True)
 
