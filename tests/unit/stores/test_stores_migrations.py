@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from mailwright.core.errors import Corrupt, Permanent
+from mailwright.stores.migrations import FOLDER, HEAD
+from mailwright.stores.records.database import Database
+from mailwright.stores.records.schema import tables
+from mailwright.stores.records_sql import SqlRecords
+
+
+def test_the_migrations_end_in_the_shape_that_the_code_uses(tmp_path):
+    SqlRecords.open(tmp_path / "records.sqlite").close()
+    database = Database(tmp_path / "records.sqlite")
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables) == []
+        made = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
+    database.close()
+    assert "AUTOINCREMENT" in dict(made)["outbox"]
+
+
+def test_head_names_the_newest_migration():
+    script = ScriptDirectory(str(FOLDER))
+    assert script.get_heads() == [HEAD]
+
+
+def test_a_database_of_a_newer_mailwright_is_refused(tmp_path):
+    path = tmp_path / "records.sqlite"
+    SqlRecords.open(path).close()
+    database = Database(path)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(Permanent, match="schema 9999, made by a newer Mailwright"):
+        SqlRecords.open(path)
+
+
+def test_a_file_that_is_no_database_is_corrupt(tmp_path):
+    path = tmp_path / "records.sqlite"
+    path.write_bytes(b"these are not the bytes of a database" * 100)
+    with pytest.raises(Corrupt):
+        SqlRecords.open(path)
+
+
+OPENS = """
+import sys
+from mailwright.stores.records_sql import SqlRecords
+with SqlRecords.open(sys.argv[1]) as records:
+    records.meta.put(sys.argv[2], "was here")
+"""
+
+
+def test_processes_may_make_the_database_at_once(tmp_path):
+    path = tmp_path / "records.sqlite"
+    processes = [subprocess.Popen([sys.executable, "-c", OPENS, path, str(n)]) for n in range(4)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
+    with SqlRecords.open(path) as records:
+        assert [records.meta.get(str(n)) for n in range(4)] == ["was here"] * 4
