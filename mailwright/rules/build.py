@@ -176,7 +176,7 @@ def _number(token: str) -> s.Constant:
 def _bare_attribute(name: str) -> s.Attribute:
     if name.lower() in ("null", "none"):
         raise Fault(f"there is no value {name}", "write `is missing` or `is known`")
-    return s.Attribute(name=name)
+    return s.Attribute(name=str(name))
 
 
 def _percentage(token: str) -> s.Constant:
@@ -298,6 +298,7 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     # values
     "property": lambda path: s.Property(path=path),
     "bare_attribute": _bare_attribute,
+    "quoted_attribute": lambda token: s.Attribute(name=_unquoted(token)),
     "attribute": lambda name: s.Attribute(name=name),
     "birthday": lambda: BIRTHDAY,
     "trait": lambda path: s.Trait(path=path),
@@ -311,6 +312,7 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     "score": _score,
     "session": _session,
     "context": lambda root, path: s.ContextFact(path=(root.lower(), *path)),
+    "context_path": lambda path: s.ContextFact(path=path),
     "traffic_source": lambda: s.ContextFact(path=("traffic_source",)),
     "local_time": lambda part: s.LocalTime(part=_words(part).split()[1]),  # type: ignore[arg-type]
     "as_time": lambda kind, of: s.AsTime(kind=_words(kind).split()[0], of=of),  # type: ignore[arg-type]
