@@ -46,7 +46,7 @@ class Source:
 
 def is_address(text: str) -> bool:
     """Whether text is plausibly an e-mail address: one ``@``, no spaces or quotes, a domain of two labels or more."""
-    if not _ADDRESS.fullmatch(text.strip()):
+    if "@" not in text or not _ADDRESS.fullmatch(text.strip()):
         return False
     labels = text.strip().rpartition("@")[2].split(".")
     return len(labels) > 1 and all(0 < len(label) <= 63 and label.strip("-") == label for label in labels)
@@ -63,7 +63,7 @@ def identifier_of(seal: Seal, kind: str, value: str) -> Identifier:
     The value of ``email`` and ``phone`` becomes its keyed hash, and so does an address that a shop uses as its user_id
     or other id: no address lies in the log in clear text. Whoever looks a person up must come through here.
     """
-    if kind in ("email", "phone") or ("@" in value and is_address(value)):
+    if kind in ("email", "phone") or is_address(value):
         return Identifier(kind, seal.hash(kind, value))
     return Identifier(kind, value)
 
@@ -99,7 +99,10 @@ def identifiers_of(named: Named, source: Source, seal: Seal, warn: Callable[[str
             add(kind, value, f"traits.{kind}")
     if named.anonymous_id:
         add("anonymous_id", named.anonymous_id, "anonymousId")
-    if source.kind == "server" and named.external is not None:
+    if named.external is not None:
+        if source.kind == "browser":
+            warn("context.externalIds", "left out: a browser key names no external ids")
+            return found
         for kind, value in _external(named.external, warn):
             add(kind, value, "context.externalIds")
     return found
@@ -113,10 +116,10 @@ def is_blocked(value: str) -> bool:
 def _contacts(named: Named) -> list[tuple[str, str]]:
     """Addresses and numbers that are plausible; a user_id that is an address counts as one too."""
     email, phone = named.traits.get("email"), named.traits.get("phone")
-    if email is None and is_address(named.user_id):
+    if email is None:
         email = named.user_id
     found = [("email", email)] if isinstance(email, str) and is_address(email) else []
-    text = str(phone) if isinstance(phone, str | int) else ""
+    text = str(phone) if phone and isinstance(phone, str | int) else ""
     return [*found, ("phone", text)] if is_phone(text) else found
 
 

@@ -149,7 +149,7 @@ class Sealer:
         Raises:
             InvalidInput: If the data, which comes from outside, holds an object of the shape of a sealed value.
         """
-        return self._object(data, "", trait=part == "traits", context=part == "context")
+        return self._object(data, "", trait=part == "traits", context=part == "context") if data else data
 
     def _object(self, data: dict[str, Any], parent: str, *, trait: bool, context: bool = False) -> dict[str, Any]:
         if "sealed" in data and looks_sealed(data):

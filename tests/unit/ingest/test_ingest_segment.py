@@ -148,7 +148,10 @@ def test_the_doors_own_context_gives_way_to_the_calls():
 
 def test_a_browser_key_names_no_address_and_merges_no_known_users():
     body = {"userId": "u1", "anonymousId": "a", "traits": {"email": EMAIL}, "previousId": "u2", "event": "E"}
-    body["context"] = {"externalIds": [{"id": "c9", "type": "crm_id"}]}
+    external = {**body, "context": {"externalIds": [{"id": "c9", "type": "crm_id"}]}}
+    parsed = parse("identify", external, source=BROWSER)
+    assert who(parsed.events[0]) == [("user_id", "u1"), ("anonymous_id", "a")]
+    assert [each.field for each in parsed.warned] == ["context.externalIds"]
     identify = one("identify", body, source=BROWSER)
     assert who(identify) == [("user_id", "u1"), ("anonymous_id", "a")]
     assert set(identify.traits) == {"unverified_email"}
