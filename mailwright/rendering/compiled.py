@@ -136,7 +136,9 @@ class CompiledTemplate:
         """
         texts: dict[str, str] = {}
         blanks: list[str] = []
-        for name, part in [*self.parts.items(), ("html", self.body)]:
+        # The HTML before the text derived from it, so that a fault in both is told where the author wrote it.
+        for name in ("subject", "preheader", "html", "text"):
+            part = self.body if name == "html" else self.parts[name]
             texts[name], missed = part.render(variables, self.snippets)
             blanks += missed
         return Rendered(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from liquid.static_analysis import Variable
@@ -174,13 +175,15 @@ class _Compiler:
         preview = carrying.escaped_liquid(template.preheader) if "mj-preview" not in elements else ""
         head = elements.get("mj-head")
         place = head.open_end if head else elements["mjml"].open_end
-        edits = []
-        for name, text, padding in (("mj-title", title, ""), ("mj-preview", preview, _PREHEADER_PADDING)):
-            if text.strip():
-                before, after = f"<{name}>", f"{padding}</{name}>"
-                if not head:
-                    before, after = f"<mj-head>{before}", f"{after}</mj-head>"
-                edits.append(Edit(place, place, text, "word", before, after))
+        wanted = [("mj-title", title, ""), ("mj-preview", preview, _PREHEADER_PADDING)]
+        edits = [
+            Edit(place, place, text, "word", f"<{name}>", f"{padding}</{name}>")
+            for name, text, padding in wanted
+            if text.strip()
+        ]
+        if edits and not head:
+            edits[0] = replace(edits[0], before=f"<mj-head>{edits[0].before}")
+            edits[-1] = replace(edits[-1], after=f"{edits[-1].after}</mj-head>")
         return edits
 
     def _version(self) -> str:

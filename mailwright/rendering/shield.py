@@ -233,7 +233,7 @@ def _filtered(token: str, name: str) -> str:
 def _guarded_url(value: str, *, always: bool) -> str:
     if _FIXED_SCHEME.match(value) and not always:
         return value
-    only = LIQUID.fullmatch(value.strip())
-    if only and only[0].startswith("{{"):
-        return _filtered(only[0], "safe_url")
+    first = LIQUID.match(value.strip())
+    if first and first[0] == value.strip() and first[0].startswith("{{"):
+        return _filtered(first[0], "safe_url")
     return f"{{% capture mw_url %}}{value}{{% endcapture %}}{{{{ mw_url | safe_url }}}}"
