@@ -22,10 +22,14 @@ MAX_DEPTH = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """A rule with the place of each of its nodes, inner ones first; equal nodes come once per place."""
+    """A rule with the place of each of its nodes, inner ones first; equal nodes come once per place.
+
+    `open_filters` are the joined filters that stand without brackets, where it is easy to mistake where they end.
+    """
 
     expression: s.Expression
     places: tuple[tuple[s.Expression, Span], ...]
+    open_filters: tuple[s.And | s.Or, ...] = ()
 
     def span(self, node: s.Expression) -> Span | None:
         """Where `node` (or the first one equal to it) stands in the text."""
@@ -86,7 +90,12 @@ def _build(tree: Tree[Token], text: str, path: str) -> Located:
     if max(depth for _, depth in _walk(expression)) > MAX_DEPTH:
         message = f"the rule is nested more than {MAX_DEPTH} deep"
         raise InvalidInput.one("rule.syntax", message, path=path, hint="split it into attributes and segments")
-    return Located(expression=expression, places=tuple(places))
+    filters = (made[id(part)].value for part in tree.iter_subtrees() if part.data == "where")
+    return Located(
+        expression=expression,
+        places=tuple(places),
+        open_filters=tuple(each for each in filters if isinstance(each, s.And | s.Or)),
+    )
 
 
 def _walk(expression: s.Expression) -> Iterator[tuple[s.Expression, int]]:
