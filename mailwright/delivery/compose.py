@@ -165,7 +165,7 @@ class Composer:
             date_at=Instant(delivery["date_at"]),
             from_name=delivery["context"]["sender"]["name"],
             from_address=delivery["context"]["sender"]["address"],
-            to_address=self._sealer.unseal(delivery["to"]),
+            to_address=self._sealer.unseal(delivery["to"]).strip(),
             reply_to=headers["reply_to"],
             subject=subject,
             html=html,
@@ -218,10 +218,9 @@ class Composer:
         url = delivery["context"]["unsubscribe_url"]
         if f'"{escape(url)}"' not in rendered.html or url not in rendered.text:
             return Reason.NO_UNSUBSCRIBE
-        html, text = _plain(rendered.html), _plain(rendered.text)
-        lines = [_plain(line) for line in self._identity.postal_address.splitlines()]
-        if not all(str(escape(line)) in html and line in text for line in lines):
-            return Reason.NO_POSTAL_ADDRESS
+        for line in self._identity.postal_address.splitlines():
+            if not (_shows(rendered.html, str(escape(line.strip()))) and _shows(rendered.text, line.strip())):
+                return Reason.NO_POSTAL_ADDRESS
         return None
 
     def _record(
@@ -266,7 +265,7 @@ class Composer:
         envelope = Envelope(
             send_key=message.send_key,
             mail_from=self._identity.from_address,
-            rcpt_to=self._sealer.unseal(kept["delivery"]["to"]),
+            rcpt_to=self._sealer.unseal(kept["delivery"]["to"]).strip(),
             body=body,
         )
         return Ready(message=message, handing=handing, envelope=envelope)
@@ -308,5 +307,6 @@ def _request(message: Message) -> SendRequest:
     )
 
 
-def _plain(text: str) -> str:
-    return _SPACES.sub(" ", text).strip()
+def _shows(text: str, line: str) -> bool:
+    """Whether `text` shows `line`, however it is broken into lines there."""
+    return line in text or _SPACES.sub(" ", line) in _SPACES.sub(" ", text)

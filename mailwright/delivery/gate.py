@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
@@ -160,8 +161,13 @@ def _bars_addresses(address: str, identity: SenderIdentity) -> Barred | None:
     wrong = address_fault(address, allow_reserved=identity.allow_reserved_domains)
     if wrong:
         return _suppressed(Reason.BAD_ADDRESS, wrong)
-    wrong = address_fault(identity.from_address, allow_reserved=True)
+    wrong = _sender_fault(identity.from_address)
     return _suppressed(Reason.NO_SENDER, wrong) if wrong else None
+
+
+@cache
+def _sender_fault(from_address: str) -> str:
+    return address_fault(from_address, allow_reserved=True)
 
 
 def address_fault(address: str, *, allow_reserved: bool) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,8 @@ class SendingSettings:
 
 
 LONGEST_PAUSE_S = 60
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,23 +126,31 @@ class Sender:
         """Send until `stop` is set, then finish what is under way. The next batch is prepared during a hand-over."""
         under_way: asyncio.Task[bool] | None = None
         pause_s = self._settings.trouble_s
-        while not stop.is_set():
-            try:
-                batch = await asyncio.to_thread(self._next)
-                reached = await under_way if under_way else True
-                under_way = asyncio.create_task(self._hand_over(batch))
-            except Transient:
-                batch, reached = None, False
-            if batch is not None and batch.n_claimed == 0:
-                await _wait(stop, self._settings.idle_s)
-            if reached:
-                pause_s = self._settings.trouble_s
-            else:
-                await _wait(stop, pause_s)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        if under_way:
-            await under_way
-        await self._channel.close()
+        try:
+            while not stop.is_set():
+                batch, reached = await self._next_or_trouble(), True
+                if under_way:
+                    reached = await under_way
+                    under_way = None
+                if batch:
+                    under_way = asyncio.create_task(self._hand_over(batch))
+                if batch and reached:
+                    pause_s = self._settings.trouble_s
+                    await _wait(stop, 0 if batch.n_claimed else self._settings.idle_s)
+                else:
+                    await _wait(stop, pause_s)
+                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        finally:
+            if under_way:
+                await under_way
+            await self._channel.close()
+
+    async def _next_or_trouble(self) -> Batch | None:
+        try:
+            return await asyncio.to_thread(self._next)
+        except Transient as error:
+            _log.warning("sending waits: %s", error.message)
+            return None
 
     async def run_once(self) -> int:
         """Claim one batch, bring every message of it to its next state, and return how many were claimed.
@@ -230,6 +241,18 @@ class Sender:
         return [None] * len(results)
 
 
+def release_leases(messages: MessageRecords, now: Instant) -> None:
+    """End every lease at once, so that what a killed sender held is sent, or shown as unknown, without a wait.
+
+    Only while no sender runs over these Records: a supervisor calls it before it starts its senders. A sender that runs
+    all the same is kept from handing over by its fence, but its mail is then rendered and counted a second time.
+    """
+    far = Instant(2**62)
+    messages.claim(now, 0, "nobody", lease_now=far, lease_until=far)
+
+
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    if seconds <= 0:
+        return
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)

@@ -463,6 +463,38 @@ def test_a_mail_taken_twice_leaves_two_lines_also_over_a_restart(tmp_path: Path)
     assert len({line.file for line in lines}) == 2
 
 
+def test_what_cannot_be_stored_is_deferred_and_not_in_the_ledger(tmp_path: Path) -> None:
+    folder = tmp_path / "box"
+
+    async def work() -> list[Outcome]:
+        async with receiving(folder) as port:
+            channel = loopback(port, timeouts=StageTimeouts())
+            folder.rename(tmp_path / "moved")
+            refused = await channel.send(envelope(), Mark())
+            (tmp_path / "moved").rename(folder)
+            taken = await channel.send(envelope(), Mark())
+            await channel.close()
+            return [refused, taken]
+
+    refused, taken = run(work())
+    assert isinstance(refused, Deferred)
+    assert refused.reply.startswith("final: 452")
+    assert isinstance(taken, Sent)
+    assert [line.n for line in read_ledger(folder)] == [1]
+
+
+def test_a_mail_that_was_stored_but_never_answered_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "0000001-k1.eml").write_bytes(BODY)
+    (tmp_path / "notes-of-mine.eml").write_bytes(BODY)
+
+    async def work() -> None:
+        async with receiving(tmp_path):
+            pass
+
+    run(work())
+    assert [file.name for file in tmp_path.glob("*.eml")] == ["notes-of-mine.eml"]
+
+
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
     async def work() -> None:
         async with receiving(tmp_path / "a") as port, receiving(tmp_path / "b", port=port):

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from delivery_shop import NOW, FixedClock, Shop, material, message, queue, request
 
-from mailwright.core.errors import Transient
+from mailwright.core.errors import NotFound, Transient
 from mailwright.core.instants import HOUR, MINUTE, SECOND, Instant
 from mailwright.core.messages import Deferred, Envelope, Failed, MessageState, Outcome, Sent, Unknown
-from mailwright.delivery.sender import Sender, SendingSettings, retry_at
+from mailwright.delivery.prepare import Preparation
+from mailwright.delivery.sender import Sender, SendingSettings, release_leases, retry_at
 from mailwright.stores.records_sql import SqlRecords
 
 
@@ -237,6 +238,46 @@ def test_a_claim_that_lapsed_is_not_handed_over(office) -> None:
     assert one.states()[1][0] == "claimed"
 
 
+def test_what_a_killed_sender_held_can_be_released_at_once(office) -> None:
+    """Claimed or handing goes back to be sent; after the mark nobody knows."""
+    one = office()
+    one.people(1, 2, 3)
+    later = Instant(one.wall.at + 900 * SECOND)
+    claimed = one.records.messages.claim(NOW, 9, "killed", lease_now=one.wall.at, lease_until=later)
+    prepared = one.shop.preparation(one.records.consents).prepare(claimed, NOW)
+    handings = [ready.handing for ready in prepared.ready]
+    one.records.messages.handing(handings[:2])
+    one.records.messages.dot([(handings[0].send_key, handings[0].fence)])
+    assert one.once() == 0
+    release_leases(one.records.messages, NOW)
+    assert one.once() == 2
+    assert [state for _, (state, _) in sorted(one.states().items())] == ["unknown", "sent", "sent"]
+
+
+def test_an_error_that_is_no_trouble_ends_the_run_after_what_is_under_way(office) -> None:
+    one = office(batch=1)
+    one.people(1, 2)
+    asked = []
+
+    def material_once() -> object:
+        asked.append(1)
+        if len(asked) > 1:
+            raise NotFound("definition.not_applied", "nothing was applied yet")
+        return one.shop.material
+
+    one.shop.preparation = lambda consents: Preparation(
+        engine=one.shop.engine, consents=consents, sealer=one.shop.sealer, composer=one.shop.composer,
+        material=material_once, identity=one.shop.identity,
+    )  # fmt: skip
+
+    async def work() -> None:
+        await one.sender().run(asyncio.Event())
+
+    with pytest.raises(NotFound):
+        asyncio.run(work())
+    assert sorted(state for state, _ in one.states().values()) == ["claimed", "sent"]
+
+
 class Faulty:
     """Records' messages that fail a number of times at one call."""
 
@@ -324,6 +365,15 @@ def test_marks_of_parallel_connections_share_commits(office) -> None:
     assert sum(commits) == 32
     assert len(commits) < 32
     assert max(commits) > 1
+
+
+def test_blanks_around_an_address_are_no_part_of_it(office) -> None:
+    one = office()
+    one.people(1)
+    one.shop.add(1, email=" household-1@example.com\n")
+    one.shop.consent(one.records, 1)
+    one.once()
+    assert [envelope.rcpt_to for envelope in one.channel.handed] == [to(1)]
 
 
 def test_no_template_at_all_suppresses_and_does_not_stop(office) -> None:
