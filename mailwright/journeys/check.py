@@ -1,4 +1,4 @@
-"""Cross-checks of campaigns and journeys against the rest of the project; rule texts are the rule language's to check."""
+"""Cross-checks of campaigns and journeys with the rest of the project; rule texts are the rule language's to check."""
 
 from __future__ import annotations
 
