@@ -16,13 +16,13 @@ from mailwright.reports.overview import OUR_SOURCE
 
 _TIMELINE = """
 WITH mine AS (
-  SELECT epoch_us(stamp_at) AS at, "offset" AS place, 'event' AS kind,
+  SELECT epoch_us(stamp_at) AS happened_at, "offset" AS place, 'event' AS kind,
          CASE WHEN name <> '' THEN name ELSE type END AS label, source, properties AS detail
   FROM events WHERE list_contains($identifiers, identifier_kind || ':' || identifier)
   {transitions}
 )
-SELECT * FROM mine WHERE (at, place, label) < ($at, $place, $label)
-ORDER BY at DESC, place DESC, label DESC LIMIT $limit
+SELECT * FROM mine WHERE (happened_at, place, label) < ($at, $place, $label)
+ORDER BY happened_at DESC, place DESC, label DESC LIMIT $limit
 """
 _TRANSITIONS = """
   UNION ALL
@@ -106,7 +106,7 @@ def _read_cursor(before: str | None) -> tuple[int, int, str]:
 
 def _happening(row: dict[str, Any]) -> Happening:
     return Happening(
-        at=Instant(row["at"]),
+        at=Instant(row["happened_at"]),
         offset=Offset(row["place"]),
         kind=row["kind"],
         label=row["label"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from mailwright.core.errors import MailwrightError
@@ -16,10 +17,19 @@ from mailwright.web.security import Guard
 from mailwright.web.sessions import Throttle
 from mailwright.web.templating import STATIC, CachedStatic, make_environment
 
+# Spans and logs of the framework would carry addresses with tokens; and they cost time at the door.
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
 
 def create_app(context: WebContext) -> FastAPI:
     """The door, tracking, login, pages and API over the given ports."""
-    app = FastAPI(title="Mailwright", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Mailwright", docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
     app.state.context = context
     app.state.templates = make_environment()
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)

@@ -23,6 +23,7 @@ from mailwright.web.templating import page_response
 
 TOKEN_BYTES = 32
 LINK_MICROS = 15 * MINUTE
+FORM_BYTES = 4096
 _MOST_ADDRESSES = 10_000
 
 router = APIRouter()
@@ -142,7 +143,7 @@ def checked_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:
         raise Refused("request.form", "this form belongs to another session", "reload the page and try again")
 
 
-@router.post("/logout", dependencies=[Depends(signed_in), Depends(checked_form)])
+@router.post("/logout", max_body_size=FORM_BYTES, dependencies=[Depends(signed_in), Depends(checked_form)])
 def logout(request: Request) -> Response:
     """End the session."""
     context: WebContext = request.app.state.context

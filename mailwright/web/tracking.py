@@ -20,6 +20,7 @@ from mailwright.core.ports import Consent
 from mailwright.delivery.links import MailLinks, Unsubscribing
 from mailwright.reports.overview import OUR_SOURCE
 from mailwright.web.context import WebContext
+from mailwright.web.sessions import FORM_BYTES
 from mailwright.web.templating import page_response
 
 router = APIRouter()
@@ -59,7 +60,7 @@ def clicked(request: Request, token: str) -> Response:
         now = context.clock.now()
         suffix = f"click:{link.place}:{now // SAME_OPEN_MICROS}"
         _tell(request, link.message_id, "Email Link Clicked", suffix, now, {"url": link.url, "link": link.place})
-    return RedirectResponse(link.url, 302, {"Referrer-Policy": "no-referrer"})
+    return RedirectResponse(link.url, 302)
 
 
 @router.get("/u/{token}")
@@ -72,7 +73,7 @@ def ask_unsubscribe(request: Request, token: str) -> Response:
     return page_response(request, "unsubscribe.html", {"done": False, "purpose": link.purpose, "wording": WORDING})
 
 
-@router.post("/u/{token}")
+@router.post("/u/{token}", max_body_size=FORM_BYTES)
 def unsubscribe(request: Request, token: str, form: Annotated[str, Form(alias="from")] = "") -> Response:
     """Withdraw the consent at once: by the page's button, or by a mail program's one-click POST (RFC 8058).
 

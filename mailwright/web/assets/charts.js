@@ -1,11 +1,11 @@
 // Draws every element with a `data-chart` attribute: JSON made by web/charts.py. The table beside each chart holds the
 // same numbers and is all there is without JavaScript.
 import { BarChart, CustomChart, LineChart, PieChart } from "echarts/charts";
-import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
+import { GridComponent, TooltipComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 
-use([BarChart, CustomChart, LineChart, PieChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
+use([BarChart, CustomChart, LineChart, PieChart, GridComponent, TooltipComponent, SVGRenderer]);
 
 const numbers = new Intl.NumberFormat("en");
 const percents = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 2 });
@@ -33,6 +33,8 @@ function write(unit, value) {
 
 // Axis labels have room for whole numbers only: 12k, 2M.
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const days = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+const day = (iso) => days.format(new Date(iso));
 const axisText = (unit) => (value) => unit === "rate" ? `${Math.round(value * 1000) / 10}%` : compact.format(value);
 
 function shared(t) {
@@ -82,11 +84,8 @@ function overTime(spec, t) {
       formatter: (points) =>
         [points[0].name, ...points.filter((p) => !bars || p.value).map((p) => `${p.seriesName}  ${write(spec.unit, p.value)}`)].join("\n"),
     },
-    legend: spec.series.length > 1
-      ? { top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, itemGap: 16, textStyle: { color: t.text } }
-      : undefined,
-    grid: { left: 4, right: 12, top: spec.series.length > 1 ? 36 : 12, bottom: 4, containLabel: true },
-    xAxis: nameAxis(t, spec.names, { boundaryGap: bars }),
+    grid: { left: 4, right: 12, top: 12, bottom: 4, containLabel: true },
+    xAxis: nameAxis(t, spec.names, { boundaryGap: bars, axisLabel: { color: t.muted, fontSize: 11, hideOverlap: true, formatter: day } }),
     yAxis: valueAxis(t, spec, { minInterval: spec.unit === "rate" ? undefined : 1 }),
     series: spec.series.map((one, i) => ({
       name: one.name,
@@ -101,10 +100,10 @@ function overTime(spec, t) {
   };
 }
 
-// One bar per name; with `low` and `high` also its interval.
+// One bar per name; with `low` and `high` also a point with its interval, which is what may be read off.
 function bars(spec, t) {
   const [one] = spec.series;
-  const whiskers = one.low ? [whisker(one, t)] : [];
+  const top = one.high ? Math.max(...one.high) : Math.max(...one.values);
   return {
     ...shared(t),
     tooltip: {
@@ -116,30 +115,38 @@ function bars(spec, t) {
         return `${spec.names[i]}\n${write(spec.unit, one.values[i])}${interval}`;
       },
     },
-    grid: { left: 4, right: 64, top: 4, bottom: 4, containLabel: true },
-    xAxis: valueAxis(t, spec, { splitNumber: 3, max: one.high ? Math.max(...one.high) * 1.05 || 1 : undefined }),
+    grid: { left: 4, right: one.low ? 20 : 58, top: 4, bottom: 4, containLabel: true },
+    xAxis: valueAxis(t, spec, { splitNumber: 3, max: one.low ? niceTop(top) : undefined }),
     yAxis: nameAxis(t, spec.names, {
       inverse: true,
       axisLine: { show: false },
-      axisLabel: { color: t.text, fontSize: 12, width: 130, overflow: "truncate" },
+      axisLabel: { color: t.text, fontSize: 12.5, width: 150, overflow: "truncate" },
     }),
     series: [
       {
         name: one.name,
         type: "bar",
         data: one.values,
-        barMaxWidth: 16,
-        itemStyle: { borderRadius: 3 },
+        barMaxWidth: 14,
+        itemStyle: { borderRadius: 3, opacity: one.low ? 0.28 : 1 },
         label: one.low ? undefined : {
-          show: true, position: "right", color: t.muted, fontSize: 11, formatter: (p) => write(spec.unit, p.value),
+          show: true, position: "right", color: t.muted, fontSize: 11.5, formatter: (p) => write(spec.unit, p.value),
         },
       },
-      ...whiskers,
+      ...(one.low ? [whisker(one, t)] : []),
     ],
   };
 }
 
+// The next of 1, 2, 5 x 10^n that leaves room above the longest interval, at most everything.
+function niceTop(value) {
+  if (!(value > 0)) return 1;
+  const size = 10 ** Math.floor(Math.log10(value));
+  return Math.min(1, [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * size).find((n) => n >= value));
+}
+
 function whisker(one, t) {
+  const colour = t.colours[0];
   return {
     type: "custom",
     silent: true,
@@ -149,12 +156,13 @@ function whisker(one, t) {
     renderItem: (_, api) => {
       const [left, y] = api.coord([api.value(0), api.value(2)]);
       const [right] = api.coord([api.value(1), api.value(2)]);
-      const line = (x1, y1, x2, y2) => ({ type: "line", shape: { x1, y1, x2, y2 }, style: { stroke: t.muted, lineWidth: 1.5 } });
+      const [middle] = api.coord([api.value(3), api.value(2)]);
+      const line = (x1, y1, x2, y2) => ({ type: "line", shape: { x1, y1, x2, y2 }, style: { stroke: colour, lineWidth: 2 } });
       return {
         type: "group",
         children: [
           line(left, y, right, y), line(left, y - 5, left, y + 5), line(right, y - 5, right, y + 5),
-          { type: "text", style: { text: percents.format(api.value(3)), x: right + 8, y: y - 6, fill: t.muted, font: `11px ${t.font}` } },
+          { type: "circle", shape: { cx: middle, cy: y, r: 5 }, style: { fill: colour, stroke: t.card, lineWidth: 2 } },
         ],
       };
     },
@@ -183,6 +191,7 @@ const kinds = { line: overTime, stacked: overTime, bars, ring };
 
 function draw(element) {
   const spec = JSON.parse(element.dataset.chart);
+  if (spec.kind === "bars") element.style.height = `${spec.names.length * 34 + 36}px`;
   const chart = drawn.get(element) ?? init(element, null, { renderer: "svg" });
   drawn.set(element, chart);
   chart.setOption(kinds[spec.kind](spec, theme()), true);

@@ -10,7 +10,7 @@ from fastapi import Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import Corrupt, NotFound
-from mailwright.core.events import Identifier, Person
+from mailwright.core.events import Identifier, Item, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant
 from mailwright.core.ports import Consent
@@ -18,11 +18,12 @@ from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
 from mailwright.web.context import WebContext
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
-from mailwright.web.templating import page_response, value_text
+from mailwright.web.templating import page_response, value_text, words
 
 router = pages_router()
 
 TIMELINE_ROWS = 40
+MOST_NAMED_ITEMS = 20
 PERSONAL_KINDS = ("email", "phone")
 SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
 
@@ -193,25 +194,55 @@ def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None
 
 
 def _details(context: WebContext, one: Happening) -> str:
+    if one.message_id:
+        return _mail_details(context, one)
     parts = []
     for key, value in one.detail.items():
-        if key in ("message_id", "machine"):
-            continue
-        if key == "products" and isinstance(value, list):
-            parts.append(f"{len(value)} product" + ("s" if len(value) != 1 else ""))
-        else:
-            parts.append(f"{key} {opened(context, value)[0]}")
+        if isinstance(value, list):
+            parts.append(f"{len(value)} {key}")
+        elif (value is not None and not isinstance(value, dict | list)) or context.sealer.is_sealed(value):
+            parts.append(f"{words(key)} {opened(context, value)[0]}")
     return " · ".join(parts[:5])
+
+
+def _mail_details(context: WebContext, one: Happening) -> str:
+    """What tells one event of a mail from another: where it came from and the arm; of a click where it went."""
+    origin = one.detail.get("origin")
+    told = [origin_title(context.project, origin) if isinstance(origin, str) else None]
+    told += [one.detail.get("variant"), one.detail.get("url")]
+    told += [] if one.label == "Email Sent" else [words(str(one.detail.get("reason") or ""))]
+    told += ["by a machine"] if one.detail.get("machine") else []
+    return " · ".join(str(part) for part in told if part)
 
 
 def _facts(context: WebContext, known: dict[str, Known], named: dict[str, str]) -> list[Fact]:
     rows = []
+    item_names = _item_names(context, known)
     for name, one in known.items():
-        text, sealed = opened(context, one.value)
+        text, sealed = opened(context, item_names.get(name, one.value))
         rows.append(
             Fact(name=name, title=named.get(name, name), text=text, at=one.at, source=one.source, sealed=sealed)
         )
     return rows
+
+
+def _item_names(context: WebContext, known: dict[str, Known]) -> dict[str, list[str]]:
+    """For lists of catalog items: their titles in place of their ids. Lists of anything else are not in it."""
+    lists = {
+        name: [str(each) for each in one.value[:MOST_NAMED_ITEMS]]
+        for name, one in known.items()
+        if isinstance(one.value, list) and all(isinstance(each, str | int) for each in one.value)
+    }
+    ids = sorted({each for ids in lists.values() for each in ids})
+    found: dict[str, Item] = {}
+    for catalog in context.project.catalogs if ids else ():
+        found |= context.engine.items(catalog, ids)
+    titled = {
+        item_id: str(item.facts.get("title") or item.facts.get("name") or item_id) for item_id, item in found.items()
+    }
+    return {
+        name: [titled.get(each, each) for each in ids] for name, ids in lists.items() if any(i in titled for i in ids)
+    }
 
 
 def _identifier(one: Identifier) -> tuple[str, str]:
