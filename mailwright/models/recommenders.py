@@ -214,6 +214,8 @@ def ease_weights(known: sparse.csr_matrix, l2: float) -> NDArray[np.float32]:
 
     ``B = I - P / diag(P)``, P the inverse of ``X'X + l2 I``; by Cholesky in place, so that only one n x n is held.
     """
+    if known.shape[1] == 0:
+        return np.zeros((0, 0), dtype=np.float32)
     gram = np.asarray((known.T @ known).todense(), dtype=np.float32, order="F")
     place = np.diag_indices(len(gram))
     gram[place] += np.float32(l2)

@@ -218,11 +218,10 @@ def _newton_step(x: Matrix, y: Vector, weights: Vector) -> Vector:
     for start in range(0, len(y), _CHUNK):
         part = slice(start, start + _CHUNK)
         z = np.c_[x[part], np.ones(len(y[part]), dtype=np.float32)]
-        chance = expit(z @ weights.astype(np.float32))
-        gradient += (z.T @ (y[part] - chance).astype(np.float32)).astype(np.float64)
-        curvature += ((z * (chance * (1 - chance))[:, None]).T @ z).astype(np.float64)
-    step: Vector = np.linalg.solve(curvature, gradient)
-    return step
+        chance: Matrix = expit(z @ weights.astype(np.float32))
+        gradient += np.asarray(z.T @ (y[part] - chance).astype(np.float32), dtype=np.float64)
+        curvature += np.asarray((z * (chance * (1 - chance))[:, None]).T @ z, dtype=np.float64)
+    return np.asarray(np.linalg.solve(curvature, gradient), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
