@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import DAY, Instant
-from mailwright.models.definitions import BASELINES, ModelDefinition
+from mailwright.models.definitions import BASELINES, ModelDefinition, check_models
 from mailwright.models.evaluate import CHUNK, Evaluation, evaluate
 from mailwright.models.gate import BASELINE, Gate, judge
 from mailwright.models.interactions import Interactions, from_table
@@ -61,7 +61,13 @@ def train_all(definitions: Mapping[str, ModelDefinition], table: pa.Table, cutof
         definitions: Name -> model; all of the same event and items.
         table: See `mailwright.models.interactions.from_table`. Rows at or after `cutoff` are left out first.
         cutoff: The instant of training.
+
+    Raises:
+        InvalidInput: If the table lacks a column, or a model has the name of a baseline that it is not.
     """
+    faults = check_models(definitions)
+    if faults:
+        raise InvalidInput("model.name", faults)
     data = from_table(table.filter(table["stamp_at"].to_numpy() < cutoff))
     recommenders: dict[str, Recommender] = {name: one.recommender() for name, one in definitions.items()}
     measured, failure = _measured({**BASELINES, **recommenders}, data, cutoff)

@@ -244,3 +244,5 @@ def test_a_baseline_name_is_for_that_baseline() -> None:
     assert check_models({"popularity": model(kind="popularity", gate=None), "for_you": model()}) == []
     (issue,) = check_models({"own_purchase_count": model()})
     assert issue.path == "models/own_purchase_count.yaml"
+    with pytest.raises(InvalidInput, match="name of a baseline"):
+        train("own_purchase_count", model(), shop(), CUTOFF)

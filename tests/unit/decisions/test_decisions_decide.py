@@ -1,4 +1,5 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from mailwright.core.events import Identifier, Offset, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import DAY, SECOND, Instant, parse_iso
 from mailwright.core.messages import SendRequest
-from mailwright.decisions.check import Names, check_experiment, check_mail
+from mailwright.decisions.check import Names, check_mail
 from mailwright.decisions.content_rules import ContentRuleDefinition, choose, condition_names
 from mailwright.decisions.decide import Decision, Skip, decide
 from mailwright.decisions.explain import explain, explain_text
@@ -443,51 +444,48 @@ NAMES = Names(
 )
 
 
-def test_a_mail_whose_names_all_exist_has_no_issue() -> None:
+def test_a_mail_whose_names_all_exist_has_no_fault() -> None:
     definition = mail(
         content_rules=["hero"],
-        recommend={"sources": LADDER, "exclude_recent": True},
+        recommend={"sources": LADDER, "exclude_recent": True, "exclude": ["trait disliked"]},
         variables={
             "a": {"from": "attribute spend", "fallback": 0},
             "b": {"from": "content hero.headline", "fallback": ""},
         },
     )
-    assert check_mail(definition, NAMES, "m") == []
-    assert check_experiment(definition, OFFERS, NAMES, "m") == []
+    assert check_mail(definition, NAMES) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "path", "hint"),
+    ("changes", "at", "hint"),
     [
-        ({"template": "weakly"}, "m.template", "weekly"),
-        ({"content_rules": ["heroes"]}, "m.content_rules", "hero"),
-        ({"recommend": {"sources": ["for_yu"]}}, "m.recommend.sources", "for_you"),
-        ({"recommend": {"sources": ["popular"], "exclude": ["attribute in_cart"]}}, "m.recommend.exclude", "known"),
-        ({"variables": {"x": {"from": "attribute spent", "fallback": 0}}}, "m.variables.x.from", "spend"),
-        ({"variables": {"x": {"from": "segment aktive", "fallback": 0}}}, "m.variables.x.from", "active"),
-        ({"variables": {"x": {"from": "content hero.x", "fallback": 0}}}, "m.variables.x.from", ""),
+        ({"template": "weakly"}, ("template",), "weekly"),
+        ({"content_rules": ["heroes"]}, ("content_rules", 0), "hero"),
+        ({"recommend": {"sources": ["popular", "for_yu"]}}, ("recommend", "sources", 1), "for_you"),
+        ({"recommend": {"sources": ["popular"], "exclude": ["attribute cart"]}}, ("recommend", "exclude", 0), "known"),
+        ({"variables": {"x": {"from": "attribute spent", "fallback": 0}}}, ("variables", "x", "from"), "spend"),
+        ({"variables": {"x": {"from": "segment aktive", "fallback": 0}}}, ("variables", "x", "from"), "active"),
+        ({"variables": {"x": {"from": "content hero.x", "fallback": 0}}}, ("variables", "x", "from"), ""),
+        (
+            {"content_rules": ["hero"], "variables": {"x": {"from": "content hero.headlin", "fallback": 0}}},
+            ("variables", "x", "from"),
+            "headline",
+        ),
     ],
 )
-def test_a_name_that_nothing_defines_is_an_issue_with_the_nearest(
-    changes: dict[str, Any], path: str, hint: str
+def test_a_name_that_nothing_defines_is_a_fault_with_the_nearest(
+    changes: dict[str, Any], at: tuple[str | int, ...], hint: str
 ) -> None:
-    (issue,) = check_mail(mail(**changes), NAMES, "m")
-    assert issue.path == path
-    assert hint in issue.hint
+    (fault,) = check_mail(mail(**changes), NAMES)
+    assert fault.at == at
+    assert hint in fault.hint
 
 
-def test_variants_are_checked_as_they_will_be() -> None:
-    bad = msgspec.convert(
-        {
-            "name": "x",
-            "variants": {"a": {"share": 0.5, "mail": {"template": "nope"}}, "b": {"share": 0.5, "mail": {"n": 1}}},
-        },
-        ExperimentDefinition,
+def test_recent_purchases_can_only_be_left_out_where_the_attribute_exists() -> None:
+    (fault,) = check_mail(
+        mail(recommend={"sources": LADDER, "exclude_recent": True}), replace(NAMES, attributes=["spend"])
     )
-    first, second = check_experiment(mail(), bad, NAMES, "m")
-    assert first.path == "m.experiment.variants.a.mail.template"
-    assert second.path == "m.experiment.variants.b.mail"
-    assert "`n`" in second.message
+    assert fault.at == ("recommend", "exclude_recent")
 
 
 def test_ages_are_told_in_the_largest_unit_that_fits() -> None:
