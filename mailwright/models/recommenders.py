@@ -217,16 +217,13 @@ def ease_weights(known: sparse.csr_matrix, l2: float) -> NDArray[np.float32]:
     if known.shape[1] == 0:
         return np.zeros((0, 0), dtype=np.float32)
     gram = np.asarray((known.T @ known).todense(), dtype=np.float32, order="F")
-    place = np.diag_indices(len(gram))
-    gram[place] += np.float32(l2)
+    gram[np.diag_indices(len(gram))] += np.float32(l2)
     factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
     inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
         raise InvalidInput.one("model.singular", "EASE cannot be solved on this data", hint="use a larger l2")
-    lower = np.tril(inverse, -1)
-    whole = lower + lower.T
-    weights: NDArray[np.float32] = whole / -np.diag(inverse)
-    weights[place] = 0
+    lower = np.tril(inverse, -1)  # without the diagonal, which stays 0
+    weights: NDArray[np.float32] = (lower + lower.T) / -np.diag(inverse)
     return weights
 
 
