@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mailwright.core.errors import MailwrightError, Permanent, Transient
@@ -39,6 +42,22 @@ def make_folder(path: Path) -> None:
     make_folder(path.parent)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def locked_folder(path: Path) -> Iterator[None]:
+    """Hold a folder for this thread alone, among all processes that ask; it leaves no file behind.
+
+    For what a store must do undisturbed when it opens: two processes that both turn a new SQLite file to WAL do not
+    wait for each other, whatever the busy timeout, but one of them fails.
+    """
+    make_folder(path)
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sync_folder(path: Path) -> None:

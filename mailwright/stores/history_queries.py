@@ -63,8 +63,7 @@ def _add_view(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Sche
 
 
 def _fence(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
+    # This also ends DuckDB's habit of taking a name that is no table for a variable of the program.
     connection.execute("SET allowed_paths = $files", {"files": files})
     connection.execute("SET enable_external_access = false")
-    # Otherwise a name that is no table means a variable of this program.
-    connection.execute("SET python_enable_replacements = false")
     connection.execute("SET lock_configuration = true")

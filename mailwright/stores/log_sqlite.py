@@ -22,7 +22,7 @@ import apsw
 from mailwright.core.errors import Corrupt, MailwrightError, Permanent, Transient
 from mailwright.core.events import Body, LogRecord
 from mailwright.core.instants import Instant
-from mailwright.stores.files import make_folder
+from mailwright.stores.files import locked_folder
 from mailwright.stores.log_records import Packed, checksum, pack, unpack
 from mailwright.stores.sqlite_version import require_sqlite
 
@@ -73,7 +73,6 @@ class SqliteEventLog:
     def __init__(self, path: Path | str, *, busy_timeout_ms: int = 10_000, max_waiting_bytes: int = 64_000_000) -> None:
         require_sqlite(apsw.sqlite_lib_version(), "apsw")
         self._path = Path(path)
-        make_folder(self._path.parent)
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Append] = deque()
         self._waiting_bytes = 0
@@ -81,8 +80,9 @@ class SqliteEventLog:
         self._closing = False
         self._broken: Permanent | None = None
         self._reading = threading.Lock()
-        self._writes = _connect(self._path, busy_timeout_ms)
-        self._reads = _connect(self._path, busy_timeout_ms)
+        with locked_folder(self._path.parent):
+            self._writes = _connect(self._path, busy_timeout_ms)
+            self._reads = _connect(self._path, busy_timeout_ms)
         self._thread = threading.Thread(target=self._write_loop, name="log writer", daemon=True)
         self._thread.start()
 

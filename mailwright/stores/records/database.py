@@ -14,7 +14,7 @@ from pysqlite3 import dbapi2 as pysqlite
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailwright.core.errors import Conflict, Corrupt, MailwrightError, Permanent, Transient
-from mailwright.stores.files import make_folder
+from mailwright.stores.files import locked_folder
 from mailwright.stores.sqlite_version import require_sqlite
 
 Row = Mapping[str, Any]
@@ -55,13 +55,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads."""
-        with self._translated(), self._engine.begin() as connection:
+        with _translated(self.name), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that writes: all of it is durable after the block, or none of it if an error leaves it."""
-        with self._writing, self._translated(), self._writes.begin() as connection:
+        with self._writing, _translated(self.name), self._writes.begin() as connection:
             yield connection
 
     def insert_new(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -85,14 +85,15 @@ class Database:
     def _insert(self, table: sa.Table) -> Any:
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sa.exc.IntegrityError as error:
-            raise Conflict("records.exists", f"{self.name} holds such a row already: {error.orig}") from error
-        except sa.exc.DBAPIError as error:
-            raise _translate(self.name, error) from error
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.IntegrityError as error:
+        raise Conflict("records.exists", f"{name} holds such a row already: {error.orig}") from error
+    except sa.exc.DBAPIError as error:
+        raise _translate(name, error) from error
 
 
 def parts(values: Sequence[T]) -> Iterator[list[T]]:
@@ -104,11 +105,11 @@ def parts(values: Sequence[T]) -> Iterator[list[T]]:
 
 def _sqlite_engine(path: Path) -> sa.Engine:
     require_sqlite(pysqlite.sqlite_version, "pysqlite3")
-    make_folder(path.parent)
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), module=pysqlite)
     sa.event.listen(engine, "connect", _prepare)
     sa.event.listen(engine, "begin", _begin)
-    return engine
+    with locked_folder(path.parent), _translated(str(path)), engine.connect():
+        return engine  # the first connection has turned a new file to WAL
 
 
 def _prepare(connection: Any, _record: Any) -> None:
