@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from mailwright.core.errors import UnsupportedRule
 from mailwright.rules import syntax as s
@@ -13,10 +13,11 @@ from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator,
 from mailwright.rules.fold.feeds import ANY, Source
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.plan import Outline, properties_read, what_is_read
+from mailwright.rules.fold.rows import Dictionary
 from mailwright.rules.fold.runs import FOREVER
 from mailwright.rules.fold.stores import Stores
 from mailwright.rules.ordered import HORIZON
-from mailwright.rules.values import ItemLookup, constant, to_micro_units
+from mailwright.rules.values import ItemLookup, constant, from_micro_units, to_micro_units
 
 ZONE = ("timezone",)
 _NUMERIC = ("sum", "average", "min", "max")
@@ -61,7 +62,7 @@ class Compiler:
 
     def zone_names(self) -> Callable[[Frame], Coded] | None:
         """Reads the names of people's own time zones."""
-        source = Source(kind="trait", path=ZONE)
+        source = Source(kind="context", path=ZONE)
         return leaves.end_value(self._stores.end(source, True), self._stores.words(source))
 
     def _make(self, node: s.Expression) -> Reader:
@@ -155,8 +156,7 @@ class Compiler:
         if node.function in ("first", "last") and not node.path:
             source = Source(kind="event", names=(node.event,), where=node.where)
         else:
-            kind: Any = "number" if node.function in _NUMERIC else "value"
-            source = Source(kind=kind, names=(node.event,), where=node.where, path=node.path)
+            source = Source(kind=_kind(node), names=(node.event,), where=node.where, path=node.path)
         if node.function in _COUNTED:
             return self._counted(node, source, node.function)
         return self._windowed(node, source) if node.window else self._ever(node, source)
@@ -169,15 +169,17 @@ class Compiler:
                 end = self._stores.end(source, node.function == "last")
                 return leaves.end_value(end, self._stores.words(source)) if node.path else leaves.end_stamp(end)
             case _:
-                return leaves.tallied(self._stores.tally(source), self._stores.words(source), node.function)
+                return leaves.tallied(self._stores.tally(source), self._words(source), node.function)
 
     def _windowed(self, node: s.Aggregate | s.LastDistinct, source: Source) -> Reader:
         if isinstance(node.window, s.Within):
             ledger = self._stores.ledger(source, node.window.micros, self._longest[what_is_read(node)])
         else:
             ledger = self._stores.ledger(source, FOREVER, FOREVER)
-        words = self._stores.words(source) if source.kind == "value" else None
-        return leaves.windowed(ledger, words, node)
+        return leaves.windowed(ledger, self._words(source), node)
+
+    def _words(self, source: Source) -> Dictionary | None:
+        return self._stores.words(source) if source.kind == "value" else None
 
     def _last_distinct(self, node: s.LastDistinct) -> Reader:
         source = Source(kind="value", names=(node.event,), where=node.where, path=node.path, lateness=HORIZON)
@@ -203,8 +205,8 @@ class Compiler:
                 return dates.local_time(part)
 
     def _score(self, node: s.Score) -> Reader:
-        points = tuple((name, to_micro_units(Decimal(text)) or 0) for name, text in node.points)
-        source = Source(kind="points", names=tuple(name for name, _ in points), points=points, where=node.where)
+        points = _points(node)
+        source = Source(kind="points", names=tuple(sorted(points)), points=tuple(points.items()), where=node.where)
         if node.half_life is not None:
             scale = None if node.scale is None else float(node.scale)
             return leaves.fading(self._stores.decayed(source, node.half_life), scale)
@@ -214,6 +216,26 @@ class Compiler:
     def _case(self, node: s.Case) -> Reader:
         rows = [(self.reader(when), self.reader(value)) for when, value in node.rows]
         return leaves.case(rows, None if node.otherwise is None else self.reader(node.otherwise))
+
+
+def _kind(node: s.Aggregate) -> Literal["number", "each", "stamp", "value"]:
+    if node.function in _NUMERIC:
+        return "number"
+    if node.function == "count":
+        return "each"
+    return "value" if node.path else "stamp"
+
+
+def _points(node: s.Score) -> dict[str, int]:
+    """Micro-units by event name; a name that is given twice counts twice."""
+    points: dict[str, int] = {}
+    for name, text in node.points:
+        units = to_micro_units(Decimal(text))
+        if units is None or from_micro_units(units) != Decimal(text):
+            hint = "write points with at most six decimals"
+            raise UnsupportedRule.one("rule.fold", f"{text} points for {name!r} are no whole micro-units", hint=hint)
+        points[name] = points.get(name, 0) + units
+    return dict(sorted(points.items()))
 
 
 def _names(node: s.ListOf | s.Rate | s.Session | s.Sequence) -> tuple[str, ...]:

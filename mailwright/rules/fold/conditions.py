@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from mailwright.rules import syntax as s
 from mailwright.rules.fold.cells import FOREVER, Cells, Coded, Operator, Predicate, Truth, forever
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.rows import Ints
+from mailwright.rules.interpret import bucket
 from mailwright.rules.values import between, compare, in_options
 
 
@@ -121,11 +121,11 @@ def in_segment(node: s.InSegment) -> Reader:
 
 def random_bucket(node: s.RandomBucket) -> Reader:
     """A share of the people, by a hash of their first identifier."""
-    limit = Decimal(node.percent) * 2**32 / 100
+    limit = Decimal(node.percent) * 2**32
 
     def read(frame: Frame) -> Cells:
         names = frame.world.first_identifiers
-        mask = [person < len(names) and _bucket(node.salt, names[person]) < limit for person in frame.persons]
+        mask = [person < len(names) and bucket(node.salt, names[person]) * 100 < limit for person in frame.persons]
         return Truth(np.array(mask, dtype=bool), forever(len(frame)))
 
     return read
@@ -140,8 +140,3 @@ def in_list(name: str) -> Reader:
         return Truth(np.array(mask, dtype=bool), forever(len(frame)))
 
     return read
-
-
-def _bucket(salt: str, first_identifier: str) -> int:
-    digest = hashlib.md5(f"{salt}:{first_identifier}".encode(), usedforsecurity=False).digest()
-    return int.from_bytes(digest[:4], "big")

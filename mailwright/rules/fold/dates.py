@@ -22,26 +22,25 @@ _QUARTER = 15 * MINUTE  # every zone in use is a multiple of it from UTC, so no 
 
 def age(birthday: Reader) -> Reader:
     """Whole years."""
-    return _today(birthday, days.age_on)
+    return _today(birthday, days.age_on, None)
 
 
 def anniversary(node: s.Anniversary, of: Reader) -> Reader:
     """Whether an anniversary is near."""
-    return _today(of, lambda day, today: days.anniversary_near(day, today, node.direction, node.days))
+    return _today(of, lambda day, today: days.anniversary_near(day, today, node.direction, node.days), False)
 
 
-def _today(value: Reader, asks: Callable[[date, date], Any]) -> Reader:
-    """A function of a day and today; holds until midnight. Of no day: None."""
+def _today(value: Reader, asks: Callable[[date, date], Any], of_none: Any) -> Reader:
+    """A function of a day and today; holds until midnight."""
 
     def read(frame: Frame) -> Cells:
         cells = value(frame)
         zones, back = frame.zones()
         today = [local_date(frame.t, zone) for zone in zones]
-        results = [
-            None if day is None else asks(day, today[place])
-            for day, place in zip(_dates(cells, frame), back.tolist(), strict=True)
-        ]
-        known = np.array([result is not None for result in results], dtype=bool)
+        found = _dates(cells, frame)
+        pairs = zip(found, back.tolist(), strict=True)
+        results = [of_none if day is None else asks(day, today[place]) for day, place in pairs]
+        known = np.array([day is not None for day in found], dtype=bool)
         return Loose(results, np.minimum(cells.until, np.where(known, _midnight(frame), FOREVER)))
 
     return read

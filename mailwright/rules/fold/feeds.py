@@ -39,14 +39,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """What a feed takes from which events.
 
     Attributes:
-        kind: ``event`` one row per event; ``number`` summable elements of `path` in micro-units; ``value`` elements of
-            `path` as codes; ``points`` micro-units by event name; ``trait`` and ``context`` writes of `path`;
-            ``kept`` the events themselves, cut to what `reads` names (see `plan.properties_read`).
+        kind: ``event`` one row per event; ``stamp`` one with its stamp; ``each`` one per element of `path`; ``number``
+            summable elements of `path` in micro-units; ``value`` elements of `path` as codes; ``points`` micro-units by
+            event name; ``trait`` and ``context`` writes of `path`; ``kept`` the events themselves, cut to what `reads`
+            names (see `plan.properties_read`).
         names: Event names, sorted; for trait and context empty: every event may carry them.
         lateness: Events known later than this many microseconds after their stamp are left out (None: none are).
     """
 
-    kind: Literal["event", "number", "value", "points", "trait", "context", "kept"]
+    kind: Literal["event", "stamp", "each", "number", "value", "points", "trait", "context", "kept"]
     names: tuple[str, ...] = ()
     where: s.Expression | None = None
     path: tuple[str, ...] = ()
@@ -78,7 +79,7 @@ class Feed:
         if self.source.lateness is None or event.known_at - event.stamp_at <= self.source.lateness:
             self.index.append(at)
             self.place.append(0)
-            self.value.append(0)
+            self.value.append(event.stamp_at if self.source.kind == "stamp" else 0)
             if self.source.kind == "kept":
                 self.kept[at] = self._slim(event)
 
@@ -107,7 +108,7 @@ class Feed:
         """A row for each value, in order."""
         if self.source.lateness is not None and event.known_at - event.stamp_at > self.source.lateness:
             return
-        code = self.words.code
+        code = self.words.code if self.source.kind == "value" else _nothing
         for place, value in enumerate(values):
             self.index.append(at)
             self.place.append(place)
@@ -146,7 +147,8 @@ class Feed:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        self.words = Dictionary(state["words"])
+        for value in state["words"]:  # into the same dictionary: readers hold it already
+            self.words.code(value)
         self.kept = dict(msgspec.msgpack.decode(state["kept"], type=list[tuple[int, Event]]))
         for name in ("index", "place", "value"):
             setattr(self, name, array("q", state[name].tobytes()))
@@ -163,7 +165,7 @@ class _Filtered:
 
     def add(self, feed: Feed) -> None:
         kind = feed.source.kind
-        if kind in ("event", "kept"):
+        if kind in ("event", "stamp", "kept"):
             self.plain.append(feed)
         elif kind == "points":
             self.points.append(feed)
@@ -332,6 +334,11 @@ def _flat(values: Sequence[Any]) -> list[Any]:
         elif value is not None:
             found.append(value)
     return found
+
+
+def _nothing(value: Any) -> int:
+    del value
+    return 0
 
 
 _NUMBERS = (int, float)

@@ -110,7 +110,7 @@ def fading(store: Decayed, scale: float | None) -> Reader:
 # --- per distinct value, ever ----------------------------------------------------------------------------------------
 
 
-def tallied(store: Tally, words: Dictionary, function: str) -> Reader:
+def tallied(store: Tally, words: Dictionary | None, function: str) -> Reader:
     """``distinct`` or ``most_frequent`` over all time."""
 
     def read(frame: Frame) -> Cells:
@@ -128,8 +128,8 @@ def last_values(store: Tally, words: Dictionary, n: int) -> Reader:
     return read
 
 
-def _per_value(found: Found, n: int, words: Dictionary, function: str, until: Ints) -> Cells:
-    """From one row per value, `place` its count, sorted by (group, latest appearance)."""
+def _per_value(found: Found, n: int, words: Dictionary | None, function: str, until: Ints) -> Cells:
+    """From one row per value (a stamp if there are no `words`), `place` its count, sorted by (group, last seen)."""
     group, rows = found
     if function == "distinct":
         return Whole(np.bincount(group, minlength=n).astype(np.int64), np.ones(n, dtype=bool), "whole", until)
@@ -137,13 +137,16 @@ def _per_value(found: Found, n: int, words: Dictionary, function: str, until: In
     order = np.lexsort((rows.place, group))
     codes = np.full(n, MISSING, dtype=np.int64)
     codes[group[order]] = rows.value[order]  # the last assignment of a group wins
+    if words is None:
+        return Whole(codes, np.bincount(group, minlength=n) > 0, "instant", until)
     return Coded(codes, words, until)
 
 
 def _latest(found: Found, n: int, words: Dictionary, most: int, until: Ints) -> Cells:
     group, codes = found.group, found.rows.value
-    stops = np.cumsum(np.bincount(group, minlength=n))
-    starts = np.append(0, stops[:-1])
+    sizes = np.bincount(group, minlength=n)
+    stops = np.cumsum(sizes)
+    starts = stops - sizes
     lists = [
         [words.values[code] for code in codes[max(start, stop - most) : stop][::-1]]
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
@@ -207,7 +210,7 @@ def inside(store: Ledger, window: s.Window | None, frame: Frame) -> tuple[Found,
     """The rows inside a window at the frame's instant, and until when it surely holds the same rows."""
     group, rows = store.of(frame.persons)
     zones, back = frame.zones()
-    edges = np.array([bounds(window, frame.t, zone) for zone in zones], dtype=np.int64)[back[group]]
+    edges = np.array([bounds(window, frame.t, zone) for zone in zones], dtype=np.int64).reshape(-1, 2)[back[group]]
     chosen = (rows.stamp > edges[:, 0]) & (rows.stamp <= edges[:, 1])
     found = Found(group[chosen], rows.take(chosen))
     return found, _holds_until(found, window, frame)
@@ -244,9 +247,7 @@ def _aggregated(
     if function in ("first", "last"):
         return _end(found, n, words, function == "last", until)
     counted = _counted(found)
-    if words is None:
-        raise TypeError(f"{function} needs the dictionary of its values")
-    if isinstance(node, s.LastDistinct):
+    if isinstance(node, s.LastDistinct) and words is not None:
         return _latest(counted, n, words, node.n, until)
     return _per_value(counted, n, words, function, until)
 

@@ -55,7 +55,7 @@ class Ledger:
         start, stop = (np.searchsorted(self._run.person, persons, side) for side in ("left", "right"))
         sizes = stop - start
         group = np.repeat(np.arange(len(persons)), sizes)
-        index = np.arange(len(group)) + np.repeat(start - np.append(0, np.cumsum(sizes)[:-1]), sizes)
+        index = np.arange(len(group)) + np.repeat(start - (np.cumsum(sizes) - sizes), sizes)
         found = Found(group, self._run.take(index))
         return self._with_tail(found, persons) if self._n_tail else found
 
