@@ -16,7 +16,7 @@ from mailwright.core.ports import Channel
 from mailwright.delivery.channels.mailbox import MailboxChannel
 from mailwright.delivery.channels.smtp import SmtpChannel
 from mailwright.delivery.channels.smtp_connection import SmtpSettings
-from mailwright.delivery.channels.smtp_wire import StageTimeouts
+from mailwright.delivery.channels.smtp_wire import StageTimeouts, wire_body
 from mailwright.delivery.receiver import read_ledger, receiving
 
 BODY = b"Message-ID: <k1@example.com>\r\nSubject: hi\r\n\r\n.one\r\n..two\r\nthree"
@@ -302,6 +302,23 @@ def test_eight_bit_text_needs_an_offer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "wire"),
+    [
+        (b"", b"\r\n"),
+        (b"a", b"a\r\n"),
+        (b"a\r\n", b"a\r\n"),
+        (b".", b"..\r\n"),
+        (b".\r\n", b"..\r\n"),
+        (b"a\n.b\r.\n", b"a\r\n..b\r\n..\r\n"),
+        (b"a.b\r\n..\r\n", b"a.b\r\n...\r\n"),
+        (b"\r\r\n\n", b"\r\n\r\n\r\n"),
+    ],
+)
+def test_bytes_on_the_wire(body: bytes, wire: bytes) -> None:
+    assert wire_body(body) == wire
+
+
+@pytest.mark.parametrize(
     "smuggled", [b"x\n.\nMAIL FROM:<e@example.com>\n", b"x\r.\r\nMAIL", b"x\r\n.\rMAIL", b".\r\n.\r\n", b"x\n.\r\ny"]
 )
 def test_a_body_cannot_end_itself(smuggled: bytes, tmp_path: Path) -> None:
@@ -327,11 +344,12 @@ def test_tls_off_is_for_this_machine_alone() -> None:
         SmtpChannel(SmtpSettings(host="mail.example.com", tls="off"))
 
 
-def test_required_tls_without_an_offer_sends_nothing() -> None:
+@pytest.mark.parametrize("username", ["", "u"])
+def test_required_tls_without_an_offer_sends_nothing(username: str) -> None:
     server = FaultySmtp({}, offers="250 AUTH PLAIN LOGIN")
 
     async def work() -> Outcome:
-        async with sending_to(server, tls="required", username="u", password="secret") as channel:
+        async with sending_to(server, tls="required", username=username, password="secret") as channel:
             return await channel.send(envelope(), Mark())
 
     assert isinstance(run(work()), Deferred)

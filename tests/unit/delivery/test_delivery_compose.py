@@ -118,6 +118,14 @@ STOPPING = {
         TEMPLATE.replace('<a href="{{ unsubscribe_url }}">Unsubscribe</a>', "{{ unsubscribe_url }}"),
         "no_unsubscribe",
     ),
+    "unsubscribe only in HTML": (
+        TEMPLATE.replace("---\n<mjml>", "text: '{{ sender.postal_address }}'\n---\n<mjml>"),
+        "no_unsubscribe",
+    ),
+    "postal address only in HTML": (
+        TEMPLATE.replace("---\n<mjml>", "text: '{{ unsubscribe_url }}'\n---\n<mjml>"),
+        "no_postal_address",
+    ),
     "no postal address": (TEMPLATE.replace("{{ sender.postal_address }}", ""), "no_postal_address"),
     "fails for the values": (TEMPLATE.replace("{{ item.price }}", "{{ item.price | divided_by: 0 }}"), "template"),
     "empty subject": (TEMPLATE.replace("Offers for {{ first_name }}", "{{ nothing }}"), "template"),

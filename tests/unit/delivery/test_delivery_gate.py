@@ -61,6 +61,7 @@ def test_the_first_bar_gives_the_reason(first: int) -> None:
 
 def test_transactional_mail_needs_no_consent_but_heeds_the_suppression_list() -> None:
     assert judge(purpose="", consent=False, identity=replace(IDENTITY, postal_address="", base_url="")) is None
+    assert judge(suppressed="").reason == Reason.ON_SUPPRESSION_LIST
     assert judge(purpose="", suppressed="complaint").reason == Reason.ON_SUPPRESSION_LIST
 
 

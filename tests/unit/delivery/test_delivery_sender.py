@@ -278,6 +278,25 @@ def test_an_error_that_is_no_trouble_ends_the_run_after_what_is_under_way(office
     assert sorted(state for state, _ in one.states().values()) == ["claimed", "sent"]
 
 
+def test_a_claim_lost_while_preparing_does_not_reach_the_channel(office) -> None:
+    one = office()
+    one.people(1)
+    real = one.shop.preparation(one.records.consents)
+
+    class SlowPreparation:
+        def prepare(self, messages: object, now: Instant) -> object:
+            prepared = real.prepare(messages, now)
+            release_leases(one.records.messages, NOW)
+            return prepared
+
+    async def work() -> None:
+        await one.sender(preparation=SlowPreparation()).run_once()
+
+    asyncio.run(work())
+    assert one.states()[1][0] == "queued"
+    assert one.channel.handed == one.channel.lost == []
+
+
 class Faulty:
     """Records' messages that fail a number of times at one call."""
 
