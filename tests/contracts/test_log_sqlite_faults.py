@@ -48,29 +48,32 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
 
 OPENS = """
 import sys
+from pathlib import Path
 from mailwright.core.events import Tick
 from mailwright.core.instants import Instant
 from mailwright.stores.log_sqlite import SqliteEventLog
 print("ready", flush=True)
 sys.stdin.readline()
-for _ in range(5):
-    with SqliteEventLog(sys.argv[1]) as log:
+for n in range(60):
+    with SqliteEventLog(Path(sys.argv[1]) / str(n) / "log.sqlite") as log:
         log.append([Tick()], Instant(1))
 """
 
 
 def test_processes_may_make_and_open_the_log_at_once(tmp_path):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    for round_ in range(3):
-        path = tmp_path / str(round_) / "log.sqlite"
-        processes = [subprocess.Popen([sys.executable, "-c", OPENS, path], **pipes) for _ in range(4)]
-        for process in processes:
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            process.communicate("go\n", timeout=60)
-        assert [process.returncode for process in processes] == [0, 0, 0, 0]
-        with SqliteEventLog(path) as log:
-            assert log.last() == (20, 1)
+    processes = [subprocess.Popen([sys.executable, "-c", OPENS, tmp_path], **pipes) for _ in range(4)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    for n in range(60):
+        with SqliteEventLog(tmp_path / str(n) / "log.sqlite") as log:
+            assert log.last() == (4, 1)
 
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path):

@@ -49,15 +49,27 @@ def test_a_file_that_is_no_database_is_corrupt(tmp_path):
 
 OPENS = """
 import sys
+from pathlib import Path
 from mailwright.stores.records_sql import SqlRecords
-with SqlRecords.open(sys.argv[1]) as records:
-    records.meta.put(sys.argv[2], "was here")
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(20):
+    with SqlRecords.open(Path(sys.argv[1]) / str(n) / "records.sqlite") as records:
+        records.meta.put(sys.argv[2], "was here")
 """
 
 
 def test_processes_may_make_the_database_at_once(tmp_path):
-    path = tmp_path / "records.sqlite"
-    processes = [subprocess.Popen([sys.executable, "-c", OPENS, path, str(n)]) for n in range(4)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0, 0]
-    with SqlRecords.open(path) as records:
-        assert [records.meta.get(str(n)) for n in range(4)] == ["was here"] * 4
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", OPENS, tmp_path, str(n)], **pipes) for n in range(4)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in processes] == [0, 0, 0, 0]
+    for n in range(20):
+        with SqlRecords.open(tmp_path / str(n) / "records.sqlite") as records:
+            assert [records.meta.get(str(k)) for k in range(4)] == ["was here"] * 4
