@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.rules import syntax as s
 from mailwright.rules.dependencies import Name, cycle_message, find_cycle, order
@@ -119,7 +121,7 @@ class _Check:
     def _as_condition(self, node: s.Expression) -> Iterator[_Fault]:
         kind = static_kind(node, self.expressions)
         if isinstance(node, s.Value) and not can_be_condition(kind):
-            yield _Fault(node, f"{show(node)} is a {kind}, not true or false", f"compare it: {show(node)} > ...")
+            yield _Fault(node, f"{show(node)} is {_said(kind)}, not true or false", _comparing(node))
 
     def _names(self, node: s.Expression) -> Iterator[_Fault]:
         match node:
@@ -172,8 +174,8 @@ class _Check:
             case s.Compare(op=op, left=left, right=right):
                 yield from self._pair(node, op, left, right)
             case s.BetweenValues(value=value, low=low, high=high):
-                yield from self._pair(node, ">=", value, low)
-                yield from self._pair(node, "<=", value, high)
+                bounds = [*self._pair(node, ">=", value, low), *self._pair(node, "<=", value, high)]
+                yield from bounds[:1]
                 if _upside_down(low, high):
                     yield _Fault(
                         node, f"nothing lies between {show(low)} and {show(high)}", "write the smaller one first"
@@ -187,8 +189,7 @@ class _Check:
         kinds = [static_kind(side, self.expressions) for side in (left, right)]
         if can_match(op, kinds[0], kinds[1]):
             return
-        said = [_KINDS.get(kind, f"a {kind}") for kind in kinds]
-        message = f"this can never be true: {show(left)} is {said[0]}, {show(right)} is {said[1]}"
+        message = f"this can never be true: {show(left)} is {_said(kinds[0])}, {show(right)} is {_said(kinds[1])}"
         yield _Fault(node, message, _kind_hint(kinds, left, right))
 
     # --- asked of one event ---
@@ -227,7 +228,26 @@ class _Check:
                     )
 
 
-_KINDS = {"json": "what an event or trait brings", "any": "unknown", "object": "an object", "instant": "an instant"}
+_KINDS = {
+    "json": "what an event or trait brings",
+    "any": "unknown",
+    "object": "an object",
+    "list": "a list",
+    "instant": "an instant",
+}
+
+
+def _said(kind: str) -> str:
+    return _KINDS.get(kind, f"a {kind}")
+
+
+def _comparing(node: s.Expression) -> str:
+    """How to make a condition of a value; two dates right after an event were taken for its window."""
+    window = getattr(node, "window", None)
+    if isinstance(window, s.Between) and isinstance(node, s.Aggregate):
+        bare = show(msgspec.structs.replace(node, window=None))
+        return f"to compare the value with the dates: ({bare}) between {window.first} and {window.last}"
+    return f"compare it: {show(node)} > ..."
 
 
 def _kind_hint(kinds: list[Any], left: s.Expression, right: s.Expression) -> str:

@@ -25,11 +25,25 @@ def explain(error: UnexpectedInput, text: str) -> Found:
     """What is wrong at the place where the parser stopped."""
     at = _place(error, text)
     word = _word(text, at)
+    if isinstance(error, UnexpectedToken) and error.token.type in ("_AND_RULE", "_OR_RULE"):
+        return _person_in_filter(text, at)
     message = f"{word!r} cannot stand here" if word else "the rule ends too early"
     wanted = expected(_accepted(error))
     if wanted:
         message += f"; expected {wanted}"
     return Found(message=message, hint=_hint(text, at), span=span_at(text, at, max(1, len(word))))
+
+
+def _person_in_filter(text: str, at: int) -> Found:
+    """What follows `and` or `or` inside a filter's brackets cannot be asked of an event."""
+    match = _NEXT.match(text, at)
+    at = match.end() if match else at
+    word = _word(text, at)
+    return Found(
+        message=f"{word!r} cannot stand inside a filter, which asks of one event alone",
+        hint="close the filter's bracket before the next condition: where (price > 50) and ...",
+        span=span_at(text, at, max(1, len(word))),
+    )
 
 
 def span_at(text: str, at: int, length: int) -> Span:
@@ -113,7 +127,8 @@ def _place(error: UnexpectedInput, text: str) -> int:
     return error.pos_in_stream if error.pos_in_stream is not None else len(text.rstrip())
 
 
-_WORD = re.compile(r"\w+|'[^'\n]*'?|\"[^\"\n]*\"?|[=<>!&|]+|\S")
+_NEXT = re.compile(r"\w+(\s|#[^\n]*\n|\(|not\b)*", re.IGNORECASE)
+_WORD = re.compile(r"\d[\w:.-]*\w|\w+|'[^'\n]*'?|\"[^\"\n]*\"?|[=<>!&|]+|\S")
 
 
 def _word(text: str, at: int) -> str:
@@ -127,6 +142,7 @@ _SLIPS: tuple[tuple[str, str, str], ...] = (
     ("", "[‘’“”`´]", "use the straight quote ': 'Order Completed'"),
     ("", "'", "a quoted text is not closed here, or a word is missing before it; write '' for a quote inside a text"),
     ("=$", "=", "equality is a single ="),
+    ("=$", ">", "write >="),
     ("<$", ">", "not equal is !="),
     ("", "==", "equality is a single ="),
     ("", "<>", "not equal is !="),
@@ -136,14 +152,14 @@ _SLIPS: tuple[tuple[str, str, str], ...] = (
     ("", "!", "write not in front of the condition, or != between values"),
     ("", r"is\s+(not\s+)?(null|none|empty)\b", "write `is missing` or `is known`"),
     (r"(=|<>|is|is\s+not)\s*$", r"(null|none)\b", "write `is missing` or `is known`"),
+    ("", r"(is\s+)?(more|greater|higher|bigger)\s+than\b|over\b|above\b|exceeds\b", "write >"),
+    ("", r"(is\s+)?(less|lower|fewer|smaller)\s+than\b|under\b|below\b", "write <"),
     ("", r"is\s+not\b", "write !=, or `not` in front: not trait country = 'US'"),
     ("", r"is\b", "write =, or one of: is known, is missing"),
     ("", r"not\s+in\b", "write `not` in front: not trait country in ('US', 'CA'); people without a value are then in"),
     ("", r"(not\s+contains|does\s+not|doesn't|not\s+between|not\b)", "write `not` in front of the whole comparison"),
     ("", r"like\b", "write contains, starts with, ends with, or matches with a regular expression"),
     ("", r"(equals|equal\s+to)\b", "write ="),
-    ("", r"(more|greater|higher|bigger)\s+than\b|over\b|above\b|exceeds\b", "write >"),
-    ("", r"(less|lower|fewer|smaller)\s+than\b|under\b|below\b", "write <"),
     ("", r"after\b|since\b", "compare with >, or give both days: between 2026-01-01 and 2026-06-30"),
     ("", r"before\b|until\b", "compare with <, or give both days: between 2026-01-01 and 2026-06-30"),
     ("", r"(in|over|during|for)\s+(the\s+)?(last|past)\b|(last|past)\s+\d", "a window is written `within 14 days`"),
@@ -151,7 +167,7 @@ _SLIPS: tuple[tuple[str, str, str], ...] = (
     ("", r"-?\d+(ms|s|sec|secs|m|min|mins|h|hr|hrs|d|w)\b", "write the unit out: 30 days, 12 hours, 30 minutes"),
     (r"\d$", r",\d", "write numbers without separators: 1000"),
     ("", r"-?\d+,\d", "write numbers without separators: 1000"),
-    ("", r"-?\d*\.|-?\d+[eE]", "write numbers like 0.5 or 1200"),
+    ("", r"-?\d*\.\d|-?\d+[eE]", "write numbers like 0.5 or 1200"),
     ("", r"\d{4}-\d\d-\d\dT", "an instant needs its offset: 2026-11-22T09:30:00Z"),
     (r"\bdid(\s+not)?\s+$", r"\w", "the event stands in single quotes: did 'Order Completed'"),
     (r"\b(of|first|last|then(\s+no)?)\s+$", r"\w", "the event stands in single quotes: count of 'Order Completed'"),
@@ -161,12 +177,8 @@ _SLIPS: tuple[tuple[str, str, str], ...] = (
         "a trait is written `trait address.city`; a property stands after an event: 'Order Completed'.total",
     ),
     (r"at\s+(least|most)\s+\d+\s*$|exactly\s+\d+\s*$", "", "say `times`: at least 3 times"),
-    (
-        r"\b(and|or)\s+(not\s+)?\(?\s*$",
-        r"(did|trait|attribute|count|sum|average|in\s+segment)\b",
-        "a filter asks of the event alone: close its bracket before the next condition",
-    ),
-    (r"\bwhere\b[^()]*$", r"(did|trait|attribute)\b", "a filter asks of the event alone: where (price > 50)"),
+    (r"\bwhere\b[^()]*\b(trait|attribute|did)\s+$", "", "a filter asks of the event alone, as in where (price > 50)"),
+    (r"'[^']*'$", r"\w", "a quote inside a text is written twice: 'it''s'"),
     (r"\bcase\s+when\b.*", r"(else|end|then)\b", "after `when`, put a sequence (did 'A' then 'B') in brackets"),
     ("", r"\)", "there is no open bracket that this one closes, or a value is missing before it"),
     ("", r"$", "the rule is not finished"),

@@ -419,15 +419,19 @@ def from_json(data: bytes) -> Expression:
 
 
 def key(node: Expression) -> str:
-    """Identity of a node: half a SHA-256 of its JSON with the terms of and/or sorted; equal leaves share state."""
+    """Identity of a node: half a SHA-256 of its JSON with the terms of every and/or sorted; equal leaves share state."""
     return hashlib.sha256(to_json(_normal(node))).hexdigest()[:32]
 
 
 def _normal(node: Expression) -> Expression:
-    match node:
-        case And(terms=terms) | Or(terms=terms):
-            return type(node)(terms=tuple(sorted((_normal(term) for term in terms), key=to_json)))
-        case Not(term=term):
-            return Not(term=_normal(term))
-        case _:
-            return node
+    """The same meaning with the terms of every and/or inside it sorted."""
+    made = type(node)(**{name: _normal_part(getattr(node, name)) for name in node.__struct_fields__})
+    if isinstance(made, And | Or):
+        return type(made)(terms=tuple(sorted(made.terms, key=to_json)))
+    return made
+
+
+def _normal_part(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_normal_part(part) for part in value)
+    return _normal(value) if isinstance(value, Node) else value  # type: ignore[arg-type]  # windows and steps alike
