@@ -11,6 +11,7 @@ from rich.table import Table
 
 from mailwright.cli.output import console, on_terminal, progress
 from mailwright.cli.processes import address, show_address, wait_and_stop
+from mailwright.delivery.sender import release_leases
 from mailwright.runtime.demo import folder as demo_folder
 from mailwright.runtime.demo.stages import FINISHED, Demo, prepare, receiver
 from mailwright.runtime.installation import Installation, only_one, open_installation
@@ -57,6 +58,7 @@ def _run(settings: Settings, there: Installation, port: int | None, stay: bool) 
             settings.folder, listener, base_url=base_url, environment={"MAILWRIGHT__CHANNEL__PORT": str(smtp_port)}
         )
         supervisor = Supervisor(started if finished else [receiver(settings.folder, smtp_port), *started])
+        release_leases(there.records.messages, there.clock.now())
         supervisor.start()
         try:
             if not finished:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.delivery.sender import release_leases
 from mailwright.runtime.engine.process import run_engine
 from mailwright.runtime.installation import Installation, only_one, open_installation
 from mailwright.runtime.project.versions import current_project
@@ -41,6 +42,7 @@ def serve(
         listener = listen(settings.door.host, settings.door.port if port is None else port)
         base_url = address(settings, listener.getsockname()[1])
         supervisor = Supervisor(children(project, listener, base_url=base_url))
+        release_leases(installation.records.messages, installation.clock.now())
         supervisor.start()
         show_address(installation, base_url)
         wait_and_stop(supervisor)

@@ -24,14 +24,14 @@ PLACES = 4096
 EventType = Literal["identify", "track", "page", "screen", "group", "alias"]
 
 
-class Identifier(msgspec.Struct, frozen=True, array_like=True):
+class Identifier(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One name of a person. `value` of a personal kind (email, phone) is its keyed hash, never the clear text."""
 
     kind: str
     value: str
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing a person did or told us.
 
     Attributes:
@@ -63,7 +63,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     history: bool = False
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One version of a catalog item, in force from `stamp_at` until the next version's."""
 
     catalog: str

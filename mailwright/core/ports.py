@@ -225,8 +225,8 @@ class EngineRecords(Protocol):
         """Runs that have not ended and whose due_at <= at, by (due_at, run_id)."""
         ...
 
-    def open_runs(self, journey: str, persons: Sequence[Person]) -> list[JourneyRun]:
-        """Runs of these people that have not ended."""
+    def open_runs(self, journey: str, persons: Sequence[Person] | None) -> list[JourneyRun]:
+        """Runs of these people, or of everybody for None, that have not ended."""
         ...
 
     def last_runs(self, journey: str, persons: Sequence[Person]) -> dict[Person, Instant]:
@@ -322,6 +322,10 @@ class MessageRecords(Protocol):
 
     def open_count(self) -> int:
         """Messages that have not reached a final state."""
+        ...
+
+    def due_count(self, now: Instant) -> int:
+        """Of these, all but the ones that wait in the queue for a not_before_at after `now`."""
         ...
 
 

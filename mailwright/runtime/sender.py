@@ -25,7 +25,7 @@ from mailwright.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-IDLE_S = 0.05
+IDLE_S = 0.02
 RETRY_S = 1.0
 
 

@@ -7,7 +7,6 @@ are found by event name; a filter is asked once per event however many feeds sta
 from __future__ import annotations
 
 import hashlib
-import math
 from array import array
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from mailwright.core.events import Event, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
+from mailwright.rules.fold.filters import compiled, quick_elements
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
-from mailwright.rules.values import ItemLookup, elements, holds, names_of, paths, to_micro_units, trait_write
+from mailwright.rules.values import ItemLookup, names_of, paths, to_micro_units, trait_write
 
 ANY = "$any"
 """The name by which sessions read every track, page and screen call."""
@@ -63,25 +63,28 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feed:
-    """The rows that wait for the next tick, as places in the inbox; with the dictionary of its values."""
+    """The rows that wait for the next tick, as runs of values by place in the inbox; with its values' dictionary."""
+
+    _COLUMNS = ("index", "size", "value")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.words = Dictionary()
         self.index = array("q")
-        self.place = array("q")
+        self.size = array("q")
         self.value = array("q")
         self.kept: dict[int, Event] = {}
         self._points = dict(source.points)
 
     def take_event(self, at: int, event: Event) -> None:
         """One row for the event, if it is not too late."""
-        if self.source.lateness is None or event.known_at - event.stamp_at <= self.source.lateness:
-            self.index.append(at)
-            self.place.append(0)
-            self.value.append(event.stamp_at if self.source.kind == "stamp" else 0)
+        if self._in_time(event):
+            self._take(at, (event.stamp_at if self.source.kind == "stamp" else 0,))
             if self.source.kind == "kept":
                 self.kept[at] = self._slim(event)
+
+    def _in_time(self, event: Event) -> bool:
+        return self.source.lateness is None or event.known_at - event.stamp_at <= self.source.lateness
 
     def _slim(self, event: Event) -> Event:
         reads = self.source.reads
@@ -91,74 +94,76 @@ class Feed:
 
     def take_points(self, at: int, name: str) -> None:
         """One row with the points of the event's name."""
-        self.index.append(at)
-        self.place.append(0)
-        self.value.append(self._points[name])
+        self._take(at, (self._points[name],))
 
     def take_numbers(self, at: int, values: Sequence[Any]) -> None:
         """A row for each value that can be summed."""
-        for place, value in enumerate(values):
-            units = _units(value) if type(value) in _NUMBERS else None
-            if units is not None:
-                self.index.append(at)
-                self.place.append(place)
-                self.value.append(units)
+        units = [_units(value) for value in values if type(value) in _NUMBERS]
+        self._take(at, [each for each in units if each is not None])
 
     def take_values(self, at: int, event: Event, values: Sequence[Any]) -> None:
         """A row for each value, in order."""
-        if self.source.lateness is not None and event.known_at - event.stamp_at > self.source.lateness:
-            return
-        code = self.words.code if self.source.kind == "value" else _nothing
-        for place, value in enumerate(values):
-            self.index.append(at)
-            self.place.append(place)
-            self.value.append(code(value))
+        if self._in_time(event):
+            coded = self.source.kind == "value"
+            self._take(at, self.words.encoded(values) if coded else (0,) * len(values))
 
     def take_write(self, at: int, value: Any) -> None:
         """A row for a write; None, a removal, is a row too."""
-        self.index.append(at)
-        self.place.append(0)
-        self.value.append(self.words.code(value))
+        self._take(at, (self.words.code(value),))
+
+    def _take(self, at: int, values: Sequence[int]) -> None:
+        if values:
+            self.index.append(at)
+            self.size.append(len(values))
+            self.value.extend(values)
 
     def drain(self, ready: Bools, moved: Ints) -> tuple[Ints, Ints, Ints]:
         """Take the rows of events that are ready: (inbox place, place, value); the others stay, renumbered."""
-        index, place, value = (np.array(column, dtype=np.int64) for column in (self.index, self.place, self.value))
+        index, size, value = self._columns()
         due = ready[index]
-        stay = ~due
-        self.index, self.place, self.value = (
-            array("q", column.tobytes()) for column in (moved[index[stay]], place[stay], value[stay])
-        )
+        spread = np.repeat(due, size)
+        self._keep({"index": moved[index[~due]], "size": size[~due], "value": value[~spread]})
         self.kept = {int(moved[at]): event for at, event in self.kept.items() if not ready[at]}
-        return index[due], place[due], value[due]
+        sizes = size[due]
+        starts = np.cumsum(sizes) - sizes
+        place = np.arange(int(sizes.sum())) - np.repeat(starts, sizes)
+        return np.repeat(index[due], sizes), place, value[spread]
+
+    def _columns(self) -> tuple[Ints, Ints, Ints]:
+        index, size, value = (np.array(getattr(self, name), dtype=np.int64) for name in self._COLUMNS)
+        return index, size, value
+
+    def _keep(self, columns: Mapping[str, Ints]) -> None:
+        for name in self._COLUMNS:
+            setattr(self, name, array("q", columns[name].tobytes()))
 
     def append(self, other: Feed, codes: Ints | None, shift: int) -> None:
         """Take over rows that wait in another part of the log, whose inbox begins at `shift` here."""
-        value = np.array(other.value, dtype=np.int64)
-        self.index.frombytes((np.array(other.index, dtype=np.int64) + shift).tobytes())
-        self.place.extend(other.place)
+        index, size, value = other._columns()
+        self.index.frombytes((index + shift).tobytes())
+        self.size.frombytes(size.tobytes())
         self.value.frombytes((value if codes is None else codes[value]).tobytes())
         self.kept.update({at + shift: event for at, event in other.kept.items()})
 
     def dump(self) -> dict[str, Any]:
         """Plain data."""
-        waiting = {name: np.array(getattr(self, name), dtype=np.int64) for name in ("index", "place", "value")}
+        waiting = dict(zip(self._COLUMNS, self._columns(), strict=True))
         kept = msgspec.msgpack.encode(list(self.kept.items()))
         return {"words": self.words.values, "kept": kept, **waiting}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        for value in state["words"]:  # into the same dictionary: readers hold it already
-            self.words.code(value)
+        self.words = Dictionary(state["words"])
         self.kept = dict(msgspec.msgpack.decode(state["kept"], type=list[tuple[int, Event]]))
-        for name in ("index", "place", "value"):
-            setattr(self, name, array("q", state[name].tobytes()))
+        self._keep(state)
 
 
 class _Filtered:
     """Feeds behind one filter of one event name, by what they read."""
 
-    def __init__(self, where: s.Expression | None) -> None:
+    def __init__(self, where: s.Expression | None, items: ItemLookup) -> None:
         self.where = where
+        self.holds = compiled(where, items)
         self.plain: list[Feed] = []
         self.points: list[Feed] = []
         self.by_path: dict[tuple[str, ...], tuple[list[Feed], list[Feed]]] = {}
@@ -185,20 +190,21 @@ class Reading:
         for feed in feeds:
             for name in feed.source.names:
                 self._behind(name, feed.source.where).add(feed)
+        self._any = ANY in self._by_name
 
     def _behind(self, name: str, where: s.Expression | None) -> _Filtered:
         group = self._by_name.setdefault(name, [])
         for filtered in group:
             if filtered.where == where:
                 return filtered
-        group.append(_Filtered(where))
+        group.append(_Filtered(where, self._items))
         return group[-1]
 
     def take(self, at: int, event: Event) -> None:
         """Give the event, number `at` of the inbox, to every feed that reads it."""
         for name in self._names(event):
             for filtered in self._by_name.get(name, ()):
-                if filtered.where is None or holds(filtered.where, event, self._items):
+                if filtered.holds(event, None):
                     self._take_named(at, event, name, filtered)
         if event.traits and event.type == "identify":
             self._take_traits(at, event)
@@ -206,8 +212,10 @@ class Reading:
             self._take_context(at, event)
 
     def _names(self, event: Event) -> tuple[str, ...]:
+        if event.type == "track" and not self._any:
+            return (event.name,)
         names = names_of(event)
-        return (*names, ANY) if ANY in self._by_name and event.type in ("track", "page", "screen") else names
+        return (*names, ANY) if self._any and event.type in ("track", "page", "screen") else names
 
     def _take_named(self, at: int, event: Event, name: str, filtered: _Filtered) -> None:
         for feed in filtered.plain:
@@ -299,46 +307,6 @@ class Batch:
             self._columns[name][index] for name in ("person", "stamp", "offset", "history")
         )
         return Rows(person, stamp, offset, place, value), index, history.astype(bool)
-
-
-def quick_elements(event: Event, path: tuple[str, ...], items: ItemLookup) -> list[Any]:
-    """`values.elements`, level by level instead of recursively; the tests hold the two equal."""
-    if path[:1] == ("context",):
-        return elements(event, path, items)
-    level: list[Any] = [event.properties]
-    for step in path:
-        below = []
-        for data in level:
-            if type(data) is dict:
-                value = data.get(step)
-                if value is None:
-                    value = _item(data, step, event.stamp_at, items)
-                if type(value) is list:
-                    below.extend(_flat(value))
-                elif value is not None:
-                    below.append(value)
-        level = below
-    return [value for value in level if type(value) is not float or math.isfinite(value)]
-
-
-def _item(data: Mapping[str, Any], step: str, at: Instant, items: ItemLookup) -> Any:
-    item_id = data.get("product_id") if step == "product" else None
-    return items("products", str(item_id), at) if type(item_id) in (str, int) else None
-
-
-def _flat(values: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
-    for value in values:
-        if type(value) is list:
-            found.extend(_flat(value))
-        elif value is not None:
-            found.append(value)
-    return found
-
-
-def _nothing(value: Any) -> int:
-    del value
-    return 0
 
 
 _NUMBERS = (int, float)

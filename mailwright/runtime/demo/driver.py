@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import islice
 
@@ -13,11 +13,13 @@ from mailwright.core.instants import HOUR, Instant
 from mailwright.core.ports import Consent
 from mailwright.runtime.demo.door_client import DoorClient
 from mailwright.runtime.demo.reader import Reader
-from mailwright.runtime.demo.shop import CONSENT_WORDING, CUT_AT, END_AT, Basket, Call, Shop, address, identify
+from mailwright.runtime.demo.shop import CONSENT_WORDING, CUT_AT, END_AT, Call, Shop, address, identify
 from mailwright.runtime.installation import Installation
 
 PATIENCE_S = 300.0
 HOURS = (END_AT - CUT_AT) // HOUR
+
+PAUSE_S = 0.008
 
 WITHDRAWN_EVERY = 29
 """One household in so many has taken its consent back: about 3.4 percent."""
@@ -86,8 +88,7 @@ class Driver:
         done(played)
         place = 0
         reader.look()
-        for _ in reader.due(Instant(CUT_AT + played * HOUR)):
-            pass
+        reader.skip(Instant(CUT_AT + played * HOUR))
         for hour in range(1, HOURS + 1):
             at = Instant(CUT_AT + hour * HOUR)
             start = place
@@ -117,22 +118,24 @@ class Driver:
             if time.monotonic() - started > PATIENCE_S:
                 raise Transient("demo.stuck", f"the tick at record {number} did not come to rest in {PATIENCE_S:.0f} s")
             self._check()
-            time.sleep(0.004)
+            time.sleep(PAUSE_S)
 
     def _at_rest(self, offset: int) -> bool:
         records = self._there.records
         return (
             records.engine.applied() >= offset
-            and records.messages.open_count() == 0
+            and records.messages.due_count(self._there.clock.now()) == 0
             and records.outbox.pending_count() == 0
         )
 
 
-def live_calls(shop: Shop, baskets: Iterable[Basket]) -> tuple[list[tuple[Instant, Call]], list[tuple[Instant, Call]]]:
+def calls_by_time(shop: Shop) -> tuple[list[tuple[Instant, Call]], list[tuple[Instant, Call]]]:
     """All calls of the shop by time, split at the cut: (what was before, what is played live)."""
-    ordered = merge(shop.orders(list(baskets)), shop.campaigns(), shop.redemptions(), key=lambda pair: pair[0])
     before: list[tuple[Instant, Call]] = []
     after: list[tuple[Instant, Call]] = []
-    for stamp_at, call in ordered:
-        (before if stamp_at <= CUT_AT else after).append((stamp_at, call))
-    return before, [pair for pair in after if pair[0] <= END_AT]
+    for pair in merge(shop.orders(), shop.campaigns(), shop.redemptions(), key=lambda pair: pair[0]):
+        if pair[0] <= CUT_AT:
+            before.append(pair)
+        elif pair[0] <= END_AT:
+            after.append(pair)
+    return before, after

@@ -12,87 +12,93 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
+from email.message import Message
 from email.utils import parsedate_to_datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from mailwright.core.instants import DAY, HOUR, Instant, from_datetime
-from mailwright.runtime.demo.shop import Basket
+from mailwright.delivery.receiver import LEDGER, Delivery
+from mailwright.runtime.demo.shop import Visit
 
 WINDOW = 7 * DAY
 _HOUSEHOLD = re.compile(r"household-(\d+)@")
-_ITEM = re.compile(r"item-(\w+)")
+_PIXEL = re.compile(r'src="([^"]*/o/[^"]*)"')
+_OFFER = re.compile(r'<a\b(?=[^>]*\brel="item-(\w+)")[^>]*\bhref="([^"]*)"')
+"""Offered products: the demo's templates name the item in the link's rel."""
 
 Reaction = tuple[Instant, str]
 """When, and the path that is requested."""
 
 
-class _Links(HTMLParser):
-    """The pixel, and the links of offered products: anchors inside an element whose class names the item."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pixel = ""
-        self.items: dict[str, str] = {}
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note pixels and product links."""
-        values = {name: value or "" for name, value in attrs}
-        if tag == "img" and "/o/" in values.get("src", ""):
-            self.pixel = values["src"]
-        item = _ITEM.search(values.get("title", "") or values.get("name", "") or values.get("rel", ""))
-        if tag == "a" and item and "href" in values:
-            self.items.setdefault(item[1], values["href"])
-
-
 class Reader:
-    """Plans the reactions to every mail of a folder and hands them out hour by hour."""
+    """Plans the reactions to every mail that the receiving server took, and hands them out hour by hour."""
 
-    def __init__(self, folder: Path, baskets: Sequence[Basket]) -> None:
+    def __init__(self, folder: Path, visits: Sequence[Visit]) -> None:
         self._folder = folder
-        self._read: set[str] = set()
+        self._ledger_bytes = 0
         self._planned: list[Reaction] = []
-        self._visits: dict[int, list[Basket]] = defaultdict(list)
-        for basket in baskets:
-            self._visits[basket.household].append(basket)
+        self._visits: dict[int, list[Visit]] = defaultdict(list)
+        for visit in visits:
+            self._visits[visit.household].append(visit)
 
     def look(self) -> None:
         """Read the mails that came since the last look and plan the reactions to them."""
-        for path in sorted(self._folder.glob("*.eml")):
-            if path.name not in self._read:
-                self._read.add(path.name)
-                for reaction in self._reactions(message_from_bytes(path.read_bytes(), policy=default)):
-                    heapq.heappush(self._planned, reaction)
+        for delivery in self._new_deliveries():
+            for reaction in self._reactions(message_from_bytes((self._folder / delivery.file).read_bytes())):
+                heapq.heappush(self._planned, reaction)
 
     def due(self, at: Instant) -> Iterator[str]:
         """The paths to request up to and including `at`, in order."""
         while self._planned and self._planned[0][0] <= at:
             yield heapq.heappop(self._planned)[1]
 
-    def _reactions(self, mail: EmailMessage) -> Iterator[Reaction]:
+    def skip(self, at: Instant) -> None:
+        """Forget the reactions up to and including `at`: an earlier run has shown them."""
+        for _ in self.due(at):
+            pass
+
+    def _new_deliveries(self) -> list[Delivery]:
+        path = self._folder / LEDGER
+        if not path.exists():
+            return []
+        with path.open("rb") as ledger:
+            ledger.seek(self._ledger_bytes)
+            data = ledger.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._ledger_bytes += len(whole)
+        return [msgspec.json.decode(line, type=Delivery) for line in whole.splitlines()]
+
+    def _reactions(self, mail: Message) -> Iterator[Reaction]:
         household = _HOUSEHOLD.search(mail["To"])
-        html = mail.get_body(("html",))
-        if household is None or html is None:
+        if household is None:
             return
         sent_at = from_datetime(parsedate_to_datetime(mail["Date"]))
-        visits = [b for b in self._visits[int(household[1])] if sent_at < b.stamp_at <= sent_at + WINDOW]
+        visits = [v for v in self._visits[int(household[1])] if sent_at < v.stamp_at <= sent_at + WINDOW]
         if not visits:
             return
-        links = _Links()
-        links.feed(html.get_content())
-        first = min(self._before(basket, sent_at) for basket in visits)
-        yield first, _path(links.pixel)
-        for item, url in links.items.items():
-            bought = [basket for basket in visits if item in basket.products]
-            if bought:
-                yield self._before(bought[0], sent_at), _path(url)
+        html = _html(mail)
+        pixel = _PIXEL.search(html)
+        if pixel:
+            yield _before(visits[0], sent_at), _path(pixel[1])
+        for item, url in dict(_OFFER.findall(html)).items():
+            bought = next((visit for visit in visits if item in visit.products), None)
+            if bought is not None:
+                yield _before(bought, sent_at), _path(url)
 
-    @staticmethod
-    def _before(basket: Basket, sent_at: Instant) -> Instant:
-        return Instant(max(sent_at + HOUR, basket.stamp_at - HOUR))
+
+def _html(mail: Message) -> str:
+    for part in mail.walk():
+        if part.get_content_type() == "text/html":
+            payload = part.get_payload(decode=True)
+            return payload.decode() if isinstance(payload, bytes) else ""
+    return ""
+
+
+def _before(visit: Visit, sent_at: Instant) -> Instant:
+    return Instant(max(sent_at + HOUR, visit.stamp_at - HOUR))
 
 
 def _path(url: str) -> str:

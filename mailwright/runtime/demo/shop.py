@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from mailwright.core.errors import NotFound
@@ -28,12 +29,23 @@ CONSENT_WORDING = "Yes, send me offers by e-mail. I can unsubscribe at any time.
 
 Call = dict[str, Any]
 
-_BASKETS = """
-    SELECT t.household_id AS household, t.basket_id AS basket, epoch_us(min(t.transaction_timestamp)) AS stamp_at,
-           list(CAST(t.product_id AS VARCHAR) ORDER BY t.product_id) AS products,
-           list(t.quantity ORDER BY t.product_id) AS quantities,
-           list(t.sales_value ORDER BY t.product_id) AS amounts
-    FROM transactions t GROUP BY ALL ORDER BY stamp_at, basket
+_ORDERS = """
+    SELECT household_id AS household, basket_id AS basket, epoch_us(min(transaction_timestamp)) AS stamp_at,
+           CAST(to_json(struct_pack(
+               order_id := CAST(basket_id AS VARCHAR), total := round(sum(sales_value), 2), currency := 'USD',
+               products := list(struct_pack(
+                   product_id := CAST(product_id AS VARCHAR), quantity := quantity,
+                   price := round(CASE WHEN quantity = 0 THEN sales_value ELSE sales_value / quantity END, 4)
+               ) ORDER BY product_id)
+           )) AS VARCHAR) AS properties
+    FROM transactions GROUP BY household_id, basket_id ORDER BY stamp_at, basket
+"""
+# The database writes the JSON of each basket: a million and a half lines need not become Python objects for that.
+
+_VISITS = """
+    SELECT household_id AS household, epoch_us(min(transaction_timestamp)) AS stamp_at,
+           list(CAST(product_id AS VARCHAR)) AS products
+    FROM transactions GROUP BY household_id, basket_id HAVING stamp_at > $cut_at ORDER BY stamp_at, basket_id
 """
 
 _ITEMS = """
@@ -43,21 +55,19 @@ _ITEMS = """
         GROUP BY product_id
     )
     SELECT CAST(product_id AS VARCHAR) AS id, department, brand, product_category AS category, product_type AS type,
-           package_size AS size, price
+           package_size AS size,
+           CASE WHEN department NOT IN ('FUEL', 'MISCELLANEOUS', 'COUPON') THEN price END AS price
     FROM products LEFT JOIN prices USING (product_id) ORDER BY product_id
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Basket:
-    """One visit to the till. `amounts` are what the lines cost together, in dollars."""
+class Visit:
+    """A household at the till after the cut, and what it bought."""
 
     household: int
-    basket: int
     stamp_at: Instant
-    products: list[str]
-    quantities: list[int]
-    amounts: list[float]
+    products: frozenset[str]
 
 
 class Shop:
@@ -95,7 +105,7 @@ class Shop:
         return [(row.pop("household"), {name: value for name, value in row.items() if value}) for row in rows]
 
     def items(self) -> Iterator[Call]:
-        """Catalog items; a product that was never sold before the cut has no price."""
+        """Catalog items. What was never sold before the cut has no price, nor what no mail should offer: petrol, coupons."""
         for row in self._rows(_ITEMS, cut_at=CUT_AT):
             facts = {
                 "title": _title(row["type"] or row["category"] or row["department"], row["size"]),
@@ -111,33 +121,22 @@ class Shop:
                 "facts": {name: value for name, value in facts.items() if value is not None},
             }
 
-    def baskets(self) -> list[Basket]:
-        """All baskets by time."""
-        table: pa.Table = self._db.sql(_BASKETS).to_arrow_table()
-        return [Basket(**{**row, "stamp_at": Instant(row["stamp_at"])}) for row in table.to_pylist()]
+    def visits(self) -> list[Visit]:
+        """All visits after the cut, by time."""
+        return [
+            Visit(household=row["household"], stamp_at=Instant(row["stamp_at"]), products=frozenset(row["products"]))
+            for row in self._rows(_VISITS, cut_at=CUT_AT)
+        ]
 
-    def orders(self, baskets: list[Basket]) -> Iterator[tuple[Instant, Call]]:
+    def orders(self) -> Iterator[tuple[Instant, Call]]:
         """`Order Completed` of each basket, in the shape of Segment's e-commerce events, lines lean."""
-        for basket in baskets:
-            lines = zip(basket.products, basket.quantities, basket.amounts, strict=True)
-            yield (
-                basket.stamp_at,
-                _track(
-                    basket.household,
-                    "Order Completed",
-                    basket.stamp_at,
-                    f"order-{basket.basket}",
-                    {
-                        "order_id": str(basket.basket),
-                        "total": round(sum(basket.amounts), 2),
-                        "currency": "USD",
-                        "products": [
-                            {"product_id": product, "quantity": n, "price": round(amount / n, 4) if n else amount}
-                            for product, n, amount in lines
-                        ],
-                    },
-                ),
-            )
+        table: pa.Table = self._db.sql(_ORDERS).to_arrow_table()
+        for batch in table.to_batches(max_chunksize=5_000):
+            for row in batch.to_pylist():
+                stamp_at = Instant(row["stamp_at"])
+                properties = msgspec.Raw(row["properties"].encode())
+                name = f"order-{row['basket']}"
+                yield stamp_at, _track(row["household"], "Order Completed", stamp_at, name, properties)
 
     def campaigns(self) -> Iterator[tuple[Instant, Call]]:
         """`Campaign Received` of the chain's own 27 campaigns, at noon UTC of their first day."""
@@ -195,7 +194,7 @@ def identify(household: int, traits: dict[str, Any]) -> Call:
     }
 
 
-def _track(household: int, event: str, stamp_at: Instant, message_id: str, properties: dict[str, Any]) -> Call:
+def _track(household: int, event: str, stamp_at: Instant, message_id: str, properties: Any) -> Call:
     return {
         "type": "track",
         "messageId": message_id,

@@ -13,7 +13,7 @@ import msgspec
 
 from mailwright.core.instants import Instant
 from mailwright.runtime.demo.door_client import DoorClient
-from mailwright.runtime.demo.driver import HOURS, Driver, live_calls
+from mailwright.runtime.demo.driver import HOURS, Driver, calls_by_time
 from mailwright.runtime.demo.reader import Reader
 from mailwright.runtime.demo.report import NOTE, make_report, write_report
 from mailwright.runtime.demo.shop import CUT_AT, Shop
@@ -66,8 +66,7 @@ class Demo:
             driver = Driver(self._there, door, self._supervisor.check)
             shop = Shop()
             self._show.say("Reading the shop's year")
-            baskets = shop.baskets()
-            before, after = live_calls(shop, baskets)
+            before, after = calls_by_time(shop)
             with self._stage("import"):
                 self._import(driver, shop, before)
             self._tell_segments()
@@ -75,7 +74,7 @@ class Demo:
                 self._train()
             self._tell_models()
             with self._stage("play"):
-                reader = Reader(mailbox(self._there.settings.folder), baskets)
+                reader = Reader(mailbox(self._there.settings.folder), shop.visits())
                 driver.play(after, reader, self._show.bar("Playing the last four weeks (hours)", HOURS))
             with self._stage("report"):
                 report = self._report()

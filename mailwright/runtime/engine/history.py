@@ -168,9 +168,9 @@ class HistoryWriter:
             self._history.append("ticks", _table(TICKS, rows.ticks), upto)
         if rows.changes:
             self._history.append("transitions", _table(TRANSITIONS, [_change(*row) for row in rows.changes]), upto)
-        if rows.events:
-            found = _table(EVENTS, [_event_row(offset, at, event) for offset, at, _, event in rows.events])
-            self._history.append("events", found, upto)
+        # Also without rows: this table's offset says how far History goes, and comes last.
+        events = [_event_row(offset, at, event) for offset, at, _, event in rows.events]
+        self._history.append("events", _table(EVENTS, events), upto)
 
 
 def _change(offset: Offset, at: Instant, change: Change) -> tuple[Offset, Instant, Person, str, bool, str]:

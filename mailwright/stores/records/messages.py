@@ -178,7 +178,15 @@ class SqlMessages:
 
     def open_count(self) -> int:
         """See `mailwright.core.ports.MessageRecords.open_count`."""
-        query = sa.select(sa.func.count()).where(message.c.state.in_(_OPEN))
+        return self._count(message.c.state.in_(_OPEN))
+
+    def due_count(self, now: Instant) -> int:
+        """See `mailwright.core.ports.MessageRecords.due_count`."""
+        waiting = sa.and_(message.c.state == MessageState.QUEUED, message.c.not_before_at > now)
+        return self._count(sa.and_(message.c.state.in_(_OPEN), ~waiting))
+
+    def _count(self, which: sa.ColumnElement[bool]) -> int:
+        query = sa.select(sa.func.count()).where(which)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
