@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import msgspec
 
@@ -157,7 +157,11 @@ def load_settings(folder: Path, environment: Mapping[str, str] = _ENVIRONMENT) -
     if not path.is_file():
         hint = "run `mailwright init DIR` to make a project, or name its folder with --project"
         raise NotFound("project.missing", f"{folder} is no Mailwright project: there is no {FILE}", hint)
-    document = parse_toml(FILE, path.read_text(encoding="utf-8"))
+    try:
+        document = parse_toml(FILE, path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}"
+        raise InvalidInput.one("settings.toml", message, path=FILE, hint="save the file as UTF-8") from error
     sections = convert(_overridden(document, environment), (), _Sections)
     _check(document, sections)
     return Settings(folder=folder, **{name: getattr(sections, name) for name in sections.__struct_fields__})
@@ -183,7 +187,8 @@ def _overridden(document: Document, environment: Mapping[str, str]) -> Document:
                 f"the environment sets {variable}, which is no setting",
                 hint=nearest(variable, names),
             )
-        data.setdefault(section, {})[key] = _from_text(variable, text, fields[key].type)
+        if isinstance(data.setdefault(section, {}), dict):
+            data[section][key] = _from_text(variable, text, fields[key].type)
     return Document(path=document.path, text=document.text, data=data, spans=document.spans, keys=document.keys)
 
 
@@ -199,9 +204,9 @@ def _from_text(variable: str, text: str, kind: Any) -> Any:
 def _check(document: Document, sections: _Sections) -> None:
     issues: list[Issue] = []
     zone = sections.project.time_zone
-    zones = available_timezones()
-    if zone not in zones:
-        issues.append(document.issue(("project", "time_zone"), f"unknown time zone {zone!r}", nearest(zone, zones)))
+    if not _is_zone(zone):
+        hint = nearest(zone, available_timezones())
+        issues.append(document.issue(("project", "time_zone"), f"unknown time zone {zone!r}", hint))
     if sections.clock.kind == "virtual":
         try:
             parse_iso(sections.clock.start)
@@ -210,3 +215,11 @@ def _check(document: Document, sections: _Sections) -> None:
             issues.append(document.issue(("clock", "start"), message, "write it like 2026-11-22T09:30:00Z"))
     if issues:
         raise InvalidInput("settings.invalid", issues)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,14 +18,28 @@ Path = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's scalars: ``on``, ``yes`` and dates stay text; only true, false, null and numbers are more."""
+    """YAML 1.2's scalars: ``on``, ``10:00`` and dates stay text; only true, false, null and numbers are more."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Keys are always text: ``404:`` and ``true:`` too."""
+        return {name.value: self.construct_object(value, deep=deep) for name, value in node.value}
+
+    def number(self, node: yaml.ScalarNode) -> int | float:
+        """Decimal: ``007`` is seven, where YAML 1.1 reads octal."""
+        text = self.construct_scalar(node)
+        try:
+            return int(text) if _INTEGER.match(text) else float(text)
+        except ValueError as error:  # thousands of digits
+            raise yaml.MarkedYAMLError(problem="a number of too many digits", problem_mark=node.start_mark) from error
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_Loader.yaml_implicit_resolvers = {}
+_INTEGER = re.compile(r"^[-+]?[0-9]+$")
+_NUMBER = re.compile(r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$")
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:null|~|)$"), ["n", "~", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,51 +66,111 @@ class Document:
         """An issue at the key, not the value, at `path`."""
         return Issue(path=self.path, message=message, hint=hint, span=self.keys.get(path), source=self.text)
 
+    def placed(self, path: Path, issue: Issue) -> Issue:
+        """An issue inside the text that is the value at `path`, moved to where that text stands in this file."""
+        span = self.span(path)
+        if issue.span and issue.source:
+            rows = issue.source.splitlines()
+            wanted = rows[issue.span.line - 1] if issue.span.line <= len(rows) else ""
+            for number, row in enumerate(self.text.splitlines()[span.line - 1 :], span.line):
+                column = row.find(wanted.strip(), span.column - 1 if number == span.line else 0)
+                if wanted.strip() and column >= 0:
+                    indent = len(wanted) - len(wanted.lstrip())
+                    span = Span(line=number, column=column + issue.span.column - indent, length=issue.span.length)
+                    break
+        return Issue(path=self.path, message=issue.message, hint=issue.hint, span=span, source=self.text)
+
 
 def parse_yaml(path: str, text: str) -> Document:
     """Read one YAML file.
 
     Raises:
-        InvalidInput: If it is no YAML, has a key twice, or is empty.
+        InvalidInput: If it is no YAML, has a key twice, refers to another place of the file, or is empty.
     """
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            raise InvalidInput("definition.empty", [Issue(path=path, message="the file is empty")])
-        spans: dict[Path, Span] = {}
-        keys: dict[Path, Span] = {}
-        _collect(node, (), spans, keys, path, text)
-        return Document(path=path, text=text, data=loader.construct_document(node), spans=spans, keys=keys)
+        return _parsed(path, text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         span = Span(line=mark.line + 1, column=mark.column + 1) if mark else None
         message = f"not valid YAML: {error.problem or error.context}"
-        raise InvalidInput("definition.yaml", [Issue(path=path, message=message, span=span, source=text)]) from error
-    except yaml.YAMLError as error:
-        raise InvalidInput("definition.yaml", [Issue(path=path, message=f"not valid YAML: {error}")]) from error
+        hint = (
+            "" if mark is None else _yaml_hint(text.splitlines()[mark.line] if mark.line < text.count("\n") + 1 else "")
+        )
+        issue = Issue(path=path, message=message, hint=hint, span=span, source=text)
+        raise InvalidInput("definition.yaml", [issue]) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        message = f"not valid YAML: the character U+{ord(str(error.character)):04X} in line {line}"
+        raise InvalidInput("definition.yaml", [Issue(path=path, message=message)]) from error
+    except RecursionError as error:
+        message = "not valid YAML: brackets are nested too deeply"
+        raise InvalidInput("definition.yaml", [Issue(path=path, message=message)]) from error
+
+
+def _parsed(path: str, text: str) -> Document:
+    loader = _Loader(text.removeprefix("\ufeff"))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise InvalidInput("definition.empty", [Issue(path=path, message="the file is empty")])
+        places = _Places(path, text)
+        places.collect(node, ())
+        data = loader.construct_document(node)
+        return Document(path=path, text=text, data=data, spans=places.spans, keys=places.keys)
     finally:
         loader.dispose()
 
 
-def _collect(node: yaml.Node, at: Path, spans: dict[Path, Span], keys: dict[Path, Span], path: str, text: str) -> None:
-    start = node.start_mark
-    length = node.end_mark.column - start.column if node.end_mark.line == start.line else 1
-    spans.setdefault(at, Span(line=start.line + 1, column=start.column + 1, length=max(1, length)))
-    if isinstance(node, yaml.SequenceNode):
-        for place, child in enumerate(node.value):
-            _collect(child, (*at, place), spans, keys, path, text)
-    elif isinstance(node, yaml.MappingNode):
-        for name, child in node.value:
-            key = (*at, name.value)
-            span = Span(line=name.start_mark.line + 1, column=name.start_mark.column + 1, length=len(name.value) or 1)
-            if key in keys:
-                message = f"{name.value!r} stands twice"
-                raise InvalidInput("definition.twice", [Issue(path=path, message=message, span=span, source=text)])
-            keys[key] = span
-            if isinstance(child, yaml.MappingNode | yaml.SequenceNode):
-                spans[key] = span
-            _collect(child, key, spans, keys, path, text)
+def _yaml_hint(row: str) -> str:
+    """What usually is the matter with a line that is no YAML."""
+    _, _, value = row.partition(": ")
+    return "put the value into quotes, or on lines of its own after `>`" if ": " in value or "#" in value else ""
+
+
+class _Places:
+    """Where the values and keys of a file stand."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.path = path
+        self.text = text
+        self.spans: dict[Path, Span] = {}
+        self.keys: dict[Path, Span] = {}
+        self._seen: set[int] = set()
+
+    def collect(self, node: yaml.Node, at: Path) -> None:
+        """Note where `node`, which stands at `at`, and all below it begin."""
+        span = _span(node)
+        if id(node) in self._seen:
+            raise self._fault("definition.alias", span, "an alias (*name) is not read here", "write the value out")
+        self._seen.add(id(node))
+        self.spans.setdefault(at, span)
+        if isinstance(node, yaml.SequenceNode):
+            for place, child in enumerate(node.value):
+                self.collect(child, (*at, place))
+        elif isinstance(node, yaml.MappingNode):
+            for name, child in node.value:
+                self._pair(name, child, at)
+
+    def _pair(self, name: yaml.Node, child: yaml.Node, at: Path) -> None:
+        span = _span(name)
+        if not isinstance(name, yaml.ScalarNode):
+            raise self._fault("definition.key", span, "a key must be text", "write `name: ...`")
+        key = (*at, name.value)
+        if key in self.keys:
+            raise self._fault("definition.twice", span, f"{name.value!r} stands twice", "take one of them out")
+        self.keys[key] = span
+        if isinstance(child, yaml.MappingNode | yaml.SequenceNode):
+            self.spans[key] = span
+        self.collect(child, key)
+
+    def _fault(self, code: str, span: Span, message: str, hint: str) -> InvalidInput:
+        return InvalidInput(code, [Issue(path=self.path, message=message, hint=hint, span=span, source=self.text)])
+
+
+def _span(node: yaml.Node) -> Span:
+    start, end = node.start_mark, node.end_mark
+    length = end.column - start.column if end.line == start.line else 1
+    return Span(line=start.line + 1, column=start.column + 1, length=max(1, length))
 
 
 def parse_toml(path: str, text: str) -> Document:
@@ -143,10 +217,11 @@ def convert(document: Document, at: Path, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise InvalidInput("definition.invalid", [_explain(document, at, value, kind, str(error))]) from error
+        raise InvalidInput("definition.invalid", [explain(document, at, value, kind, str(error))]) from error
 
 
-def _explain(document: Document, at: Path, value: Any, kind: type, text: str) -> Issue:
+def explain(document: Document, at: Path, value: Any, kind: type, text: str) -> Issue:
+    """What msgspec said of `value`, which stands at `at` and should be a `kind`, with its place in the file."""
     match = _AT.match(text)
     what = match["what"] if match else text
     steps = [a or (int(b) if b else None) for a, b, _ in _STEP.findall((match and match["path"]) or "")]
@@ -159,7 +234,8 @@ def _explain(document: Document, at: Path, value: Any, kind: type, text: str) ->
     found = next((found for path, found in places if path == inner), value)
     shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__
     message = f"{what.replace('`', chr(39))} ({shown})"
-    return document.issue((*at, *inner), message)
+    hint = "put it into quotes" if "Expected `str" in what and isinstance(found, bool | int | float) else ""
+    return document.issue((*at, *inner), message, hint)
 
 
 def _walk(value: Any, steps: Sequence[str | int | None]) -> Iterator[tuple[Path, Any]]:

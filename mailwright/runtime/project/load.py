@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from mailwright.core.errors import InvalidInput, Issue, NotFound, Span, nearest
+from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
@@ -70,23 +71,16 @@ def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str) -> 
     """
     files: dict[str, str] = {}
     issues: list[Issue] = []
-    for path in sorted(folder.rglob("*")):
+    for path in _definition_files(folder, (folder / data_folder).resolve()):
         relative = path.relative_to(folder).as_posix()
-        if (
-            path.is_dir()
-            or relative.startswith((f"{data_folder}/", "."))
-            or path.suffix not in (".yaml", ".yml", ".mjml")
-        ):
-            continue
         if fault := _misplaced(relative):
             issues.append(Issue(path=relative, message="no definition is read from here", hint=fault))
             continue
         try:
-            files[relative] = path.read_text(encoding="utf-8")
+            files[relative] = path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
-            issues.append(
-                Issue(path=relative, message=f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}")
-            )
+            message = f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}"
+            issues.append(Issue(path=relative, message=message, hint="save the file as UTF-8"))
     if issues:
         raise InvalidInput("definition.files", issues)
     if not files:
@@ -95,6 +89,19 @@ def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str) -> 
         )
     files[SETTINGS_FILE] = f"[project]\nname = {_quoted(name)}\ntime_zone = {_quoted(time_zone)}\n"
     return files
+
+
+def _definition_files(folder: Path, data_folder: Path) -> list[Path]:
+    """All files that look like definitions, but for those in the data folder and in hidden ones."""
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.resolve() == data_folder:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            found += _definition_files(path, data_folder)
+        elif path.is_file() and path.suffix in (".yaml", ".yml", ".mjml"):
+            found.append(path)
+    return found
 
 
 def _quoted(text: str) -> str:
@@ -198,15 +205,18 @@ class _Loader:
 
     def _templates(self) -> dict[str, Template]:
         found = {
-            name: self._try(partial(parse_template, name, self._files[path]))
-            for path, name in self._paths("templates")
+            name: self._try(partial(parse_template, name, self._files[path])) for path, name in self._paths("templates")
         }
         return {name: template for name, template in found.items() if template is not None}
 
     # --- rules ---
 
     def _with_rules(self, project: Project) -> Project:
-        names = Names(attributes=set(project.attributes), segments=set(project.segments))
+        names = Names(
+            attributes=self._named("attributes.yaml"),
+            segments=self._named("segments.yaml"),
+            expressions=_parsed({name: one.value for name, one in project.attributes.items()}),
+        )
         attributes = {
             name: self._rule("attributes.yaml", (name, "value"), definition.value, names, "value")
             for name, definition in project.attributes.items()
@@ -225,6 +235,10 @@ class _Loader:
             conditions=_whole(conditions),
         )
 
+    def _named(self, path: str) -> set[str]:
+        """Names that a file defines, also those with a fault: what uses them is not at fault."""
+        return set(self.documents[path].data) if path in self.documents else set()
+
     def _rule(self, path: str, at: tuple[str | int, ...], text: str, names: Names, expects: Any) -> Expression | None:
         document = self.documents[path]
         try:
@@ -232,12 +246,21 @@ class _Loader:
             faults = check(node, names, expects=expects, path="", source=text)
         except InvalidInput as error:
             faults, node = list(error.issues), None
-        self.issues += [_placed(document, at, issue) for issue in faults]
+        self.issues += [document.placed(at, issue) for issue in faults]
         return None if faults else node
 
 
 def _whole(rules: Mapping[str, Expression | None]) -> dict[str, Expression]:
     return {name: node for name, node in rules.items() if node is not None}
+
+
+def _parsed(texts: Mapping[str, str]) -> dict[str, Expression]:
+    """Those of the rules that can be read."""
+    found: dict[str, Expression] = {}
+    for name, text in texts.items():
+        with suppress(InvalidInput):
+            found[name] = parse(text)
+    return found
 
 
 def _conditions(project: Project) -> Iterable[tuple[str, str, tuple[str | int, ...], str]]:
@@ -250,18 +273,3 @@ def _conditions(project: Project) -> Iterable[tuple[str, str, tuple[str | int, .
     for name, journey in project.journeys.items():
         if journey.exit_when is not None:
             yield exit_condition(name), f"journeys/{name}.yaml", ("exit_when",), journey.exit_when
-
-
-def _placed(document: Document, at: tuple[str | int, ...], issue: Issue) -> Issue:
-    """An issue inside a rule's text, moved to where that text stands in its file."""
-    span = document.span(at)
-    if issue.span and issue.source:
-        rows = issue.source.splitlines()
-        wanted = rows[issue.span.line - 1] if issue.span.line <= len(rows) else ""
-        for number, row in enumerate(document.text.splitlines()[span.line - 1 :], span.line):
-            column = row.find(wanted.strip())
-            if wanted.strip() and column >= 0:
-                indent = len(wanted) - len(wanted.lstrip())
-                span = Span(line=number, column=column + issue.span.column - indent, length=issue.span.length)
-                break
-    return Issue(path=document.path, message=issue.message, hint=issue.hint, span=span, source=document.text)

@@ -1,66 +1,134 @@
-"""Whether the names that definitions use of one another exist."""
+"""Whether the definitions of a project fit one another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailwright.core.errors import Issue, nearest
+import msgspec
+
+from mailwright.core.errors import InvalidInput, Issue, nearest
+from mailwright.decisions.check import Fault, Names, check_mail
 from mailwright.decisions.mail import MailDefinition, merged
 from mailwright.experiments.definitions import ExperimentDefinition
-from mailwright.runtime.project.documents import Document, Path
+from mailwright.models.definitions import check_models
+from mailwright.rules.check import cycle_message, find_cycle
+from mailwright.runtime.project.documents import Document, Path, explain
 
 if TYPE_CHECKING:
     from mailwright.runtime.project.load import Project
 
-_Mail = tuple[str, Path, MailDefinition]
+_Documents = Mapping[str, Document]
 
 
-def check_references(project: Project, documents: Mapping[str, Document]) -> list[Issue]:
-    """Every use of a template, content rule, model, attribute or segment that nobody defines."""
-    issues: list[Issue] = []
-    for path, at, mail in mails(project):
-        issues += _mail(project, documents[path], at, mail)
-    for name, journey in project.journeys.items():
-        document = documents[f"journeys/{name}.yaml"]
-        segment = journey.trigger.segment
-        if segment not in project.segments:
-            key = "enters" if journey.trigger.enters else "leaves"
-            issues.append(_unknown(document, ("trigger", key), "segment", segment, project.segments))
-    return issues
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedMail:
+    """A mail of a campaign or of a journey's step. `at`: where its step, or the campaign, stands in the file."""
+
+    path: str
+    at: Path
+    mail: MailDefinition
+    experiment: ExperimentDefinition | None
+
+    def variants(self) -> Iterator[tuple[Path, MailDefinition]]:
+        """Each variant's place and whole mail; one that does not fit is left out."""
+        for name, variant in (self.experiment.variants if self.experiment else {}).items():
+            try:
+                yield (*self.at, "experiment", "variants", name, "mail"), merged(self.mail, variant.mail)
+            except InvalidInput:
+                continue
+
+    def sent(self) -> list[tuple[Path, MailDefinition]]:
+        """What people really get: the variants, or the mail itself without an experiment."""
+        return list(self.variants()) if self.experiment else [((*self.at, "mail"), self.mail)]
 
 
-def mails(project: Project) -> Iterator[_Mail]:
-    """Every mail that can be sent, variants merged: file, place in the file, definition."""
+def mails(project: Project) -> Iterator[PlacedMail]:
+    """Every mail that can be sent."""
     for name, campaign in project.campaigns.items():
-        yield from _variants(f"campaigns/{name}.yaml", (), campaign.mail, campaign.experiment)
+        yield PlacedMail(path=f"campaigns/{name}.yaml", at=(), mail=campaign.mail, experiment=campaign.experiment)
     for name, journey in project.journeys.items():
         for place, step in enumerate(journey.steps):
             if step.mail is not None:
-                yield from _variants(f"journeys/{name}.yaml", ("steps", place), step.mail, step.experiment)
+                path, at = f"journeys/{name}.yaml", ("steps", place)
+                yield PlacedMail(path=path, at=at, mail=step.mail, experiment=step.experiment)
 
 
-def _variants(path: str, at: Path, mail: MailDefinition, experiment: ExperimentDefinition | None) -> Iterator[_Mail]:
-    yield path, (*at, "mail"), mail
-    for name, variant in (experiment.variants if experiment else {}).items():
-        yield path, (*at, "experiment", "variants", name, "mail"), merged(mail, variant.mail)
+def check_references(project: Project, documents: _Documents) -> list[Issue]:
+    """Every use of something that nobody defines, every name that stands for two, every circle."""
+    names = Names(
+        templates=project.templates,
+        content_rules=project.content_rules,
+        attributes=project.attributes,
+        segments=project.segments,
+        models=project.models,
+    )
+    issues = [issue for mail in mails(project) for issue in _mail(mail, names, documents[mail.path])]
+    issues += _experiments(project, documents)
+    issues += _triggers(project, documents)
+    issues += _circle(project, documents)
+    issues += _data(project, documents)
+    issues += [
+        documents[issue.path].issue(("kind",), issue.message, issue.hint) for issue in check_models(project.models)
+    ]
+    return issues
 
 
-def _mail(project: Project, document: Document, at: Path, mail: MailDefinition) -> Iterator[Issue]:
-    if mail.template not in project.templates:
-        yield _unknown(document, (*at, "template"), "template", mail.template, project.templates)
-    for place, rule in enumerate(mail.content_rules):
-        if rule not in project.content_rules:
-            yield _unknown(document, (*at, "content_rules", place), "content rule", rule, project.content_rules)
-    for place, model in enumerate(mail.recommend.sources if mail.recommend else ()):
-        if model not in project.models:
-            yield _unknown(document, (*at, "recommend", "sources", place), "model", model, project.models)
-    for name, variable in mail.variables.items():
-        kind, _, path = variable.source.partition(" ")
-        known = {"attribute": project.attributes, "segment": project.segments}.get(kind)
-        if known is not None and path not in known:
-            yield _unknown(document, (*at, "variables", name, "from"), kind, path, known)
+def _mail(placed: PlacedMail, names: Names, document: Document) -> Iterator[Issue]:
+    told: set[Fault] = set()
+    for at, mail in [((*placed.at, "mail"), placed.mail), *placed.variants()]:
+        for fault in check_mail(mail, names):
+            if fault not in told:
+                told.add(fault)
+                yield document.issue((*at, *fault.at), fault.message, fault.hint)
+    for name, variant in (placed.experiment.variants if placed.experiment else {}).items():
+        try:
+            merged(placed.mail, variant.mail)
+        except InvalidInput as error:
+            at = (*placed.at, "experiment", "variants", name, "mail")
+            yield explain(document, at, variant.mail, MailDefinition, _said(error))
 
 
-def _unknown(document: Document, at: Path, what: str, name: str, known: Mapping[str, object]) -> Issue:
-    return document.issue(at, f"there is no {what} {name!r}", nearest(name, known))
+def _said(error: InvalidInput) -> str:
+    """What msgspec said, with the path in the form that `explain` reads."""
+    cause = error.__cause__
+    return str(cause) if isinstance(cause, msgspec.ValidationError) else error.issues[0].message
+
+
+def _experiments(project: Project, documents: _Documents) -> Iterator[Issue]:
+    first: dict[str, str] = {}
+    for placed in mails(project):
+        if placed.experiment is None:
+            continue
+        name = placed.experiment.name
+        if name in first:
+            message = f"the experiment {name!r} is in {first[name]} already: assignment and report go by its name"
+            yield documents[placed.path].issue((*placed.at, "experiment", "name"), message, "give it another name")
+        first.setdefault(name, placed.path)
+
+
+def _triggers(project: Project, documents: _Documents) -> Iterator[Issue]:
+    for name, journey in project.journeys.items():
+        segment = journey.trigger.segment
+        if segment not in project.segments:
+            at = ("trigger", "enters" if journey.trigger.enters else "leaves")
+            hint = nearest(segment, project.segments)
+            yield documents[f"journeys/{name}.yaml"].issue(at, f"there is no segment {segment!r}", hint)
+
+
+def _circle(project: Project, documents: _Documents) -> Iterator[Issue]:
+    cycle = find_cycle(project.expressions, project.memberships)
+    if cycle:
+        kind, name = cycle[0]
+        path, key = ("attributes.yaml", "value") if kind == "attribute" else ("segments.yaml", "rule")
+        yield documents[path].issue((name, key), cycle_message(cycle), "take one of these references out")
+
+
+def _data(project: Project, documents: _Documents) -> Iterator[Issue]:
+    for name, catalog in project.catalogs.items():
+        for issue in catalog.check(""):
+            yield documents["catalog.yaml"].issue((name, "required"), issue.message, issue.hint)
+    for name, event in project.tracking_plan.events.items():
+        for issue in msgspec.structs.replace(project.tracking_plan, events={name: event}).check(""):
+            yield documents["tracking-plan.yaml"].issue(("events", name, "required"), issue.message, issue.hint)

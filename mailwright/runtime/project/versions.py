@@ -11,6 +11,7 @@ from mailwright.core.ports import DefinitionVersion
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.documents import parse_yaml
 from mailwright.runtime.project.load import Project, load_project, read_files
+from mailwright.runtime.project.templates import check_templates
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -36,7 +37,7 @@ def plan(installation: Installation) -> Plan:
     """Read and check the project folder and compare it with the version in force.
 
     Raises:
-        InvalidInput: With every fault found in the files.
+        InvalidInput: With every fault found in the files, or else in the templates.
     """
     settings = installation.settings
     files = read_files(
@@ -46,6 +47,9 @@ def plan(installation: Installation) -> Plan:
         data_folder=settings.data.folder,
     )
     project = load_project(files)
+    faults = check_templates(project, files)
+    if faults:
+        raise InvalidInput("definition.template", faults)
     current = installation.records.definitions.current()
     differences = _differences(current.files if current else {}, files)
     return Plan(project=project, files=files, current=current.version if current else 0, differences=differences)
