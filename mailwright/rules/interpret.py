@@ -147,11 +147,14 @@ class _Person:
         carried = (paths(event.context, path, event.stamp_at, self.items) for _, event in reversed(self.events))
         return next((found[0] for found in carried if found), None)
 
-    def _named(self, name: str, where: s.Expression | None, window: s.Window | None) -> list[Event]:
+    def _named(
+        self, name: str, where: s.Expression | None, window: s.Window | None, *, in_time: bool = False
+    ) -> list[Event]:
         """The events of that name that meet the filter, inside the window, oldest first."""
         after, upto = bounds(window, self.t, self.zone)
-        named = (event for _, event in self.events if name in names_of(event) and after < event.stamp_at <= upto)
-        return [event for event in named if holds(where, event, self.items, self.zone)]
+        events = [event for _, event in (self.in_time if in_time else self.events) if name in names_of(event)]
+        inside = [event for event in events if after < event.stamp_at <= upto]
+        return [event for event in inside if holds(where, event, self.items, self.zone)]
 
     def _aggregate(self, node: s.Aggregate) -> Any:
         found = self._named(node.event, node.where, node.window)
@@ -182,10 +185,9 @@ class _Person:
             case s.Session():
                 return ordered.session(node, self.in_time, self.items)
             case s.LastDistinct(event=name, where=where, window=window):
-                in_time = {id(event) for _, event in self.in_time}
-                found = [event for event in self._named(name, where, window) if id(event) in in_time]
+                found = self._named(name, where, window, in_time=True)
                 return last_distinct(
-                    [value for event in found for value in elements(event, node.path, self.items)], node.n
+                    [each for event in found for each in elements(event, node.path, self.items)], node.n
                 )
 
     # --- conditions ---

@@ -419,7 +419,7 @@ def from_json(data: bytes) -> Expression:
 
 
 def key(node: Expression) -> str:
-    """Identity of a node: half a SHA-256 of its JSON with the terms of every and/or sorted; equal leaves share state."""
+    """Identity of a node: half a SHA-256 of its JSON, all and/or terms sorted; equal leaves share state."""
     return hashlib.sha256(to_json(_normal(node))).hexdigest()[:32]
 
 

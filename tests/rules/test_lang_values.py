@@ -26,6 +26,7 @@ COMPARISONS: list[tuple[Any, Any, Any, bool]] = [
     (1, "=", 1.0, True),
     (0.1, "=", Decimal("0.1"), True),
     (0.30000000000000004, "=", Decimal("0.3"), False),
+    (0.1, "!=", Decimal("0.1"), False),
     (True, "=", 1, False),
     (True, "=", True, True),
     ("1", "=", 1, False),
