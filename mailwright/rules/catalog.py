@@ -33,7 +33,11 @@ class Catalog:
 
     def facts(self, catalog: str, item_id: str, at: Instant) -> dict[str, Any] | None:
         """The facts in force at `at`; None if the item had no version by then."""
-        versions = self._versions.get((catalog, item_id), [])
+        versions = self._versions.get((catalog, item_id))
+        if not versions:
+            return None
+        if versions[-1].stamp_at <= at:  # nearly always: most versions are older than what happens now
+            return versions[-1].facts
         place = bisect_right(versions, at, key=_stamp)
         return versions[place - 1].facts if place else None
 

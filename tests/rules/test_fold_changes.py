@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from fold_world import START, event, identifiers, rules, shop
 from hypothesis import given, settings
-from strategies import events
+from hypothesis import strategies as st
+from strategies import events, filters
 
 from mailwright.core.errors import InvalidInput, NotFound, UnsupportedRule
 from mailwright.core.events import Offset, Person
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant
 from mailwright.rules import syntax as s
 from mailwright.rules.fold import Arrival, Fold, Rules
-from mailwright.rules.fold.feeds import quick_elements
-from mailwright.rules.values import elements
+from mailwright.rules.fold.filters import compiled, quick_elements
+from mailwright.rules.values import elements, holds
 
 ANA, BEN = Person(0), Person(1)
 
@@ -211,3 +212,11 @@ PATHS += [("products", "product", "tags"), ("product", "department"), ()]
 def test_the_quick_way_to_elements_is_the_plain_way(happened: Any) -> None:
     for path in PATHS:
         assert quick_elements(happened, path, shop().facts) == elements(happened, path, shop().facts)
+
+
+@settings(max_examples=100, deadline=None)
+@given(filters(depth=2), st.lists(events(), min_size=5, max_size=10))
+def test_a_compiled_filter_says_what_the_plain_one_says(where: Any, happened: list[Any]) -> None:
+    test = compiled(where, shop().facts)
+    for each in happened:
+        assert test(each, None) == holds(where, each, shop().facts)

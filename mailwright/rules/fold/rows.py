@@ -68,6 +68,13 @@ class Dictionary:
             self.values.append(value)
         return code
 
+    def encoded(self, values: Sequence[Any]) -> list[int]:
+        """Numbers of several values, none of them None."""
+        try:
+            return [self._codes[value] for value in values]  # texts that were seen before: nearly always
+        except (KeyError, TypeError):
+            return [self.code(value) for value in values]
+
     def known(self, value: Any) -> int:
         """Number of `value`, or MISSING if it was never seen."""
         return self._codes.get(value if type(value) is str else identity(value), MISSING)
