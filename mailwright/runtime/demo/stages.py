@@ -20,17 +20,19 @@ from mailwright.runtime.demo.shop import CUT_AT, Shop
 from mailwright.runtime.installation import Installation, create_key
 from mailwright.runtime.project.versions import apply, current_project, plan
 from mailwright.runtime.supervisor import Child, Supervisor
-from mailwright.runtime.training import train_all
+from mailwright.runtime.training import measure_all, train_all
 
 _STAGE = "demo.stage."
 _TIMINGS = "demo.timings"
+_SEGMENTS = "demo.segments"
 FINISHED = "demo.finished"
+HOUSEHOLDS = "demo.households"
 
 
 class Show(Protocol):
     """What the demo tells the person who started it."""
 
-    def bar(self, what: str, total: int | None) -> Callable[[int], None]:
+    def bar(self, what: str, total: int) -> Callable[[int], None]:
         """A progress bar; returns the function that advances it."""
         ...
 
@@ -64,7 +66,7 @@ class Demo:
         try:
             door.wait_until_ready()
             driver = Driver(self._there, door, self._supervisor.check)
-            shop = Shop()
+            shop = Shop(self._households())
             self._show.say("Reading the shop's year")
             before, after = calls_by_time(shop)
             with self._stage("import"):
@@ -96,6 +98,11 @@ class Demo:
         """Seconds per stage so far."""
         return msgspec.json.decode(self._meta.get(_TIMINGS) or "{}", type=dict[str, float])
 
+    def _households(self) -> int | None:
+        """How many households play; fixed when the demo is made, so that a resumed one is the same."""
+        told = self._meta.get(HOUSEHOLDS)
+        return int(told) if told else None
+
     def _once(self, name: str, work: Callable[[], None]) -> None:
         if self._meta.get(_STAGE + name) is None:
             work()
@@ -103,10 +110,16 @@ class Demo:
 
     def _import(self, driver: Driver, shop: Shop, before: list[tuple[Instant, dict[str, Any]]]) -> None:
         show = self._show
-        self._once("products", lambda: driver.tell_products(shop, show.bar("Catalog: products", None)))
-        self._once("people", lambda: driver.tell_people(shop, show.bar("Households, with their consent", None)))
+        self._once(
+            "products", lambda: driver.tell_products(shop, show.bar("Catalog: products", shop.count("products")))
+        )
+        self._once(
+            "people",
+            lambda: driver.tell_people(shop, show.bar("Households, with their consent", shop.count("households"))),
+        )
         self._once("past", lambda: driver.tell_past(before, show.bar("Baskets, coupons, campaigns", len(before))))
         self._once("first_tick", lambda: driver.tick(CUT_AT))
+        self._once("segments", self._keep_segments)
         self._meta.put("demo.note", NOTE)
 
     def _train(self) -> None:
@@ -114,11 +127,15 @@ class Demo:
         bar = self._show.bar("Training models", len(current_project(self._there)[1].models))
         self._once("models", lambda: train_all(self._there, lambda _: bar(1)))
 
-    def _tell_segments(self) -> None:
+    def _keep_segments(self) -> None:
+        """Keep the sizes as the live weeks begin: a demo that is resumed later shows the same."""
         status = self._there.engine.status()
         _, project = current_project(self._there)
         rows = [(one.title, status.segments[name], status.n_persons) for name, one in project.segments.items()]
-        self._show.segments(rows)
+        self._meta.put(_SEGMENTS, msgspec.json.encode(rows).decode())
+
+    def _tell_segments(self) -> None:
+        self._show.segments(msgspec.json.decode(self._meta.get(_SEGMENTS) or "[]", type=list[tuple[str, int, int]]))
 
     def _tell_models(self) -> None:
         newest = {version.name: version for version in self._there.records.models.all()}
@@ -130,15 +147,21 @@ class Demo:
         )
 
     def _report(self) -> dict[str, Any]:
+        bar = self._show.bar("Measuring and reporting", 2)
         self._there.engine.flush_history()
         _, project = current_project(self._there)
-        report = make_report(self._there, project, self.timings())
+        measured = measure_all(self._there.history, project.models, CUT_AT)
+        bar(1)
+        report = make_report(self._there, project, measured, self.timings())
         write_report(report, self._there.settings.folder)
+        bar(1)
         return report
 
 
-def prepare(there: Installation) -> None:
-    """Put the demo's definitions in force, unless they are."""
+def prepare(there: Installation, households: int | None) -> None:
+    """Put the demo's definitions in force and fix how many households play, unless both is done."""
+    if households is not None and there.records.meta.get(HOUSEHOLDS) is None:
+        there.records.meta.put(HOUSEHOLDS, str(households))
     planned = plan(there)
     if planned.differences:
         apply(there, planned)
@@ -155,7 +178,7 @@ def receiver(folder: Path, port: int) -> Child:
         "--folder",
         str(mailbox(folder)),
     ]
-    return Child("receiving server", command)
+    return Child("receiving server", command, quiet=True)
 
 
 def mailbox(folder: Path) -> Path:
