@@ -29,7 +29,14 @@ _NO_TELEMETRY: TelemetryConfig = {
 
 def create_app(context: WebContext) -> FastAPI:
     """The door, tracking, login, pages and API over the given ports."""
-    app = FastAPI(title="Mailwright", docs_url=None, redoc_url=None, openapi_url=None, telemetry=_NO_TELEMETRY)
+    app = FastAPI(
+        title="Mailwright",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=_NO_TELEMETRY,
+        redirect_slashes=False,  # such a redirect would name whatever host the request claims
+    )
     app.state.context = context
     app.state.templates = make_environment()
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)

@@ -28,7 +28,9 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]
     made = make_shop(tmp_path_factory.mktemp("routes"), n_people=2)
     routes = [one for one in iter_route_contexts(create_app(made.context).routes) if one.path != "/static"]
     made.records.close()
-    found = [(method, one.path) for one in routes for method in sorted(one.methods or ()) if one.path not in OPEN_TO_ALL]
+    found = [
+        (method, one.path) for one in routes for method in sorted(one.methods or ()) if one.path not in OPEN_TO_ALL
+    ]
     assert {path for _, path in found} >= {"/", "/people/{number}", "/mails/{message_id}", "/logout", "/v1/track"}
     return [(method, path) for method, path in found if method not in ("HEAD", "OPTIONS")]
 

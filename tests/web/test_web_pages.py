@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -18,7 +19,7 @@ XSS = [
     HOSTILE,
     "<svg/onload=alert(1)>",
     "javascript:alert(1)",
-    "\" autofocus onfocus=alert(1) x=\"",
+    '" autofocus onfocus=alert(1) x="',
     "</title><script>alert(1)</script>",
     "{{7*7}}{% include '/etc/passwd' %}",
     "<!--<script>alert(1)</script>-->",
@@ -105,7 +106,7 @@ def test_headings_are_in_order_on_whole_pages(shop: Shop, marketer: TestClient) 
         assert headings.count("h1") == 1, path
         assert headings[0] == "h1", path
         levels = [int(one[1]) for one in headings]
-        assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:], strict=False)), (path, headings)
+        assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels)), (path, headings)
 
 
 def test_a_hostile_name_stays_text_wherever_it_is_shown(shop: Shop, marketer: TestClient) -> None:
@@ -145,7 +146,13 @@ def test_what_is_in_an_address_stays_text(marketer: TestClient, place: str, text
 def test_the_overview_counts_right(shop: Shop, marketer: TestClient) -> None:
     text = marketer.get("/").text
     sent = sum(n for _, state, _, _, n in shop.records.messages.counts() if state is MessageState.SENT)
-    figures = dict(zip(re.findall(r'<h2>(?:<a [^>]*>)?([A-Z][a-z ]+)', text), re.findall(r'class="big">([^<]+)<', text), strict=False))
+    figures = dict(
+        zip(
+            re.findall(r"<h2>(?:<a [^>]*>)?([A-Z][a-z ]+)", text),
+            re.findall(r'class="big">([^<]+)<', text),
+            strict=False,
+        )
+    )
     assert figures["People"] == str(N_PEOPLE)
     assert figures["Mails sent"] == str(sent)
     assert "personal_offers" in text
@@ -217,7 +224,9 @@ def test_the_timeline_pages_without_gap_or_repeat(shop: Shop, marketer: TestClie
         whole += re.findall(r'<time datetime="([^"]+)"', text)
         more = re.search(r'href="([^"]*before=[^"]*)"', text)
         address = more[1].replace("&amp;", "&") if more else ""
-    events = shop.history.query("SELECT count(*) AS n FROM events WHERE identifier = 'household-26'").to_pylist()[0]["n"]
+    events = shop.history.query("SELECT count(*) AS n FROM events WHERE identifier = 'household-26'").to_pylist()[0][
+        "n"
+    ]
     moves = shop.history.query("SELECT count(*) AS n FROM transitions WHERE person = 26").to_pylist()[0]["n"]
     assert len(whole) == events + moves
     assert whole == sorted(whole, reverse=True)

@@ -86,7 +86,14 @@ def test_programs_that_follow_links_are_marked(
 def test_what_was_not_signed_here_leads_nowhere(fresh_shop: Shop, reader: TestClient, sent_id: str) -> None:
     click = _path(fresh_shop.links.click(sent_id, 0, TARGET))
     other_purpose = "/c/" + _path(fresh_shop.links.pixel(sent_id)).removeprefix("/o/").removesuffix(".gif")
-    for path in (click[:-1], click + "A", other_purpose, "/c/x", "/c/https:%2F%2Fevil.example", click + "?url=https://evil.example/"):
+    for path in (
+        click[:-1],
+        click + "A",
+        other_purpose,
+        "/c/x",
+        "/c/https:%2F%2Fevil.example",
+        click + "?url=https://evil.example/",
+    ):
         answer = reader.get(path)
         assert answer.status_code in (302, 404)
         assert answer.headers.get("location", TARGET) == TARGET

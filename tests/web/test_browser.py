@@ -1,0 +1,271 @@
+"""The pages in a real Chromium: drawn without a complaint, usable by mouse and keyboard, frames that cannot act."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from seeded_shop import Shop, make_shop
+from serving import free_socket, served
+
+from mailwright.core.instants import MINUTE, Instant
+from mailwright.core.messages import MessageState
+from mailwright.web.app import create_app
+from mailwright.web.sessions import new_login_link
+from mailwright.web.templating import BUNDLE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
+    pytest.mark.skipif(
+        not (BUNDLE / "charts.js").is_file(), reason="the browser bundle is not built: npm ci && node build.mjs"
+    ),
+]
+
+SIZES = {
+    "light": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+}
+_LISTEN = (
+    "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective))"
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    bound = free_socket()
+    made = make_shop(tmp_path_factory.mktemp("site"), f"http://127.0.0.1:{bound.getsockname()[1]}")
+    with served(create_app(made.context), bound):
+        yield made
+    made.records.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+        )
+        yield started
+        started.close()
+
+
+def _open(browser: Browser, site: Shop, size: str = "light", **more: Any) -> BrowserContext:
+    """A signed-in browser window; the login itself is done by mouse."""
+    site.wall.at = Instant(site.wall.at + MINUTE)  # else so many logins from one address would be throttled
+    base = site.context.settings.base_url
+    context = browser.new_context(**SIZES[size], base_url=base, **more)
+    context.add_init_script(_LISTEN)
+    page = context.new_page()
+    page.goto(new_login_link(site.records.users, site.wall, base, "demo"))
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(base + "/")
+    page.close()
+    return context
+
+
+def _mail_with_body(site: Shop, **filters: Any) -> str:
+    return site.records.messages.page(before=None, limit=1, state=MessageState.SENT, **filters)[0].id
+
+
+def _pages(site: Shop) -> list[str]:
+    return [
+        "/",
+        "/segments",
+        "/segments/high_value",
+        "/people",
+        "/people/26",
+        "/mails",
+        f"/mails/{_mail_with_body(site)}",
+        "/models",
+        "/definitions",
+        "/people/99999",
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_is_drawn_without_a_complaint(browser: Browser, site: Shop, size: str) -> None:
+    context = _open(browser, site, size)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    elsewhere: list[str] = []
+    base = site.context.settings.base_url
+    page.on(
+        "request", lambda request: None if request.url.startswith((base, "data:")) else elsewhere.append(request.url)
+    )
+    for path in _pages(site):
+        page.goto(path, wait_until="networkidle")
+        expected = ["error: Failed to load resource: the server responded with a status of 404 (Not Found)"]
+        assert said == (expected if path.endswith("99999") else []), path
+        assert page.evaluate("violations") == [], path
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (
+            f"{path} is wider than the {size}"
+        )
+        charts = page.locator("[data-chart]")
+        for place in range(charts.count()):
+            assert charts.nth(place).locator("svg path").count() > 2, f"chart {place} of {path} is empty"
+    assert elsewhere == []
+    context.close()
+
+
+def test_an_inline_script_would_have_been_noticed(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color:red\">x</p>')")
+    assert page.evaluate("violations") == ["style-src-attr"]
+    context.close()
+
+
+@pytest.mark.parametrize(("choice", "back"), [("Dark", "rgb(14, 17, 28)"), ("Light", "rgb(244, 245, 248)")])
+def test_the_colours_can_be_chosen_and_stay(browser: Browser, site: Shop, choice: str, back: str) -> None:
+    context = _open(browser, site, "dark" if choice == "Light" else "light")
+    page = context.new_page()
+    page.goto("/")
+    before = page.locator("[data-chart] svg path").first.evaluate("e => e.outerHTML")
+    button = page.get_by_role("button", name=choice)
+    button.click()
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) == back
+    assert button.get_attribute("aria-pressed") == "true"
+    page.goto("/segments")
+    assert page.evaluate(colour) == back
+    page.goto("/", wait_until="networkidle")
+    assert page.locator("[data-chart] svg path").first.evaluate("e => e.outerHTML") != before
+    context.close()
+
+
+def test_people_are_found_while_typing(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/people")
+    page.get_by_role("searchbox").press_sequentially("household-26@example.com")
+    rows = page.locator("#people-rows tr")
+    playwright.expect(rows).to_have_count(1)
+    playwright.expect(rows).to_contain_text("Greta Moreau")
+    page.get_by_role("link", name="Greta Moreau").click()
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("Greta Moreau")
+    context.close()
+
+
+def test_lists_grow_in_place(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/people")
+    rows = page.locator("#people-rows tr th")
+    playwright.expect(rows).to_have_count(50)
+    page.get_by_role("link", name="Show more people").click()
+    playwright.expect(rows).to_have_count(100)
+    page.get_by_role("link", name="Show more people").click()
+    playwright.expect(rows).to_have_count(140)
+    playwright.expect(page.get_by_role("link", name="Show more people")).to_have_count(0)
+    context.close()
+
+
+def test_mails_are_filtered_by_choosing(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/mails")
+    page.get_by_label("Outcome").select_option("suppressed")
+    page.wait_for_url("**/mails?state=suppressed*")
+    playwright.expect(page.locator("tbody .badge").first).to_have_text("suppressed")
+    assert set(page.locator("tbody .badge").all_inner_texts()) == {"suppressed"}
+    context.close()
+
+
+def test_the_keyboard_reaches_the_content_and_shows_where_it_is(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/segments")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "region"
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    context.close()
+
+
+def test_without_javascript_the_tables_and_links_are_there(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/")
+    page.locator("summary").first.click()
+    playwright.expect(page.get_by_role("columnheader", name="Order Completed")).to_be_visible()
+    page.goto("/people")
+    page.get_by_role("link", name="Show more people").click()
+    playwright.expect(page.get_by_role("link", name="Ada Okafor")).to_have_count(0)
+    playwright.expect(page.locator("#people-rows tr th")).to_have_count(50)
+    context.close()
+
+
+def test_a_mail_is_shown_as_it_looks_in_a_frame_that_cannot_act(browser: Browser, site: Shop) -> None:
+    hostile = _mail_with_body(site, person=13)
+    context = _open(browser, site)
+    page = context.new_page()
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    before = len(site.events())
+    page.goto(f"/mails/{hostile}", wait_until="networkidle")
+    frame = page.frame_locator("iframe")
+    heading = frame.locator("h1")
+    assert heading.evaluate("e => getComputedStyle(e).fontSize") == "26px"  # its own inline styles hold
+    assert frame.locator("script").count() == 1  # it is there, and did not run
+    assert frame.locator("body").evaluate("() => origin") == "null"
+    assert frame.locator("a[href], img[src*='/o/']").count() == 0
+    assert dialogs == []
+    assert len(site.events()) == before
+    page.get_by_text("Text", exact=True).click()
+    playwright.expect(page.locator(".tab-text pre")).to_contain_text("These are in your shop this week:")
+    context.close()
+
+
+def test_the_same_mail_outside_the_frame_would_have_acted(browser: Browser, site: Shop) -> None:
+    body = site.records.messages.body(_mail_with_body(site, person=13))
+    part = message_from_bytes(body or b"", policy=policy.default).get_body(("html",))  # type: ignore[attr-defined]
+    context = browser.new_context()
+    page: Page = context.new_page()
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.set_content(part.get_content())
+    assert "1" in dialogs
+    context.close()
+
+
+def test_unsubscribing_by_the_page(browser: Browser, site: Shop) -> None:
+    from seeded_shop import address_hash
+
+    facts = list(site.engine.people.values())[31]
+    context = browser.new_context(base_url=site.context.settings.base_url)
+    page = context.new_page()
+    page.goto(site.links.unsubscribe(_mail_with_body(site, person=31), address_hash(facts), "marketing"))
+    page.get_by_role("button", name="Unsubscribe").click()
+    playwright.expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+    assert not site.records.consents.granted([address_hash(facts)], "marketing")
+    context.close()
+
+
+def test_signing_out(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/login")
+    page.goto("/people")
+    assert page.url.endswith("/login")
+    context.close()
