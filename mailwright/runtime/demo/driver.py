@@ -19,7 +19,8 @@ from mailwright.runtime.installation import Installation
 PATIENCE_S = 300.0
 HOURS = (END_AT - CUT_AT) // HOUR
 
-PAUSE_S = 0.008
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.004, 0.05
+"""Between two looks at whether a tick's effects have come to rest; growing, so that looking does not slow the work."""
 
 WITHDRAWN_EVERY = 29
 """One household in so many has taken its consent back: about 3.4 percent."""
@@ -113,12 +114,13 @@ class Driver:
             Transient: If it does not within five minutes.
         """
         (number,) = self._there.log.append([Tick()], at)
-        started = time.monotonic()
+        started, pause_s = time.monotonic(), SHORTEST_PAUSE_S
         while not self._at_rest(number * PLACES):
             if time.monotonic() - started > PATIENCE_S:
                 raise Transient("demo.stuck", f"the tick at record {number} did not come to rest in {PATIENCE_S:.0f} s")
             self._check()
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
 
     def _at_rest(self, offset: int) -> bool:
         records = self._there.records
