@@ -30,6 +30,11 @@ def test_a_repeat_counts_once_as_it_first_came() -> None:
     assert value("sum of 'A'.x", first, repeat, other) == 5
 
 
+def test_a_trait_of_the_future_is_not_told_yet() -> None:
+    told = event(type="identify", at=Instant(NOW + HOUR), known="0s", traits={"country": "US"})
+    assert [value("trait country", told, t=Instant(NOW + shift)) for shift in (0, HOUR)] == [None, "US"]
+
+
 def test_nobody_did_anything() -> None:
     assert value("count of 'A'") == 0
     assert value("not did 'A' and everyone and trait a is missing and not trait a = 1")
@@ -120,6 +125,8 @@ ORDERS = (
         ("last 'O' where total < 1", Moment(ago("1h"))),
         ("last 'O' where total > 100", None),
         ("most frequent of 'O'.code", "x"),  # two each: x was seen later
+        ("most frequent of 'O'.code within 71 hours where code != 'x' or total = 0.2", "y"),
+        ("most frequent of 'O'.total", True),  # one each: the latest seen
         ("most frequent of 'O'.tags", "b"),
         ("most frequent of 'Other'.code", None),
         ("time since last 'O'", Duration(MINUTE)),
