@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 import zstandard
 
-from mailwright.core.errors import Corrupt, NotFound
 from mailwright.core.ports import Blobs, MetaRecords
 from mailwright.runtime.engine.state import EngineState
+
+_log = logging.getLogger(__name__)
 
 _KEY = "engine.checkpoints"
 KEPT = 2
@@ -39,14 +42,15 @@ def save(state: EngineState, blobs: Blobs, meta: MetaRecords) -> None:
 
 
 def restore(state: EngineState, blobs: Blobs, meta: MetaRecords) -> bool:
-    """Load the newest checkpoint that is whole and of this format; False if there is none."""
+    """Load the newest checkpoint that is whole and of this format; False if there is none: the log is replayed then."""
     unpack = zstandard.ZstdDecompressor().decompress
     for manifest in _manifests(meta):
         if manifest.format != FORMAT:
             continue
         try:
             state.restore({name: unpack(blobs.get(blob)) for name, blob in manifest.parts.items()})
-        except (NotFound, Corrupt, zstandard.ZstdError):
+        except Exception as error:  # noqa: BLE001 whatever is wrong with it, the log says the same and is the truth
+            _log.warning("the checkpoint at record %d cannot be used: %r", manifest.number, error)
             continue
         return True
     return False

@@ -250,12 +250,17 @@ class EngineState:
         }
 
     def restore(self, parts: dict[str, bytes]) -> None:
-        """Take over the state that `parts` wrote."""
-        for name, value in msgspec.msgpack.decode(parts["counters"]).items():
+        """Take over the state that `parts` wrote: all of it, or, if a part cannot be read, nothing."""
+        counters = msgspec.msgpack.decode(parts["counters"])
+        project = load_project(counters["files"])
+        catalog = Catalog.load(parts["catalog"])
+        loaded = {
+            "identity": IdentityGraph.load(parts["identity"]),
+            "profiles": ProfileStore.load(parts["profiles"]),
+            "dedupe": DedupeIndex.load(parts["dedupe"]),
+            "fold": Fold.load(parts["fold"], project.rules, catalog),
+            "catalog": catalog,
+            "project": project,
+        }
+        for name, value in (counters | loaded).items():
             setattr(self, name, value)
-        self.identity = IdentityGraph.load(parts["identity"])
-        self.profiles = ProfileStore.load(parts["profiles"])
-        self.catalog = Catalog.load(parts["catalog"])
-        self.dedupe = DedupeIndex.load(parts["dedupe"])
-        self.project = load_project(self.files)
-        self.fold = Fold.load(parts["fold"], self.project.rules, self.catalog)
