@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
 from mailwright import __version__
-from mailwright.cli import demo, messages, models, processes, project, sources
+from mailwright.cli import demo, imports, messages, models, processes, project, sources
 from mailwright.cli.output import show_error
 from mailwright.core.errors import Conflict, Corrupt, InvalidInput, MailwrightError, NotFound, Transient
 
 EXIT_CODES: dict[type[MailwrightError], int] = {InvalidInput: 2, NotFound: 3, Conflict: 4, Transient: 5, Corrupt: 6}
-"""Exit codes by error; any other error of ours is 1. 130 after Ctrl-C, as shells expect."""
+"""Exit codes by error; any other of ours, or of the operating system, is 1. 130 after Ctrl-C, as shells expect."""
+
+INTERNAL = 70
+"""Exit code of an error that nobody foresaw."""
 
 app = typer.Typer(
     name="mailwright",
@@ -22,8 +26,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (project, processes, sources, models, messages, demo):
+for module in (project, processes, sources, imports, models, messages, demo):
     module.register(app)
+
+
+_OURS = logging.getLogger("mailwright")
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="MAILWRIGHT_DEBUG", help="Log everything; show where errors arose.")
+    ] = False,
+) -> None:
+    """Turns what people do into e-mail written for each of them."""
+    if debug:
+        _OURS.setLevel(logging.DEBUG)
 
 
 @app.command()
@@ -43,3 +61,18 @@ def run() -> None:
         sys.exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        _unless_debugging()
+        where = f" ({error.filename})" if error.filename else ""
+        show_error(MailwrightError("os", f"{error.strerror or error}{where}", "the operating system refused it"))
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last resort: one clear line instead of a traceback
+        _unless_debugging()
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        show_error(MailwrightError("internal", what, "this is a fault in Mailwright; --debug shows where it arose"))
+        sys.exit(INTERNAL)
+
+
+def _unless_debugging() -> None:
+    if _OURS.isEnabledFor(logging.DEBUG):
+        raise

@@ -1,4 +1,7 @@
-"""Commands that run: serve, and the three processes that it starts and watches."""
+"""Commands that run: serve, and the three processes that it starts and watches.
+
+Each process imports its own part inside its command: the engine starts without the web, and `plan` without both.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,10 @@ import typer
 
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.delivery.sender import release_leases
-from mailwright.runtime.engine.process import run_engine
 from mailwright.runtime.installation import Installation, only_one, open_installation
 from mailwright.runtime.project.versions import current_project
-from mailwright.runtime.sender import run_sender
 from mailwright.runtime.settings import Settings, load_settings
 from mailwright.runtime.supervisor import Supervisor, children, listen, stop_with_parent
-from mailwright.web.serve import serve_door
-from mailwright.web.sessions import new_login_link
 
 BaseUrl = Annotated[str, typer.Option("--base-url", help="How links in mail begin.")]
 
@@ -56,6 +55,8 @@ def address(settings: Settings, port: int) -> str:
 
 def show_address(installation: Installation, base_url: str) -> None:
     """Print where the pages are, and a link that opens them once."""
+    from mailwright.web.sessions import new_login_link
+
     link = new_login_link(installation.records.users, installation.wall, base_url, "owner")
     console.print(f"\nMailwright serves at [bold]{base_url}[/]. Log in once, within 15 minutes:\n")
     console.print(f"  [bold cyan]{link}[/]\n", soft_wrap=True)
@@ -75,6 +76,8 @@ def wait_and_stop(supervisor: Supervisor) -> None:
 
 def engine(project: ProjectOption = HERE) -> None:
     """The engine process (started by serve)."""
+    from mailwright.runtime.engine.process import run_engine
+
     installation = open_installation(load_settings(project))
     run_engine(installation, stop_with_parent)
 
@@ -85,10 +88,14 @@ def door(
     base_url: BaseUrl = "",
 ) -> None:
     """The door process (started by serve)."""
+    from mailwright.web.serve import serve_door
+
     serve_door(open_installation(load_settings(project)), fd, base_url, stop_with_parent)
 
 
 def sender(project: ProjectOption = HERE, base_url: BaseUrl = "") -> None:
     """The sender process (started by serve)."""
+    from mailwright.runtime.sender import run_sender
+
     installation = open_installation(load_settings(project))
     run_sender(installation, base_url or installation.settings.base_url, stop_with_parent)

@@ -9,7 +9,6 @@ import typer
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.runtime.installation import create_key, open_installation
 from mailwright.runtime.settings import load_settings
-from mailwright.web.sessions import new_login_link
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +38,8 @@ def login(
     project: ProjectOption = HERE,
 ) -> None:
     """Print a link that logs in once, within the next 15 minutes."""
+    from mailwright.web.sessions import new_login_link  # here: only this command needs the web
+
     installation = open_installation(load_settings(project))
     try:
         where = base_url.rstrip("/") or installation.settings.base_url

@@ -54,7 +54,8 @@ class Installation:
             pass
 
     def close(self) -> None:
-        """Give files back."""
+        """Give files and connections back."""
+        self.engine.close()
         self.records.close()
         close = getattr(self.log, "close", None)
         if close:

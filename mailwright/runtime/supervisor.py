@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,10 @@ _log = logging.getLogger(__name__)
 
 STOP_S = 20.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Waits between a process's death and its next start; the last repeats."""
+"""Waits between a process's death and its next start. One that dies once more soon after is given up."""
+
+STEADY_S = 60.0
+"""A process that ran for so long has its earlier deaths forgiven."""
 
 
 @dataclass(slots=True)
@@ -36,10 +40,13 @@ class Child:
     environment: Mapping[str, str] = field(default_factory=dict)
     quiet: bool = False
     process: subprocess.Popen[bytes] | None = None
-    deaths: int = field(default=0)
+    deaths: int = 0
+    started_s: float = 0.0
+    again_s: float | None = None
 
     def start(self) -> None:
         """Start, or start again."""
+        self.started_s, self.again_s = time.monotonic(), None
         self.process = subprocess.Popen(
             list(self.command),
             stdin=subprocess.PIPE,
@@ -103,25 +110,36 @@ class Supervisor:
             self.check()
 
     def check(self) -> None:
-        """Restart each process that has ended.
+        """Restart each process that has ended, after its wait; never blocks.
 
         Raises:
             Transient: If one died more often than there are waits: something is wrong that a restart will not mend.
         """
         for child in self._children:
-            if child.process is None or child.process.poll() is None:
+            if child.process is None or child.process.poll() is None or self._stopping.is_set():
                 continue
-            if child.deaths >= len(RESTART_S):
-                raise Transient(
-                    "serve.dying",
-                    f"the {child.name} ended {child.deaths + 1} times, last with {child.process.returncode}",
-                    "its last lines above say why",
-                )
-            wait = RESTART_S[child.deaths]
-            child.deaths += 1
-            _log.warning("%s ended with %s, starts again in %.1f s", child.name, child.process.returncode, wait)
-            if not self._stopping.wait(wait):
+            now = time.monotonic()
+            if child.again_s is None:
+                child.again_s = now + self._wait(child, now - child.started_s)
+            elif now >= child.again_s:
                 child.start()
+
+    @staticmethod
+    def _wait(child: Child, lived_s: float) -> float:
+        """How long a process that has just been found dead waits for its next start."""
+        returncode = child.process.returncode if child.process else None
+        if lived_s >= STEADY_S:
+            child.deaths = 0
+        if child.deaths >= len(RESTART_S):
+            raise Transient(
+                "serve.dying",
+                f"the {child.name} ended {child.deaths + 1} times, last with {returncode}",
+                "its last lines above say why",
+            )
+        wait_s = RESTART_S[child.deaths]
+        child.deaths += 1
+        _log.warning("%s ended with %s, starts again in %.1f s", child.name, returncode, wait_s)
+        return wait_s
 
     def stop(self) -> None:
         """Stop all, in reverse order of start."""

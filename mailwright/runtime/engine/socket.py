@@ -139,6 +139,13 @@ class EngineClient:
         self._path = path
         self._timeout_s = timeout_s
         self._local = threading.local()
+        self._open: set[socket.socket] = set()
+
+    def close(self) -> None:
+        """Close the connections of all threads; a later call opens a new one."""
+        while self._open:
+            self._open.pop().close()
+        self._local = threading.local()
 
     def status(self) -> EngineStatus:
         """Where the engine stands."""
@@ -166,10 +173,9 @@ class EngineClient:
         self._call(type(None), "flush_history")
 
     def _call(self, kind: type[T], op: str, **args: Any) -> T:
+        frame = msgspec.msgpack.encode(Request(op, args))
         try:
-            connection = self._connection()
-            write_frame(connection, msgspec.msgpack.encode(Request(op, args)))
-            answer = msgspec.msgpack.decode(read_frame(connection), type=Answer)
+            answer = msgspec.msgpack.decode(self._exchange(frame), type=Answer)
         except OSError as error:
             self._forget()
             raise Transient(
@@ -178,24 +184,47 @@ class EngineClient:
                 "is `mailwright serve` running?",
             ) from error
         if answer.error:
-            raise getattr(errors, answer.error, errors.Permanent)(answer.code, answer.message, answer.hint)
+            raise _raised(answer)
         return msgspec.msgpack.decode(answer.value, type=kind)
+
+    def _exchange(self, frame: bytes) -> bytes:
+        """One answer. A kept connection whose engine was started anew meanwhile is replaced: reads may be repeated."""
+        kept = getattr(self._local, "connection", None) is not None
+        try:
+            write_frame(self._connection(), frame)
+            return read_frame(self._connection())
+        except ConnectionError:
+            self._forget()
+            if not kept:
+                raise
+        write_frame(self._connection(), frame)
+        return read_frame(self._connection())
 
     def _connection(self) -> socket.socket:
         connection: socket.socket | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._open.add(connection)
+            self._local.connection = connection
             connection.settimeout(self._timeout_s)
             with _short(self._path) as address:
                 connection.connect(address)
-            self._local.connection = connection
         return connection
 
     def _forget(self) -> None:
         connection: socket.socket | None = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
+            self._open.discard(connection)
             self._local.connection = None
+
+
+def _raised(answer: Answer) -> MailwrightError:
+    """The error that an answer tells of, of its own kind."""
+    kind: type[MailwrightError] = getattr(errors, answer.error, errors.Permanent)
+    if issubclass(kind, errors.InvalidInput):
+        return kind(answer.code, [errors.Issue(path="", message=answer.message)], answer.hint)
+    return kind(answer.code, answer.message, answer.hint)
 
 
 @contextlib.contextmanager

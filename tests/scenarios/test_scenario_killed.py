@@ -1,0 +1,111 @@
+"""Engine, door and sender killed with SIGKILL at random moments: nothing lost, nothing doubled.
+
+The oracles are outside the program: what the shop sent, and the ledger of the server that received the mail.
+"""
+
+import random
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent)]
+
+from running_project import SETTINGS, Shop, identify, make_project, opened, order, serving  # noqa: E402
+
+from mailwright.core.messages import FINAL_STATES  # noqa: E402
+from mailwright.delivery.receiver import read_ledger  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+PEOPLE = 60
+DAYS = ("2026-11-03", "2026-11-04", "2026-11-10", "2026-11-11")  # the campaign goes out on two Tuesdays
+TUESDAYS = 2
+KILLS_S = (0.3, 1.5)
+
+
+@contextmanager
+def receiver(folder: Path) -> Iterator[int]:
+    command = [sys.executable, "-m", "mailwright.delivery.receiver", "--folder", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def killing(served, rng: random.Random) -> Iterator[list[str]]:
+    """Kill a process every now and then while the block runs."""
+    killed: list[str] = []
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(rng.uniform(*KILLS_S)):
+            name = rng.choice(["engine", "door", "sender"])
+            killed.append(name)
+            served.kill(name)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_no_event_lost_or_doubled_and_no_mail_doubled(tmp_path: Path) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    users = [f"user-{n}" for n in range(PEOPLE)]
+    emails = [f"{user}@example.com" for user in users]
+    with receiver(tmp_path / "received") as port:
+        channel = f'[channel]\nkind = "smtp"\nhost = "127.0.0.1"\nport = {port}\ntls = "off"\n'
+        pace = "[engine]\ncheckpoint_s = 1\nhistory_s = 1\n"
+        lease = "lease_s = 3\n"
+        settings = SETTINGS + lease + "\n" + channel + pace
+        folder = make_project(tmp_path / "shop", settings)
+        with serving(folder) as served, opened(folder) as there:
+            shop = Shop(there, served)
+            shop.consent(emails)
+            sent = 0
+            with killing(served, rng) as killed:
+                shop.batch([identify(user, mail) for user, mail in zip(users, emails, strict=True)])
+                sent += PEOPLE
+                for number, day in enumerate(DAYS):
+                    shop.move_clock(f"{day}T07:00:00Z")
+                    for part in range(4):
+                        shop.batch([order(user, number) for user in users[part::4]])
+                        sent += len(users[part::4])
+                    for hour in ("08", "09", "10"):
+                        shop.tick(f"{day}T{hour}:00:00Z")
+            shop.tick("2026-11-11T11:00:00Z")
+            print(f"seed {seed}: killed {Counter(killed)}")
+            there.engine.flush_history()
+            status = there.engine.status()
+            told = there.history.query("SELECT source, message_id FROM events").to_pylist()
+            offsets = there.history.query('SELECT "offset" AS place FROM events')["place"].to_pylist()
+            messages = there.records.messages.page(before=None, limit=1_000)
+    assert set(killed) == {"engine", "door", "sender"}
+    ours = Counter((row["source"], row["message_id"]) for row in told)
+    assert [one for one, n in ours.items() if n > 1] == []
+    assert sum(1 for source, _ in ours if source == "shop") == sent
+    assert len(offsets) == len(set(offsets)) == status.n_events
+    assert len(messages) == PEOPLE * TUESDAYS
+    assert {one.state for one in messages} <= FINAL_STATES
+    delivered = Counter(line.message_id for line in read_ledger(tmp_path / "received"))
+    assert [one for one, n in delivered.items() if n > 1] == []
+    by_state = {f"<{one.send_key}@maple.example>": one.state for one in messages}
+    surely = {one for one, state in by_state.items() if state == "sent"}
+    doubtful = {one for one, state in by_state.items() if state == "unknown"}
+    assert surely <= set(delivered) <= surely | doubtful
+    assert surely | doubtful == set(by_state)
+    outcomes = Counter(message_id.rpartition(":")[2] for source, message_id in ours if source == "mailwright")
+    assert outcomes == Counter(one.state for one in messages)

@@ -1,0 +1,108 @@
+"""The whole program: events in by HTTP, mail out into a mailbox, reactions back in, on both clocks."""
+
+import email
+import email.policy
+import re
+import sys
+from collections import Counter
+from email.message import EmailMessage
+from pathlib import Path
+
+import httpx
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parent)]
+
+from running_project import (  # noqa: E402
+    SETTINGS,
+    Shop,
+    done,
+    identify,
+    make_project,
+    opened,
+    order,
+    serving,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def mails(folder: Path) -> list[EmailMessage]:
+    """The mailbox, oldest first by Date."""
+    read = [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        for path in (folder / "data" / "mailbox").glob("*.eml")
+    ]
+    return sorted(read, key=lambda mail: mail["Date"].datetime)
+
+
+def test_from_an_order_to_a_mail_and_back(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "shop")
+    with serving(folder) as served, opened(folder) as there:
+        shop = Shop(there, served)
+        shop.post("/v1/items", {"items": [item("p1", "Maple syrup", 7.5), item("p2", "Pancake mix", 3.0)]})
+        shop.batch([identify("ada", "ada@example.com", firstName="Ada"), identify("bob", "bob@example.com")])
+        shop.consent(["ada@example.com"])
+        shop.batch([order("ada", 1), order("bob", 1)])
+        shop.tick("2026-11-02T09:00:00Z")
+        assert shop.get("/v1/segments/customers")["size"] == 2
+        assert mails(folder) == []
+
+        shop.tick("2026-11-03T09:00:00Z")  # Tuesday, 9 o'clock
+        (mail,) = mails(folder)
+        assert mail["To"] == "ada@example.com"
+        assert not mail.defects
+        assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+        html, text = (mail.get_body((kind,)).get_content() for kind in ("html", "plain"))
+        assert "Hello Ada" in html
+        assert "Hello Ada" in text
+        assert "1 Grove Street" in text
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+        click = re.search(r'href="([^"]+/c/[^"]+)"', html)[1]
+        answer = httpx.get(click)
+        assert answer.status_code == 302
+        assert answer.headers["location"] == "https://my-shop.example"
+        pixel = httpx.get(re.search(r'src="([^"]+/o/[^"]+\.gif)"', html)[1])
+        assert pixel.headers["content-type"] == "image/gif"
+        unsubscribe = re.fullmatch(r"<(http[^>]+)>", mail["List-Unsubscribe"])[1]
+        body = {"List-Unsubscribe": "One-Click"}
+        assert httpx.post(unsubscribe, data=body).status_code == 200
+        assert [
+            row.granted for row in there.records.consents.ledger(there.sealer.hash("email", "ada@example.com"))
+        ] == [
+            True,
+            False,
+        ]
+
+        shop.tick("2026-11-10T09:00:00Z")
+        assert len(mails(folder)) == 1
+        reasons = Counter(
+            one.reason for one in there.records.messages.page(before=None, limit=10) if one.state != "sent"
+        )
+        assert reasons == {"no_consent": 3}
+        there.engine.flush_history()
+        told = there.history.query("SELECT name, count(*) AS n FROM events WHERE source = 'mailwright' GROUP BY ALL")
+        counts = dict(zip(told["name"].to_pylist(), told["n"].to_pylist(), strict=True))
+        assert counts == {
+            "Email Sent": 1,
+            "Email Suppressed": 3,
+            "Email Opened": 1,
+            "Email Link Clicked": 1,
+            "Unsubscribed": 1,
+        }
+
+
+def test_on_the_machines_own_clock_a_tick_follows_by_itself(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "shop", SETTINGS.replace('kind = "virtual"', 'kind = "system"'))
+    with serving(folder) as served, opened(folder) as there:
+        shop = Shop(there, served)
+        shop.batch([identify("ada", "ada@example.com"), order("ada", 1)])
+        wait_until("ada is a customer", lambda: shop.get("/v1/segments/customers")["size"] == 1)
+        assert shop.get("/v1/people/0")["segments"] == ["customers", "newcomers"]
+    assert not (folder / "data" / "engine.sock").exists()
+
+
+def item(item_id: str, title: str, price: float) -> dict:
+    return {"catalog": "products", "item_id": item_id, "facts": {"title": title, "price": price}}
