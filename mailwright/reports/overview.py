@@ -24,6 +24,8 @@ OUR_SOURCE = "mailwright"
 
 OTHER = "Other"
 
+_ENDS = ("_low", "_high")
+
 _EVENTS_PER_DAY = """
 SELECT strftime(timezone($zone, stamp_at), '%Y-%m-%d') AS day,
        CASE WHEN name <> '' THEN name ELSE type END AS label,
@@ -137,10 +139,15 @@ class ModelRow:
     is_model: bool
     metrics: Mapping[str, float]
 
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """The ends of a metric's interval, kept as ``<metric>_low`` and ``<metric>_high``; None if it has none."""
+        low, high = (self.metrics.get(metric + end) for end in _ENDS)
+        return None if low is None or high is None else (low, high)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReport:
-    """The newest version of a model beside its baselines."""
+    """The newest version of a model beside its baselines; `metrics` names each once, without the ends of intervals."""
 
     version: ModelVersion
     metrics: Sequence[str]
@@ -254,13 +261,17 @@ def model_reports(models: ModelRecords) -> list[ModelReport]:
 def _model(version: ModelVersion) -> ModelReport:
     metrics: dict[str, None] = {}
     for values in version.metrics.values():
-        metrics.update(dict.fromkeys(values))
+        metrics.update(dict.fromkeys(name for name in values if not _is_end(name, values)))
     own = [name for name in version.metrics if name == version.name]
     rows = [
         ModelRow(name=name, is_model=name == version.name, metrics=version.metrics[name])
         for name in [*own, *(name for name in version.metrics if name not in own)]
     ]
     return ModelReport(version=version, metrics=list(metrics), rows=rows)
+
+
+def _is_end(name: str, metrics: Mapping[str, float]) -> bool:
+    return any(name.endswith(end) and name.removesuffix(end) in metrics for end in _ENDS)
 
 
 def _rows(history: History, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -19,12 +19,18 @@ from mailwright.privacy.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One named definition as the pages show it. `text` is its rule, or the text of its file."""
+    """One named definition as the pages show it.
+
+    Attributes:
+        text: Its rule, or the text of its file.
+        kind: For an attribute the type of its values, where it is known (``duration`` values are in seconds).
+    """
 
     name: str
     title: str
     description: str = ""
     text: str = ""
+    kind: str = "any"
 
 
 class ProjectView(Protocol):

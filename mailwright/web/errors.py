@@ -93,10 +93,17 @@ async def answer_error(request: Request, error: Exception) -> Response:
     if wants_json(request):
         return JSONResponse(error_body(error), status, error_headers(error))
     if status == 401:
-        return RedirectResponse("/login", 303)
+        return _to_login(request)
     response = page_response(request, "error.html", {"error": error, "status": status}, status=status)
     response.headers.update(error_headers(error))
     return response
+
+
+def _to_login(request: Request) -> Response:
+    """A page goes to the login; a part of a page must take its whole page there, or the login would be put into it."""
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+    return RedirectResponse("/login", 303)
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:

@@ -1,35 +1,61 @@
-"""The definitions in force as the pages show them, read anew when another version is applied."""
+"""The definitions in force as the pages and the door see them, read anew when another version is applied."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
-from mailwright.core.ports import DefinitionRecords
+from mailwright.core.instants import SECOND, Instant
+from mailwright.core.ports import Clock, DefinitionRecords
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.rules.kinds import static_kind
 from mailwright.runtime.project.load import Project, load_project
 from mailwright.web.context import Definition
+
+LOOK_EVERY_MICROS = SECOND
+"""The door asks for the tracking plan with every request; reading all files each time would cost more than the rest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    version: int = -1
+    files: Mapping[str, str] = field(default_factory=dict)
+    project: Project = field(default_factory=Project)
+    good_until: Instant = field(default=Instant(0))
 
 
 class CurrentProject:
     """`mailwright.web.context.ProjectView` over Records."""
 
-    def __init__(self, definitions: DefinitionRecords) -> None:
+    def __init__(self, definitions: DefinitionRecords, clock: Clock) -> None:
+        """Look for a new version at most every `LOOK_EVERY_MICROS` of `clock`, the machine's."""
         self._definitions = definitions
-        self._version = -1
-        self._files: Mapping[str, str] = {}
-        self._project = Project()
+        self._clock = clock
+        self._known = _Known()
+
+    def _current(self) -> _Known:
+        now, known = self._clock.now(), self._known
+        if now < known.good_until:
+            return known
+        until = Instant(now + LOOK_EVERY_MICROS)
+        found = self._definitions.current()
+        if found is None or found.version == known.version:
+            known = replace(known, good_until=until)
+        else:
+            project = load_project(found.files)
+            known = _Known(version=found.version, files=found.files, project=project, good_until=until)
+        self._known = known  # one assignment: other threads see the old or the new, never a mixture
+        return known
 
     def _now(self) -> Project:
-        current = self._definitions.current()
-        if current is not None and current.version != self._version:
-            self._project, self._files, self._version = load_project(current.files), current.files, current.version
-        return self._project
+        return self._current().project
 
     def _of_files(self, folder: str, found: Mapping[str, str]) -> Mapping[str, Definition]:
+        files = self._current().files
         return {
-            name: Definition(name=name, title=title, text=self._files.get(f"{folder}/{name}.yaml", ""))
+            name: Definition(name=name, title=title, text=files.get(f"{folder}/{name}.yaml", ""))
             for name, title in found.items()
         }
 
@@ -64,9 +90,12 @@ class CurrentProject:
     @property
     def attributes(self) -> Mapping[str, Definition]:
         """Computed attributes, in the order of their file."""
+        project = self._now()
         return {
-            name: Definition(name=name, title=one.title, description=one.description, text=one.value)
-            for name, one in self._now().attributes.items()
+            name: Definition(
+                name=name, title=one.title, description=one.description, text=one.value, kind=_kind(project, name)
+            )
+            for name, one in project.attributes.items()
         }
 
     @property
@@ -91,3 +120,7 @@ class CurrentProject:
         found = [one.experiment for one in project.campaigns.values()]
         found += [step.experiment for one in project.journeys.values() for step in one.steps]
         return {experiment.name: experiment for experiment in found if experiment is not None}
+
+
+def _kind(project: Project, name: str) -> str:
+    return static_kind(project.expressions[name], project.expressions) if name in project.expressions else "any"

@@ -26,7 +26,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         sealer=installation.sealer,
         tokens=Tokens(installation.keys),
         sources=Sources(installation.records.meta),
-        project=CurrentProject(installation.records.definitions),
+        project=CurrentProject(installation.records.definitions, installation.wall),
         settings=WebSettings(base_url=base_url),
     )
 

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,6 +58,7 @@ def make_environment() -> Environment:
         "value": value_text,
         "span": span_text,
         "words": words,
+        "score": score_text,
         "web_url": web_url,
         "state_kind": state_kind,
         "rule_parts": rule_parts,
@@ -76,23 +78,23 @@ def page_response(request: Request, template: str, values: Mapping[str, Any], st
     user = getattr(request.state, "user", None)
     zone = context.project.zone
 
-    def when(at: Instant | None) -> dict[str, str]:
-        return {"iso": "", "text": "–"} if at is None else _when(at, zone)
-
     text = state.templates.get_template(template).render(
         project=context.project,
         user=user,
         csrf=getattr(request.state, "csrf", ""),
         path=request.url.path,
         note=context.records.meta.get("demo.note") if user else None,
-        when=when,
+        when=lambda at: when(at, zone),
         fragment=request.headers.get("hx-request") == "true",
         **values,
     )
     return HTMLResponse(text, status)
 
 
-def _when(at: Instant, zone: Any) -> dict[str, str]:
+def when(at: Instant | None, zone: tzinfo) -> dict[str, str]:
+    """An instant for machines (``iso``) and for people in the shop's zone (``text``); a dash for none."""
+    if at is None:
+        return {"iso": "", "text": "–"}
     local = to_datetime(at).astimezone(zone)
     return {"iso": format_iso(at), "text": f"{local.day} {local:%b %Y, %H:%M}"}
 
@@ -104,6 +106,11 @@ def number(value: float | None) -> str:
     if isinstance(value, float) and not value.is_integer():
         return f"{value:,.2f}" if abs(value) >= 1 else f"{value:.4g}"
     return f"{int(value):,}"
+
+
+def score_text(value: float) -> str:
+    """A model's score to three digits: scores of one list are compared, not added."""
+    return f"{value:.3g}"
 
 
 def percent(value: float | None) -> str:

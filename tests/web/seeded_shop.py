@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import msgspec
 import pyarrow as pa
 
@@ -36,6 +35,8 @@ from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
+from mailwright.runtime.engine.history import EVENTS, TRANSITIONS
+from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.memory import MemoryBlobs, MemoryEventLog
 from mailwright.stores.records_sql import SqlRecords
 from mailwright.web.context import Definition, WebContext, WebSettings
@@ -44,36 +45,6 @@ NOW = parse_iso("2017-12-28T13:00:00Z")
 START = parse_iso("2017-11-30T00:00:00Z")
 N_PEOPLE = 140
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
-_TIME = pa.timestamp("us", tz="UTC")
-EVENTS = pa.schema(
-    [
-        ("offset", pa.int64()),
-        ("recorded_at", _TIME),
-        ("message_id", pa.string()),
-        ("source", pa.string()),
-        ("type", pa.string()),
-        ("name", pa.string()),
-        ("stamp_at", _TIME),
-        ("received_at", _TIME),
-        ("known_at", _TIME),
-        ("identifier_kind", pa.string()),
-        ("identifier", pa.string()),
-        ("properties", pa.string()),
-        ("traits", pa.string()),
-        ("context", pa.string()),
-        ("history", pa.bool_()),
-    ]
-)
-TRANSITIONS = pa.schema(
-    [
-        ("offset", pa.int64()),
-        ("at", _TIME),
-        ("person", pa.int64()),
-        ("segment", pa.string()),
-        ("entered", pa.bool_()),
-        ("cause", pa.string()),
-    ]
-)
 FIRST = ["Ada", "Bruno", "Chloe", "Deniz", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas"]
 LAST = ["Keller", "Lindqvist", "Moreau", "Novak", "Okafor", "Petrov", "Quist", "Rossi", "Silva", "Toth"]
 PRODUCTS = {
@@ -95,29 +66,6 @@ class StandingClock:
 
     def now(self) -> Instant:
         return self.at
-
-
-class TableHistory:
-    """The History port over Arrow tables in memory, read by DuckDB as the real one is."""
-
-    def __init__(self, tables: Mapping[str, pa.Table] | None = None) -> None:
-        self.tables = dict(tables or {})
-
-    def append(self, table: str, rows: pa.Table, upto: Offset) -> None:
-        old = self.tables.get(table)
-        self.tables[table] = pa.concat_tables([old, rows]) if old is not None else rows
-
-    def offset(self, table: str) -> Offset:
-        return Offset(10**9 if table in self.tables else 0)
-
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        with duckdb.connect() as connection:
-            for name, table in self.tables.items():
-                connection.register(name, table)
-            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
-
-    def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:
-        yield from self.tables[table].select(list(columns)).to_batches()
 
 
 class FixedEngine:
@@ -203,6 +151,8 @@ ATTRIBUTES = {
     "orders": Definition(name="orders", title="Orders", text="count of 'Order Completed'"),
     "spend": Definition(name="spend", title="Spend, all time", text="sum of 'Order Completed'.total"),
     "favourite_department": Definition(name="favourite_department", title="Favourite department", text="..."),
+    "since_order": Definition(name="since_order", title="Since the last order", text="...", kind="duration"),
+    "first_order": Definition(name="first_order", title="First order", text="...", kind="instant"),
     "engagement": Definition(name="engagement", title="Engagement, 0 to 100", text="..."),
     "recently_bought": Definition(name="recently_bought", title="Recently bought", text="..."),
 }
@@ -277,7 +227,7 @@ class Shop:
     engine: FixedEngine
     log: MemoryEventLog
     records: SqlRecords
-    history: TableHistory
+    history: DeltaHistory
     wall: StandingClock
     links: MailLinks
     sealer: Sealer
@@ -301,7 +251,9 @@ def make_shop(folder: Path, base_url: str = "http://testserver", *, n_people: in
     _models(records)
     _definitions(records)
     outcome_events = [event for _, body in records.outbox.pending(100_000) for event in getattr(body, "events", [])]
-    history = TableHistory(_history([*_shop_events(people), *outcome_events, *_reactions(outcome_events)], people))
+    history = DeltaHistory(folder / "history")
+    for table, rows in _history([*_shop_events(people), *outcome_events, *_reactions(outcome_events)], people).items():
+        history.append(table, rows, Offset(10**9))
     log, engine, wall = MemoryEventLog(), FixedEngine(people), StandingClock(parse_iso("2026-11-22T09:00:00Z"))
     context = WebContext(
         log=log,
@@ -338,6 +290,8 @@ def _facts(sealer: Sealer, n: int) -> PersonFacts:
         "orders": orders,
         "spend": round(31.85 * orders + n, 2),
         "favourite_department": ["GROCERY", "PRODUCE", "DRUG GM"][n % 3],
+        "since_order": 273556,
+        "first_order": "2017-12-01T14:30:00Z",
         "engagement": 20 + n % 70,
         "recently_bought": list(PRODUCTS)[n % 4 : n % 4 + 2],
     }

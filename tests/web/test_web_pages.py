@@ -214,6 +214,8 @@ def test_a_persons_page_opens_sealed_traits_and_says_so(marketer: TestClient) ->
     assert "household-26@example.com" in text
     assert 'title="Sealed in every store' in text
     assert "Yes, send me offers." in text
+    assert ">3 days<" in text  # an attribute that is a duration, in seconds
+    assert ">1 Dec 2017, 09:30<" in text  # and one that is an instant, in the shop's zone
     assert "Skim milk, half gallon" in text  # recently bought, by the catalog's title
 
 
@@ -346,6 +348,11 @@ def test_without_the_engine_pages_and_api_say_so_and_when_to_come_back(fresh_sho
         "message": "the engine does not answer",
         "hint": "is it running?",
     }
+
+
+def test_a_part_of_a_page_takes_the_whole_page_to_the_login(stranger: TestClient) -> None:
+    answer = stranger.get("/overview/cards", headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.headers["hx-redirect"], answer.text) == (401, "/login", "")
 
 
 def test_the_api_tells_what_the_pages_tell(shop: Shop, marketer: TestClient) -> None:

@@ -116,7 +116,7 @@ function bars(spec, t) {
       },
     },
     grid: { left: 4, right: one.low ? 20 : 58, top: 4, bottom: 4, containLabel: true },
-    xAxis: valueAxis(t, spec, { splitNumber: 3, max: one.low ? niceTop(top) : undefined }),
+    xAxis: valueAxis(t, spec, { splitNumber: 3, max: one.low ? niceTop(top) : undefined, interval: one.low ? niceTop(top) / 4 : undefined }),
     yAxis: nameAxis(t, spec.names, {
       inverse: true,
       axisLine: { show: false },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,18 +12,18 @@ from starlette.responses import RedirectResponse, Response
 from mailwright.core.errors import Corrupt, NotFound
 from mailwright.core.events import Identifier, Item, Person
 from mailwright.core.facts import Known, PersonFacts
-from mailwright.core.instants import Instant
+from mailwright.core.instants import SECOND, Instant, parse_iso
 from mailwright.core.ports import Consent
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
-from mailwright.web.context import WebContext
+from mailwright.web.context import Definition, WebContext
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
-from mailwright.web.templating import page_response, value_text, words
+from mailwright.web.templating import page_response, span_text, value_text, when, words
 
 router = pages_router()
 
 TIMELINE_ROWS = 40
-MOST_NAMED_ITEMS = 20
+MOST_NAMED_ITEMS = 8
 PERSONAL_KINDS = ("email", "phone")
 SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
 
@@ -142,7 +142,7 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
         "email": known_email(context, facts),
         "identifiers": [_identifier(one) for one in facts.identifiers],
         "traits": _facts(context, facts.traits, {}),
-        "attributes": _facts(context, facts.attributes, titles(context.project.attributes)),
+        "attributes": _facts(context, facts.attributes, context.project.attributes),
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
         "consents": consent_rows(context, facts),
         "mails": context.records.messages.page(before=None, limit=20, person=facts.person),
@@ -199,7 +199,7 @@ def _details(context: WebContext, one: Happening) -> str:
     parts = []
     for key, value in one.detail.items():
         if isinstance(value, list):
-            parts.append(f"{len(value)} {key}")
+            parts.append(f"{len(value)} {key.removesuffix('s') if len(value) == 1 else key}")
         elif (value is not None and not isinstance(value, dict | list)) or context.sealer.is_sealed(value):
             parts.append(f"{words(key)} {opened(context, value)[0]}")
     return " · ".join(parts[:5])
@@ -215,14 +215,17 @@ def _mail_details(context: WebContext, one: Happening) -> str:
     return " · ".join(str(part) for part in told if part)
 
 
-def _facts(context: WebContext, known: dict[str, Known], named: dict[str, str]) -> list[Fact]:
+def _facts(context: WebContext, known: dict[str, Known], defined: Mapping[str, Definition]) -> list[Fact]:
     rows = []
     item_names = _item_names(context, known)
     for name, one in known.items():
+        definition = defined.get(name, Definition(name=name, title=name))
         text, sealed = opened(context, item_names.get(name, one.value))
-        rows.append(
-            Fact(name=name, title=named.get(name, name), text=text, at=one.at, source=one.source, sealed=sealed)
-        )
+        if definition.kind == "duration" and isinstance(one.value, int | float):
+            text = span_text(round(one.value * SECOND))
+        elif definition.kind == "instant" and isinstance(one.value, str):
+            text = when(parse_iso(one.value), context.project.zone)["text"]
+        rows.append(Fact(name=name, title=definition.title, text=text, at=one.at, source=one.source, sealed=sealed))
     return rows
 
 
@@ -241,8 +244,15 @@ def _item_names(context: WebContext, known: dict[str, Known]) -> dict[str, list[
         item_id: str(item.facts.get("title") or item.facts.get("name") or item_id) for item_id, item in found.items()
     }
     return {
-        name: [titled.get(each, each) for each in ids] for name, ids in lists.items() if any(i in titled for i in ids)
+        name: [titled.get(each, each) for each in ids] + _rest(known[name].value)
+        for name, ids in lists.items()
+        if any(i in titled for i in ids)
     }
+
+
+def _rest(ids: list[Any]) -> list[str]:
+    left = len(ids) - MOST_NAMED_ITEMS
+    return [f"and {left} more"] if left > 0 else []
 
 
 def _identifier(one: Identifier) -> tuple[str, str]:

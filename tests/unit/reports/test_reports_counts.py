@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 import msgspec
 import pyarrow as pa
 import pytest
@@ -27,54 +26,17 @@ from mailwright.reports.overview import (
     segment_sizes,
 )
 from mailwright.reports.timeline import timeline
+from mailwright.runtime.engine.history import EVENTS, TRANSITIONS
+from mailwright.stores.history_delta import DeltaHistory
 
-_TIME = pa.timestamp("us", tz="UTC")
-_EVENTS = pa.schema(
-    {
-        "offset": pa.int64(),
-        "stamp_at": _TIME,
-        "source": pa.string(),
-        "type": pa.string(),
-        "name": pa.string(),
-        "identifier_kind": pa.string(),
-        "identifier": pa.string(),
-        "properties": pa.string(),
-    }
-)
-_TRANSITIONS = pa.schema(
-    {
-        "offset": pa.int64(),
-        "at": _TIME,
-        "person": pa.int64(),
-        "segment": pa.string(),
-        "entered": pa.bool_(),
-        "cause": pa.string(),
-    }
-)
 UTC = ZoneInfo("UTC")
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-class TableHistory:
-    """The History port over Arrow tables in memory."""
-
-    def __init__(self, **tables: pa.Table) -> None:
-        self._tables = tables
-
-    def append(self, table: str, rows: pa.Table, upto: Offset) -> None:
-        self._tables[table] = rows
-
-    def offset(self, table: str) -> Offset:
-        return Offset(10**6 if table in self._tables else 0)
-
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        with duckdb.connect() as connection:
-            for name, table in self._tables.items():
-                connection.register(name, table)
-            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
-
-    def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:
-        yield from self._tables[table].select(list(columns)).to_batches()
+@pytest.fixture
+def history(tmp_path: Path) -> DeltaHistory:
+    """An empty History, the real one."""
+    return DeltaHistory(tmp_path)
 
 
 def _event(
@@ -96,8 +58,9 @@ def _ours(offset: int, name: str, who: str, message: str, **properties: Any) -> 
     return _event(offset, "2017-12-25T12:00:00Z", name, who, "mailwright", message_id=message, **properties)
 
 
-def _history(*rows: dict[str, Any]) -> TableHistory:
-    return TableHistory(events=pa.Table.from_pylist(list(rows), _EVENTS))
+def _holding(history: DeltaHistory, *rows: dict[str, Any]) -> DeltaHistory:
+    history.append("events", pa.Table.from_pylist(list(rows), EVENTS), Offset(10**6))
+    return history
 
 
 # --- events per day --------------------------------------------------------------------------------------------------
@@ -112,8 +75,8 @@ SHOP = [
 ]
 
 
-def test_days_are_without_gaps_and_names_beyond_the_largest_are_other() -> None:
-    found = events_per_day(_history(*SHOP), UTC, names=2)
+def test_days_are_without_gaps_and_names_beyond_the_largest_are_other(history: DeltaHistory) -> None:
+    found = events_per_day(_holding(history, *SHOP), UTC, names=2)
     assert found.days == ["2017-12-01", "2017-12-02", "2017-12-03", "2017-12-04", "2017-12-05"]
     assert found.by_name == {
         "Order Completed": [1, 1, 0, 0, 1],
@@ -123,16 +86,16 @@ def test_days_are_without_gaps_and_names_beyond_the_largest_are_other() -> None:
     assert found.total == len(SHOP)
 
 
-def test_days_are_the_shops() -> None:
-    found = events_per_day(_history(*SHOP), NEW_YORK)
+def test_days_are_the_shops(history: DeltaHistory) -> None:
+    found = events_per_day(_holding(history, *SHOP), NEW_YORK)
     assert found.days[0] == "2017-12-01"
     assert found.by_name["Order Completed"] == [2, 0, 0, 0, 1]
     assert "Other" not in found.by_name
     assert found.by_name["identify"] == [0, 0, 0, 0, 1]
 
 
-def test_without_history_there_is_nothing() -> None:
-    empty = TableHistory()
+def test_without_history_there_is_nothing(history: DeltaHistory) -> None:
+    empty = history
     assert events_per_day(empty, UTC).days == []
     assert reactions(empty) == Reactions(sent=0, opened=0, clicked=0, unsubscribed=0)
     assert reactions(empty).click_rate is None
@@ -184,8 +147,8 @@ REACTIONS = [
 ]
 
 
-def test_reactions_count_mails_once_and_neither_machines_nor_other_sources() -> None:
-    found = reactions(_history(*REACTIONS))
+def test_reactions_count_mails_once_and_neither_machines_nor_other_sources(history: DeltaHistory) -> None:
+    found = reactions(_holding(history, *REACTIONS))
     assert found == Reactions(sent=5, opened=1, clicked=3, unsubscribed=1)
     assert found.click_rate == pytest.approx(3 / 5)
     assert found.open_rate == pytest.approx(1 / 5)
@@ -195,8 +158,8 @@ def _experiment(*names: str) -> ExperimentDefinition:
     return ExperimentDefinition(name="x", variants={name: VariantDefinition(share=1 / len(names)) for name in names})
 
 
-def test_arms_count_people_not_mails_control_first() -> None:
-    (report,) = experiment_reports(_history(*REACTIONS), {"x": _experiment("old", "new", "never")})
+def test_arms_count_people_not_mails_control_first(history: DeltaHistory) -> None:
+    (report,) = experiment_reports(_holding(history, *REACTIONS), {"x": _experiment("old", "new", "never")})
     assert [(arm.name, arm.n, arm.clicks) for arm in report.analysis.arms] == [
         ("old", 2, 0),
         ("new", 1, 1),
@@ -206,13 +169,13 @@ def test_arms_count_people_not_mails_control_first() -> None:
     assert report.analysis.arms[1].verdict == "not proven"
 
 
-def test_an_experiment_that_is_no_longer_defined_is_still_reported() -> None:
-    (report,) = experiment_reports(_history(*REACTIONS), {})
+def test_an_experiment_that_is_no_longer_defined_is_still_reported(history: DeltaHistory) -> None:
+    (report,) = experiment_reports(_holding(history, *REACTIONS), {})
     assert [arm.name for arm in report.analysis.arms] == ["new", "old"]
 
 
-def test_a_defined_experiment_without_mails_has_empty_arms() -> None:
-    (report,) = experiment_reports(_history(*SHOP), {"x": _experiment("old", "new")})
+def test_a_defined_experiment_without_mails_has_empty_arms(history: DeltaHistory) -> None:
+    (report,) = experiment_reports(_holding(history, *SHOP), {"x": _experiment("old", "new")})
     assert [(arm.n, arm.rate) for arm in report.analysis.arms] == [(0, None), (0, None)]
 
 
@@ -243,7 +206,10 @@ class TwoModels:
             created_at=parse_iso("2017-12-01"),
             kind="ease",
             parameters={},
-            metrics={"popularity": {"ndcg": 0.2, "recall": 0.1}, "for_you": {"ndcg": own}},
+            metrics={
+                "popularity": {"ndcg": 0.2, "recall": 0.1},
+                "for_you": {"ndcg": own, "ndcg_low": 0.1, "ndcg_high": 0.4},
+            },
             passed=own > 0.2,
             gate="",
             blob=None,
@@ -257,13 +223,14 @@ def test_the_newest_version_stands_first_above_its_baselines() -> None:
     assert report.version.version == 2
     assert [(row.name, row.is_model) for row in report.rows] == [("for_you", True), ("popularity", False)]
     assert report.metrics == ["ndcg", "recall"]
+    assert [row.interval("ndcg") for row in report.rows] == [(0.1, 0.4), None]
     assert (report.best("ndcg"), report.best("recall"), report.best("none")) == (0.3, 0.1, None)
 
 
 # --- timeline --------------------------------------------------------------------------------------------------------
 
 
-def _timeline_history() -> TableHistory:
+def _timeline(history: DeltaHistory) -> DeltaHistory:
     events = [_event(4096 + n, "2017-12-01T00:00:00Z", f"E{n % 3}", "ab"[n % 2], n=n) for n in range(20)]
     start = parse_iso("2017-12-01T00:00:00Z")
     moves = [
@@ -271,13 +238,13 @@ def _timeline_history() -> TableHistory:
         {"offset": 4096 * 9, "at": start, "person": 1, "segment": "new", "entered": False, "cause": "time"},
         {"offset": 4096 * 9, "at": start + DAY, "person": 2, "segment": "vip", "entered": True, "cause": "event"},
     ]
-    return TableHistory(
-        events=pa.Table.from_pylist(events, _EVENTS), transitions=pa.Table.from_pylist(moves, _TRANSITIONS)
-    )
+    history.append("transitions", pa.Table.from_pylist(moves, TRANSITIONS), Offset(10**6))
+    return _holding(history, *events)
 
 
-def test_a_timeline_pages_through_all_even_at_one_instant() -> None:
-    history, mine = _timeline_history(), [Identifier("user_id", "a"), Identifier("email", "h")]
+def test_a_timeline_pages_through_all_even_at_one_instant(history: DeltaHistory) -> None:
+    _timeline(history)
+    mine = [Identifier("user_id", "a"), Identifier("email", "h")]
     found, before = [], None
     while page := timeline(history, Person(1), mine, before=before, limit=3):
         found += page
@@ -289,26 +256,28 @@ def test_a_timeline_pages_through_all_even_at_one_instant() -> None:
     ]
 
 
-def test_other_people_are_not_in_it() -> None:
-    assert timeline(_timeline_history(), Person(5), [Identifier("user_id", "zz")], before=None, limit=9) == []
+def test_other_people_are_not_in_it(history: DeltaHistory) -> None:
+    assert timeline(_timeline(history), Person(5), [Identifier("user_id", "zz")], before=None, limit=9) == []
 
 
-def test_only_our_own_events_name_a_mail() -> None:
-    history = _history(
-        _ours(1, "Email Sent", "a", "m1"), _event(2, "2017-12-25T12:00:00Z", "Email Sent", "a", message_id="theirs")
+def test_only_our_own_events_name_a_mail(history: DeltaHistory) -> None:
+    _holding(
+        history,
+        _ours(1, "Email Sent", "a", "m1"),
+        _event(2, "2017-12-25T12:00:00Z", "Email Sent", "a", message_id="theirs"),
     )
     found = timeline(history, Person(1), [Identifier("user_id", "a")], before=None, limit=9)
     assert {one.source: one.message_id for one in found} == {"mailwright": "m1", "till": None}
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1", "1.", "1.x.y", "9" * 30 + ".1.a", "-.1.a", "1.²."])
-def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+def test_what_is_no_cursor_is_refused(history: DeltaHistory, cursor: str) -> None:
     with pytest.raises(InvalidInput):
-        timeline(_timeline_history(), Person(1), [], before=cursor, limit=3)
+        timeline(_timeline(history), Person(1), [], before=cursor, limit=3)
 
 
-def test_a_cursor_before_1970_works() -> None:
-    early = _history(_event(1, "1969-12-31T00:00:00Z", "Old"), _event(2, "1969-12-30T00:00:00Z", "Older"))
+def test_a_cursor_before_1970_works(history: DeltaHistory) -> None:
+    early = _holding(history, _event(1, "1969-12-31T00:00:00Z", "Old"), _event(2, "1969-12-30T00:00:00Z", "Older"))
     first, *_ = timeline(early, Person(1), [Identifier("user_id", "a")], before=None, limit=1)
     rest = timeline(early, Person(1), [Identifier("user_id", "a")], before=first.cursor, limit=5)
     assert [one.label for one in rest] == ["Older"]
