@@ -30,26 +30,31 @@ PATIENCE_S = 240.0
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
+def output_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".txt")
+
+
 def start(folder: Path) -> subprocess.Popen[bytes]:
     """A demo in a process group of its own, so that a kill takes all of its processes at once."""
     command = [sys.executable, "-m", "mailwright", "demo", str(folder), "--no-serve", "--port", "0"]
-    return subprocess.Popen(
-        [*command, "--households", str(HOUSEHOLDS)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with output_of(folder).open("wb") as output:
+        return subprocess.Popen(
+            [*command, "--households", str(HOUSEHOLDS)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def finish(folder: Path) -> str:
     demo = start(folder)
     try:
-        output, _ = demo.communicate(timeout=PATIENCE_S * 2)
+        demo.wait(PATIENCE_S * 2)
     finally:
         kill(demo)
-    assert demo.returncode == 0, output.decode()
-    return output.decode()
+    assert demo.returncode == 0, output_of(folder).read_text()
+    return output_of(folder).read_text()
 
 
 def kill(demo: subprocess.Popen[bytes]) -> None:
@@ -64,7 +69,7 @@ def kill_when(folder: Path, reached: Callable[[SqlRecords], bool], after_s: floa
     demo = start(folder)
     try:
         for _ in range(int(PATIENCE_S / 0.05)):
-            assert demo.poll() is None, demo.communicate()[0].decode()
+            assert demo.poll() is None, output_of(folder).read_text()
             if (folder / "data" / "records.sqlite").exists():
                 with SqlRecords.open(folder / "data" / "records.sqlite") as records:
                     if reached(records):

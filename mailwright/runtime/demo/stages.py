@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mailwright.core.errors import Transient
 from mailwright.core.instants import Instant
 from mailwright.runtime.demo.door_client import DoorClient
 from mailwright.runtime.demo.driver import HOURS, Driver, calls_by_time
@@ -21,6 +22,8 @@ from mailwright.runtime.installation import Installation, create_key
 from mailwright.runtime.project.versions import apply, current_project, plan
 from mailwright.runtime.supervisor import Child, Supervisor
 from mailwright.runtime.training import measure_all, train_all
+
+PATIENCE_S, PAUSE_S = 300.0, 0.1
 
 _STAGE = "demo.stage."
 _TIMINGS = "demo.timings"
@@ -65,6 +68,7 @@ class Demo:
         door = DoorClient(self._base_url, key)
         try:
             door.wait_until_ready()
+            self._wait_for_engine()
             driver = Driver(self._there, door, self._supervisor.check)
             shop = Shop(self._households())
             self._show.say("Reading the shop's year")
@@ -84,6 +88,18 @@ class Demo:
             door.close()
         self._meta.put(FINISHED, "yes")
         return report
+
+    def _wait_for_engine(self) -> None:
+        """Wait until the engine has read its log again, if an earlier run left one."""
+        for _ in range(int(PATIENCE_S / PAUSE_S)):
+            try:
+                self._there.engine.status()
+            except Transient:
+                self._supervisor.check()
+                time.sleep(PAUSE_S)
+            else:
+                return
+        raise Transient("demo.engine", f"the engine did not catch up with its log in {PATIENCE_S:.0f} seconds")
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

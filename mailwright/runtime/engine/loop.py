@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailwright.core.errors import Conflict, Transient
-from mailwright.core.events import LogRecord, Tick
+from mailwright.core.events import PLACES, LogRecord, Offset, Tick
 from mailwright.core.instants import MINUTE, SECOND, Instant
 from mailwright.core.ports import Blobs, Clock, EventLog, Records, TickCommit
 from mailwright.runtime.engine import checkpoint
@@ -72,10 +72,15 @@ class Engine:
         self._saved_at = wall.now()
         self._saved_events = 0
         self._stopping = False
+        self._caught_up_at = Offset(2**62)
         self.state = EngineState(self._replay)
 
     def ask(self, read: Read) -> Future[Any]:
-        """Run `read` on the state between two micro-batches; from any thread."""
+        """Run `read` on the state between two micro-batches; from any thread.
+
+        Until the state has caught up with the last committed tick there is no answer but Transient: what is decided
+        on an older state than before would be wrong.
+        """
         future: Future[Any] = Future()
         self._reads.put((read, future))
         return future
@@ -98,7 +103,7 @@ class Engine:
         """
         self._recover()
         self._epoch = self._records.engine.take_over()
-        self._applied = self._records.engine.applied()
+        self._applied = self._caught_up_at = self._records.engine.applied()
         while not self._stopping:
             try:
                 if not self._step():
@@ -185,6 +190,15 @@ class Engine:
         self._saved_at, self._saved_events = self._wall.now(), self.state.n_events
         _log.info("checkpoint at record %d written", self.state.number)
 
+    def _refuse_while_behind(self) -> None:
+        if self.state.tick_offset < self._caught_up_at:
+            done, whole = self.state.number, self._caught_up_at // PLACES
+            raise Transient(
+                "engine.recovering",
+                f"the engine is reading its log again: record {done:,} of {whole:,}",
+                "it answers when it has caught up; nothing is lost",
+            )
+
     def _answer(self, wait_s: float) -> None:
         """Answer the waiting reads; with none, wait up to `wait_s` seconds for the first."""
         try:
@@ -193,6 +207,7 @@ class Engine:
                 wait_s = 0
                 if future.set_running_or_notify_cancel():
                     try:
+                        self._refuse_while_behind()
                         future.set_result(read(self.state))
                     except Exception as error:  # noqa: BLE001 the asker gets it, the engine goes on
                         future.set_exception(error)
