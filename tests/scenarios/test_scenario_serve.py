@@ -16,7 +16,6 @@ sys.path[:0] = [str(Path(__file__).parent)]
 from running_project import (  # noqa: E402
     SETTINGS,
     Shop,
-    done,
     identify,
     make_project,
     opened,

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,6 +95,7 @@ class EngineServer:
         self._engine = engine
         self._path = path
         path.unlink(missing_ok=True)
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with _short(path) as address:
             self._socket.bind(address)
@@ -102,7 +104,10 @@ class EngineServer:
         threading.Thread(target=self._accept, name="engine-reads", daemon=True).start()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections, and end those that there are: nobody may wait for an engine that has stopped."""
+        for one in (self._socket, *self._connections):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it; closing alone would not
         self._socket.close()
         self._path.unlink(missing_ok=True)
 
@@ -113,6 +118,7 @@ class EngineServer:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        self._connections.add(connection)
         with connection, contextlib.suppress(OSError):
             while True:
                 write_frame(connection, msgspec.msgpack.encode(self._answer(read_frame(connection))))

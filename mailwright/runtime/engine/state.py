@@ -112,8 +112,9 @@ class EngineState:
     def _define(self, record: LogRecord, version: int, files: dict[str, str]) -> None:
         self.files = files
         self.project = load_project(files)
-        self.fold = Fold(self.project.rules, self.catalog, replacing=self.fold)
-        if self.n_events and self.fold.missing_leaves():
+        # Before the first event no leaf lacks a past. One that replaced another fold would go on asking for it.
+        self.fold = Fold(self.project.rules, self.catalog, replacing=self.fold if self.n_events else None)
+        if self.fold.missing_leaves():
             self.fold.combine(self._backfilled(record.number))
         self.version = version
         self.started_at = self.started_at or record.at
