@@ -18,7 +18,7 @@ orders: {title: Orders, value: "count of 'Order Completed'"}
 last_order: {title: Since the last order, value: "time since last 'Order Completed'"}
 first_order: {title: First order, value: "first 'Order Completed'"}
 """
-SEGMENTS = "{name}: {{title: {title}, rule: \"orders >= 3\"}}\n"
+SEGMENTS = '{name}: {{title: {title}, rule: "orders >= 3"}}\n'
 CAMPAIGN = """
 title: Weekly offers
 audience: in segment loyal
