@@ -30,27 +30,48 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ProjectSettings(_Section, frozen=True):
-    """What the installation is. `time_zone` is the shop's IANA zone, used where a person's is unknown."""
+    """What the installation is.
+
+    Attributes:
+        name: Of the shop, for pages and reports.
+        time_zone: The shop's IANA zone: of schedules and pages, and in rules of people whose own zone is unknown.
+    """
 
     name: str
     time_zone: str = "UTC"
 
 
 class ClockSettings(_Section, frozen=True):
-    """Fixed when the data folder is made. `start`: ISO 8601 instant at which a virtual clock begins."""
+    """Which time it is; fixed when the data folder is made.
+
+    Attributes:
+        kind: ``system`` is the machine's clock; a ``virtual`` one stands still until its driver moves it.
+        start: Instant (ISO 8601) at which a virtual clock begins; needed there, unused otherwise.
+    """
 
     kind: Literal["system", "virtual"] = "system"
     start: str = ""
 
 
 class DataSettings(_Section, frozen=True):
-    """`folder`: where everything is kept, relative to the project folder."""
+    """Where everything is kept.
+
+    Attributes:
+        folder: Relative to the project folder. Back it up whole, with its keys.
+    """
 
     folder: str = "data"
 
 
 class DoorSettings(_Section, frozen=True):
-    """Where the door listens. `port` 0 takes a free one. `base_url`: how the world reaches it; links start with it."""
+    """Where the door listens.
+
+    Attributes:
+        host: Address to listen on; ``127.0.0.1`` is this machine alone.
+        port: TCP port; 0 takes a free one.
+        base_url: How the world reaches the door (``https://mail.my-shop.example``): links in mail begin with it. Empty:
+            host and port as above.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -58,7 +79,18 @@ class DoorSettings(_Section, frozen=True):
 
 
 class SenderSettings(_Section, frozen=True):
-    """Who writes. `connections`: parallel hand-overs; `lease_s`: seconds a claim is ours, longer than any hand-over."""
+    """Who writes, and how hard.
+
+    Attributes:
+        from_name: Shown as the sender of every mail.
+        from_address: The sender's address; its domain is also that of every Message-ID.
+        reply_to: Where replies go; empty: to `from_address`.
+        postal_address: Shown in every mail that needs consent, which without one is not sent.
+        connections: Mails that are handed over at the same time.
+        lease_s: Seconds for which a claimed message is one sender's; must be longer than any hand-over.
+        max_attempts: Hand-overs of a mail that is always deferred, before it has failed.
+        allow_reserved_domains: Write to addresses at example.com and the like, where nobody lives (demo and tests).
+    """
 
     from_name: str = ""
     from_address: str = ""
@@ -71,9 +103,17 @@ class SenderSettings(_Section, frozen=True):
 
 
 class ChannelSettings(_Section, frozen=True):
-    """How mail leaves. ``mailbox`` writes .eml files into `folder`; ``smtp`` hands over to `host`:`port`.
+    """How mail leaves.
 
-    `password` is best given as MAILWRIGHT__CHANNEL__PASSWORD.
+    Attributes:
+        kind: ``mailbox`` writes .eml files into `folder`; ``smtp`` hands over to `host` and `port`.
+        folder: Of the mailbox, relative to the data folder.
+        host: SMTP server.
+        port: Its TCP port: 25, 465 (``implicit``) or 587.
+        tls: ``required`` and ``opportunistic`` use STARTTLS, ``implicit`` TLS from the first byte; ``off`` is for a
+            server on this machine alone. Certificates are checked where TLS is not optional.
+        user: Empty: no login.
+        password: Best given as MAILWRIGHT__CHANNEL__PASSWORD.
     """
 
     kind: Literal["mailbox", "smtp"] = "mailbox"
@@ -86,13 +126,24 @@ class ChannelSettings(_Section, frozen=True):
 
 
 class PrivacySettings(_Section, frozen=True):
-    """`personal`: further trait and property names that are sealed at the door, beside the built-in ones."""
+    """What is sealed.
+
+    Attributes:
+        personal: Further names of traits and properties that are sealed at the door, beside the built-in ones. Applies
+            to what comes in from then on.
+    """
 
     personal: list[str] = []
 
 
 class EngineSettings(_Section, frozen=True):
-    """`checkpoint_s` seconds and `checkpoint_events` between checkpoints; `history_s` between History chunks."""
+    """How often the engine closes what it keeps.
+
+    Attributes:
+        checkpoint_s: Seconds between checkpoints, at most.
+        checkpoint_events: Events between checkpoints, at most.
+        history_s: Seconds after which an open chunk of History is written.
+    """
 
     checkpoint_s: Annotated[int, msgspec.Meta(ge=1)] = 300
     checkpoint_events: Annotated[int, msgspec.Meta(ge=1)] = 3_000_000
