@@ -25,7 +25,9 @@ from mailwright.runtime.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-IDLE_S = 0.02
+IDLE_S = {"system": 0.25, "virtual": 0.02}
+"""Pause when there is nothing to do. A virtual clock's driver waits for every outcome, so there it is short."""
+
 RETRY_S = 1.0
 
 
@@ -51,7 +53,7 @@ async def _pump(installation: Installation, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             moved = await asyncio.to_thread(pump, installation.records.outbox, installation.log, installation.clock)
-            pause = 0.0 if moved else IDLE_S
+            pause = 0.0 if moved else IDLE_S[installation.settings.clock.kind]
         except Transient as error:
             _log.warning("outcomes wait: %s", error.message)
             pause = RETRY_S
@@ -80,7 +82,7 @@ def make_sender(installation: Installation, base_url: str) -> Sender:
             connections=settings.sender.connections,
             lease_s=settings.sender.lease_s,
             max_attempts=settings.sender.max_attempts,
-            idle_s=IDLE_S,
+            idle_s=IDLE_S[settings.clock.kind],
         ),
     )
 
