@@ -9,15 +9,24 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # tools/ and bench/ are no installed packages
 
 from bench.__main__ import COLUMNS, benches  # noqa: E402
+from mailwright.decisions.content_rules import ContentRuleDefinition  # noqa: E402
+from mailwright.decisions.mail import MailDefinition  # noqa: E402
+from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition  # noqa: E402
+from mailwright.models.definitions import ModelDefinition  # noqa: E402
+from mailwright.profiles.definitions import AttributeDefinition  # noqa: E402
+from mailwright.rendering.template import compile_template, parse_template  # noqa: E402
 from mailwright.rules.parse import parse  # noqa: E402
 from mailwright.rules.show import show  # noqa: E402
 from mailwright.rules.syntax import from_json, to_json  # noqa: E402
+from mailwright.runtime.project.documents import parse_toml, parse_yaml  # noqa: E402
+from mailwright.segments.definitions import SegmentDefinition  # noqa: E402
 from tools.reference import commands_page, errors_page, http_page, messages_page, ports_page, rules_page  # noqa: E402
 from tools.reference import settings_page as settings  # noqa: E402
 from tools.reference.error_codes import Raised, raised_codes  # noqa: E402
@@ -200,7 +209,7 @@ def test_links_between_pages_lead_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in pages
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        for target in re.findall(r"(?:\]\(|src=\"|srcset=\")([^)#\s\"]+)", page.read_text(encoding="utf-8"))
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
@@ -210,6 +219,62 @@ def test_every_page_can_be_reached_from_the_index() -> None:
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     pages = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md"))
     assert [page for page in pages if page != "README.md" and f"({page})" not in index] == []
+
+
+# --- what the pages show is true -------------------------------------------------------------------------------------
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page, text) of every code block of a language."""
+    pages = sorted(path for path in tracked() if path.suffix == ".md")
+    fence = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
+    return [(path.name, block) for path in pages for block in fence.findall(path.read_text(encoding="utf-8"))]
+
+
+def test_rules_on_the_segment_page_parse() -> None:
+    page = (ROOT / "docs/how-to/write-a-segment.md").read_text(encoding="utf-8")
+    rules = re.findall(r"^\| [^|]+ \| `([^`]+)` \|$", page, re.MULTILINE)
+    assert len(rules) > 10
+    for rule in rules:
+        assert parse(show(parse(rule))) == parse(rule)
+
+
+FIRST_KEYS: dict[str, type] = {
+    "audience": CampaignDefinition,
+    "trigger": JourneyDefinition,
+    "slot": ContentRuleDefinition,
+    "kind": ModelDefinition,
+    "variables": MailDefinition,
+}
+"""A key that only one kind of definition has -> that kind; a block with none of them holds definitions by name."""
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("yaml"))
+def test_definitions_on_the_pages_are_valid(page: str, block: str) -> None:
+    data = parse_yaml(page, block).data
+    kind = next((kind for key, kind in FIRST_KEYS.items() if key in data), None)
+    if kind is MailDefinition:
+        data = {"template": "news", **data}
+    if kind is not None:
+        msgspec.convert(data, kind)
+    else:
+        for one in data.values():
+            msgspec.convert(one, SegmentDefinition if "rule" in one else AttributeDefinition)
+            parse(one.get("rule") or one["value"])
+
+
+@pytest.mark.parametrize(("page", "block"), blocks("toml"))
+def test_settings_on_the_pages_are_valid(page: str, block: str) -> None:
+    known = {section.name: set(section.fields) for section in settings.sections()}
+    for section, values in parse_toml(page, block).data.items():
+        assert set(values) <= known[section]
+
+
+def test_templates_on_the_pages_compile() -> None:
+    shown = blocks("html")
+    assert shown
+    for page, block in shown:
+        compile_template(parse_template(page, block))
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------
