@@ -73,7 +73,12 @@ def open_installation(settings: Settings) -> Installation:
     log = SqliteEventLog(folder / "log.sqlite")
     records = SqlRecords.open(folder / "records.sqlite")
     keys = KeyRing.open(folder / "keys")
-    _fix_clock(settings, log, records.meta)
+    try:
+        _fix_clock(settings, log, records.meta)
+    except BaseException:
+        records.close()
+        log.close()
+        raise
     wall = SystemClock()
     return Installation(
         settings=settings,

@@ -46,6 +46,7 @@ class Child:
 
     def start(self) -> None:
         """Start, or start again."""
+        self._forget()
         self.started_s, self.again_s = time.monotonic(), None
         self.process = subprocess.Popen(
             list(self.command),
@@ -58,15 +59,20 @@ class Child:
     def stop(self) -> None:
         """Ask it to end, wait, and kill it by its pid if it does not."""
         process = self.process
-        if process is None or process.poll() is not None:
-            return
-        process.terminate()
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            _log.warning("%s (pid %d) did not stop in %.0f s: killed", self.name, process.pid, STOP_S)
-            process.kill()
-            process.wait()
+        if process is not None and process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                _log.warning("%s (pid %d) did not stop in %.0f s: killed", self.name, process.pid, STOP_S)
+                process.kill()
+                process.wait()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Close our end of the pipe to a process that has ended."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

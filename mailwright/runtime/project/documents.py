@@ -68,17 +68,35 @@ class Document:
 
     def placed(self, path: Path, issue: Issue) -> Issue:
         """An issue inside the text that is the value at `path`, moved to where that text stands in this file."""
-        span = self.span(path)
-        if issue.span and issue.source:
-            rows = issue.source.splitlines()
-            wanted = rows[issue.span.line - 1] if issue.span.line <= len(rows) else ""
-            for number, row in enumerate(self.text.splitlines()[span.line - 1 :], span.line):
-                column = row.find(wanted.strip(), span.column - 1 if number == span.line else 0)
-                if wanted.strip() and column >= 0:
-                    indent = len(wanted) - len(wanted.lstrip())
-                    span = Span(line=number, column=column + issue.span.column - indent, length=issue.span.length)
-                    break
+        value = self.span(path)
+        span = (issue.span and issue.source and self._found(value, issue.span, issue.source)) or value
         return Issue(path=self.path, message=issue.message, hint=issue.hint, span=span, source=self.text)
+
+    def _found(self, value: Span, span: Span, source: str) -> Span | None:
+        """Where the words stand that `span` points at in `source`, the text of the value that begins at `value`.
+
+        A block of YAML is folded: its words keep their order, its lines and indents do not.
+        """
+        before = source.splitlines(keepends=True)[: span.line]
+        place = sum(map(len, before[:-1])) + span.column - 1
+        words = source[place : place + span.length].split("\n")[0].strip()
+        at_end = not words
+        words = words or (source[:place].split() or [""])[-1]
+        nth = source.count(words, 0, place) + (0 if at_end else 1)
+        rows = self.text.splitlines(keepends=True)
+        is_block = rows[value.line - 1][value.column - 1 : value.column] in (">", "|")
+        start = (
+            sum(map(len, rows[: value.line])) if is_block else sum(map(len, rows[: value.line - 1])) + value.column - 1
+        )
+        found = start - 1
+        for _ in range(nth):
+            found = self.text.find(words, found + 1)
+            if not words or found < 0:
+                return None
+        found += len(words) if at_end else 0
+        line = self.text.count("\n", 0, found)
+        column = found - (self.text.rfind("\n", 0, found) + 1)
+        return Span(line=line + 1, column=column + 1, length=1 if at_end else len(words))
 
 
 def parse_yaml(path: str, text: str) -> Document:
@@ -93,14 +111,14 @@ def parse_yaml(path: str, text: str) -> Document:
         mark = error.problem_mark or error.context_mark
         span = Span(line=mark.line + 1, column=mark.column + 1) if mark else None
         message = f"not valid YAML: {error.problem or error.context}"
-        hint = (
-            "" if mark is None else _yaml_hint(text.splitlines()[mark.line] if mark.line < text.count("\n") + 1 else "")
-        )
+        rows = text.splitlines()
+        hint = _yaml_hint(rows[mark.line]) if mark and mark.line < len(rows) else ""
         issue = Issue(path=path, message=message, hint=hint, span=span, source=text)
         raise InvalidInput("definition.yaml", [issue]) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        message = f"not valid YAML: the character U+{ord(str(error.character)):04X} in line {line}"
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        message = f"not valid YAML: the character U+{code:04X} in line {line}"
         raise InvalidInput("definition.yaml", [Issue(path=path, message=message)]) from error
     except RecursionError as error:
         message = "not valid YAML: brackets are nested too deeply"
@@ -232,10 +250,31 @@ def explain(document: Document, at: Path, value: Any, kind: type, text: str) -> 
     if wanted:
         return document.key_issue((*at, *inner, wanted), f"unknown key {wanted!r}", _known_fields(kind, inner, wanted))
     found = next((found for path, found in places if path == inner), value)
-    shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__
-    message = f"{what.replace('`', chr(39))} ({shown})"
-    hint = "put it into quotes" if "Expected `str" in what and isinstance(found, bool | int | float) else ""
-    return document.issue((*at, *inner), message, hint)
+    message = what.replace("`", "'")
+    if not isinstance(found, dict | list) and repr(found) not in message:
+        message += f" ({found!r})"
+    return document.issue((*at, *inner), message, _value_hint(kind, inner, what, found))
+
+
+def _value_hint(kind: type, inner: Path, what: str, found: Any) -> str:
+    if "Expected `str" in what and isinstance(found, bool | int | float):
+        return "put it into quotes"
+    if what.startswith("Invalid enum value") and inner:
+        values = {
+            value
+            for struct in _structs(kind)
+            for field in struct.fields
+            if field.encode_name == inner[-1]
+            for value in getattr(_bare(field.type), "values", ())
+        }
+        return nearest(str(found), map(str, values))
+    return ""
+
+
+def _bare(info: Any) -> Any:
+    """The literal in a type that may be missing."""
+    options = [one for one in getattr(info, "types", (info,)) if isinstance(one, msgspec.inspect.LiteralType)]
+    return options[0] if options else info
 
 
 def _walk(value: Any, steps: Sequence[str | int | None]) -> Iterator[tuple[Path, Any]]:
@@ -260,7 +299,13 @@ def _walk(value: Any, steps: Sequence[str | int | None]) -> Iterator[tuple[Path,
 
 def _known_fields(kind: type, inner: Path, wanted: str) -> str:
     """The nearest field name of any struct inside `kind`; msgspec does not say which one it was."""
-    names: set[str] = set()
+    structs = [one for one in _structs(kind) if not inner or one.cls is not kind]
+    return nearest(wanted, {field.encode_name for one in structs for field in one.fields})
+
+
+def _structs(kind: type) -> list[msgspec.inspect.StructType]:
+    """`kind` and all structs inside it."""
+    found: list[msgspec.inspect.StructType] = []
     pending: list[Any] = [msgspec.inspect.type_info(kind)]
     seen: set[int] = set()
     while pending:
@@ -269,10 +314,9 @@ def _known_fields(kind: type, inner: Path, wanted: str) -> str:
             continue
         seen.add(id(info))
         if isinstance(info, msgspec.inspect.StructType):
-            if not inner or info.cls is not kind:
-                names |= {field.encode_name for field in info.fields}
+            found.append(info)
             pending += [field.type for field in info.fields]
         for attribute in ("types", "item_type", "value_type", "key_type", "item_types", "type"):
             part = getattr(info, attribute, None)
             pending += list(part) if isinstance(part, tuple) else [part] if part is not None else []
-    return nearest(wanted, names)
+    return found

@@ -235,6 +235,10 @@ class _Loader:
             conditions=_whole(conditions),
         )
 
+    def _names_are_known(self) -> bool:
+        """Not while a file of names cannot be read: everything that uses them would look wrong."""
+        return all(path in self.documents for path in ("attributes.yaml", "segments.yaml") if path in self._files)
+
     def _named(self, path: str) -> set[str]:
         """Names that a file defines, also those with a fault: what uses them is not at fault."""
         return set(self.documents[path].data) if path in self.documents else set()
@@ -243,7 +247,7 @@ class _Loader:
         document = self.documents[path]
         try:
             node = parse(text)
-            faults = check(node, names, expects=expects, path="", source=text)
+            faults = check(node, names, expects=expects, path="", source=text) if self._names_are_known() else []
         except InvalidInput as error:
             faults, node = list(error.issues), None
         self.issues += [document.placed(at, issue) for issue in faults]

@@ -1,0 +1,219 @@
+"""``mailwright import``: what goes in, and every way in which a file can be wrong."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+sys.path[:0] = [str(Path(__file__).parent.parent / "scenarios")]
+
+from running_project import SETTINGS, done, mailwright, make_project, opened  # noqa: E402
+
+from mailwright.cli.main import app  # noqa: E402
+from mailwright.core.errors import MailwrightError  # noqa: E402
+from mailwright.core.events import Event, Events, Items  # noqa: E402
+from mailwright.core.instants import parse_iso  # noqa: E402
+
+PEOPLE = "user_id,email,firstName\nada,ada@shop.test,Ada\nbob,bob@shop.test,Bob\n"
+ORDERS = (
+    "user_id,timestamp,order_id,total,products\n"
+    'ada,2026-01-05T10:00:00Z,o1,12.50,"[{""product_id"": ""p1"", ""quantity"": 1}]"\n'
+    'bob,2026-01-06T10:00:00Z,o2,7,"[]"\n'
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "shop", SETTINGS)
+
+
+def bodies(shop: Path) -> list:
+    with opened(shop) as there:
+        return [record.body for record in there.log.read(0, 100) if isinstance(record.body, Events | Items)]
+
+
+def events(shop: Path) -> list[Event]:
+    return [event for body in bodies(shop) if isinstance(body, Events) for event in body.events]
+
+
+def run(shop: Path, name: str, text: str | bytes, *args: str) -> str:
+    """Import a file in this process; returns what is printed, raises what is wrong."""
+    path = shop.parent / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ran = CliRunner().invoke(app, ["import", str(path), "--project", str(shop), *args])
+    if ran.exception:
+        raise ran.exception
+    return ran.output
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("COLUMNS", "200")
+    return
+
+
+def test_people_orders_and_items(shop: Path) -> None:
+    assert "2 rows imported" in run(shop, "people.csv", PEOPLE, "--as", "identify")
+    run(shop, "orders.csv", ORDERS, "--as", "track", "--event", "Order Completed", "--source", "till", "--history")
+    items = '{"id": "p1", "title": "Syrup", "price": 7.5}\n'
+    run(shop, "items.jsonl", items, "--as", "items", *maps("id=item_id", "title=title", "price=price"))
+    ada, _, first, second = events(shop)
+    assert (ada.type, ada.source, ada.traits["firstName"]["hash"] != "") == ("identify", "import", True)
+    assert [identifier.kind for identifier in ada.identifiers] == ["user_id", "email"]
+    assert "ada@shop.test" not in str(ada)
+    assert (first.name, first.source, first.history) == ("Order Completed", "till", True)
+    assert first.properties == {"order_id": "o1", "total": 12.5, "products": [{"product_id": "p1", "quantity": 1}]}
+    assert first.stamp_at == first.known_at == parse_iso("2026-01-05T10:00:00Z")
+    assert second.properties["total"] == 7
+    (item,) = bodies(shop)[-1].items
+    assert (item.catalog, item.item_id, item.facts) == ("products", "p1", {"title": "Syrup", "price": 7.5})
+
+
+def maps(*pairs: str) -> list[str]:
+    return [word for pair in pairs for word in ("--map", pair)]
+
+
+def test_columns_go_where_they_are_told(shop: Path) -> None:
+    text = "Kunde;Mail;Umsatz;Rest\n7;ada@shop.test;1234.50;x\n"
+    told = run(
+        shop,
+        "kunden.csv",
+        text.encode("cp1252"),
+        *["--as", "identify", "--delimiter", ";", "--encoding", "cp1252"],
+        *maps("Kunde=userId", "Mail=email", "Umsatz=traits.revenue:number"),
+    )
+    (ada,) = events(shop)
+    assert ada.traits["revenue"] == 1234.5
+    assert ada.identifiers[0].value == "7"
+    assert "Columns that are not read: Rest." in told
+
+
+def test_the_same_file_twice_adds_nothing(shop: Path) -> None:
+    run(shop, "people.csv", PEOPLE, "--as", "identify")
+    before = bodies(shop)
+    assert "there is nothing to add" in run(shop, "people.csv", PEOPLE, "--as", "identify")
+    assert bodies(shop) == before
+
+
+def test_an_import_that_was_broken_off_doubles_nothing(shop: Path) -> None:
+    """The message ids follow from the file and the line: what a second run sends again is known."""
+    run(shop, "people.csv", PEOPLE, "--as", "identify")
+    with opened(shop) as there:
+        (key,) = [f"import.{name}" for name in imports(there)]
+        there.records.meta.put(key, "")  # as if it had not come to its end
+    run(shop, "people.csv", PEOPLE, "--as", "identify")
+    found = [event.message_id for event in events(shop)]
+    assert len(found) == 4
+    assert len(set(found)) == 2
+    run(shop, "other.csv", PEOPLE + "cem,cem@shop.test,Cem\n", "--as", "identify")
+    assert len({event.message_id for event in events(shop)}) == 5
+
+
+def imports(there) -> list[str]:
+    import sqlite3
+
+    with sqlite3.connect(there.settings.data_folder / "records.sqlite") as database:
+        found = [row[0] for row in database.execute("SELECT key FROM meta WHERE key LIKE 'import.%'")]
+    database.close()
+    return [key.removeprefix("import.") for key in found]
+
+
+def test_a_dry_run_imports_nothing(shop: Path) -> None:
+    assert "2 rows, 2 of them good." in run(shop, "people.csv", PEOPLE, "--as", "identify", "--dry-run")
+    assert bodies(shop) == []
+
+
+TRACK = ("--as", "track", "--event", "Order Completed")
+ITEMS = "id,title,price\np1,Syrup,7.5\np2,Mix,\n"
+WRONG = {
+    "torn": (ORDERS[:-3], TRACK, "file.csv: line 3: a quoted field that begins in this row does not end"),
+    "cut off": (PEOPLE + "cem,cem@sh", ("--as", "identify"), "file.csv: line 4: 2 fields, fewer than the 3 columns"),
+    "a bad address": (
+        PEOPLE + "cem,cem@,C\n",
+        ("--as", "identify"),
+        "line 4, traits.email: what was sent is no e-mail",
+    ),
+    "a missing price": (ITEMS, ("--as", "items"), "line 3, facts.price: required by the catalog, but missing"),
+    "an unknown fact": (
+        ITEMS.replace("title", "titel"),
+        ("--as", "items"),
+        "line 2, facts.titel: the catalog declares no such fact; did you mean 'title'?",
+    ),
+    "an unknown column": (
+        PEOPLE,
+        ("--as", "identify", *maps("user=userId")),
+        "file.csv: the file has no column 'user'\n    hint: did you mean 'user_id'?",
+    ),
+    "an unknown target": (
+        PEOPLE,
+        ("--as", "identify", *maps("user_id=facts.x")),
+        "'facts.x' is nothing that a row can",
+    ),
+    "nobody": ("email\nada@shop.test\n", TRACK, "no column says who: userId, anonymousId or traits.email"),
+    "no event": (ORDERS, ("--as", "track"), "track needs the event's name"),
+    "no number": (
+        ORDERS.replace("12.50", "12,5 €").replace(",o1,12,5 €", ',o1,"12,5 €"'),
+        TRACK,
+        "line 2, column total",
+    ),
+    "no time": (ORDERS.replace("2026-01-05T10", "05.01.26 10"), TRACK, "line 2, column timestamp"),
+    "a missing property": (ORDERS.replace(",o1,", ",,"), TRACK, "properties.order_id: required by the tracking plan"),
+    "no encoding": (
+        PEOPLE.encode() + b"cem,\xff@x.test,C\n",
+        ("--as", "identify"),
+        "line 4: byte 5 (0xff) is not utf-8",
+    ),
+    "another delimiter": (PEOPLE.replace(",", ";"), ("--as", "identify"), "is the delimiter another one?"),
+    "an unknown kind": (PEOPLE, ("--as", "identfy"), "hint: did you mean 'identify'?"),
+    "an unknown type": (PEOPLE, ("--as", "identify", *maps("email=email:mail")), "there is no type 'mail'"),
+    "no pair": (PEOPLE, ("--as", "identify", *maps("email")), "--map 'email' is no COLUMN=FIELD"),
+    "no such encoding": (PEOPLE, ("--as", "identify", "--encoding", "latin9000"), "there is no encoding 'latin9000'"),
+    "a long delimiter": (PEOPLE, ("--as", "identify", "--delimiter", ",,"), "a delimiter is one character"),
+    "a key that is none": (PEOPLE, ("--as", "identify", "--key", "sk_x"), "no source has this write key"),
+    "empty": ("", ("--as", "identify"), "the first line does not name every column"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_file_is_refused_as_a_whole(shop: Path, name: str) -> None:
+    text, args, wanted = WRONG[name]
+    with pytest.raises(MailwrightError) as caught:
+        run(shop, "file.csv", text, *args)
+    assert wanted in str(caught.value)
+    assert bodies(shop) == []
+
+
+def test_the_good_rows_of_a_bad_file(shop: Path) -> None:
+    text = PEOPLE + "cem,cem@,Cem\n,,Dora\neve\n"
+    with pytest.raises(MailwrightError, match="its 2 good rows with --skip-bad"):
+        run(shop, "people.csv", text, "--as", "identify")
+    told = run(shop, "people.csv", text, "--as", "identify", "--skip-bad")
+    assert "5 rows, 2 of them good." in told
+    assert "people.csv: line 4, traits.email: what was sent is no e-mail address" in told
+    assert "people.csv: line 5, userId: nobody is named" in told
+    assert "people.csv: line 6: 1 fields, fewer" in told
+    assert "2 rows imported." in told
+    assert len(events(shop)) == 2
+
+
+def test_of_many_faults_the_first_are_listed(shop: Path) -> None:
+    text = PEOPLE + "".join(f"user-{n},nobody@,N\n" for n in range(50))
+    with pytest.raises(MailwrightError, match=r"\.\.\. and 30 more faults"):
+        run(shop, "people.csv", text, "--as", "identify")
+
+
+def test_from_the_command_line(shop: Path) -> None:
+    (shop.parent / "people.csv").write_text(PEOPLE + "cem,cem@,Cem\n")
+    ran = mailwright("import", str(shop.parent / "people.csv"), "--as", "identify", "--project", str(shop))
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        "error: people.csv: line 4, traits.email: what was sent is no e-mail address\n"
+        "hint: nothing was imported; mend the file, or import its 2 good rows with --skip-bad\n"
+    )
+    assert "no file" in mailwright("import", "nix.csv", "--as", "items", "--project", str(shop)).stderr
+    key = done("create-key", "till", "--project", str(shop)).strip()
+    args = ("--as", "identify", "--key", key, "--skip-bad", "--project", str(shop))
+    assert "2 rows imported." in done("import", str(shop.parent / "people.csv"), *args)
+    assert {event.source for event in events(shop)} == {"till"}
