@@ -33,8 +33,8 @@ class Compiler:
         self._stores = stores
         self._longest = longest
         self._readers: dict[str, Reader] = {}
-        self._feeds: dict[str, frozenset[str]] = {}
-        self._segment_feeds: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, frozenset[str]] = {}
+        self._segment_stores: dict[str, frozenset[str]] = {}
 
     def reader(self, node: s.Expression) -> Reader:
         """A reader that keeps its result for the frame."""
@@ -44,20 +44,20 @@ class Compiler:
         if key not in self._readers:
             above, self._stores.asked = self._stores.asked, set()
             self._readers[key] = _remembered(key, self._make(node))
-            self._feeds[key] = frozenset(self._stores.asked)
+            self._asked[key] = frozenset(self._stores.asked)
             self._stores.asked = above
-        self._stores.asked |= self._feeds[key]
+        self._stores.asked |= self._asked[key]
         return self._readers[key]
 
-    def feeds_of(self, node: s.Expression) -> frozenset[str]:
-        """Keys of the feeds whose events can change what `node` says."""
+    def stores_of(self, node: s.Expression) -> frozenset[str]:
+        """Keys of the stores that `node` reads."""
         self.reader(node)
-        return self._feeds[s.key(self._outline.attribute(node.name) if isinstance(node, s.Attribute) else node)]
+        return self._asked[s.key(self._outline.attribute(node.name) if isinstance(node, s.Attribute) else node)]
 
     def segment(self, name: str, node: s.Expression) -> Reader:
         """The reader of a segment; those that it asks about come first."""
         reader = self.reader(node)
-        self._segment_feeds[name] = self.feeds_of(node)
+        self._segment_stores[name] = self.stores_of(node)
         return reader
 
     def zone_names(self) -> Callable[[Frame], Coded] | None:
@@ -78,7 +78,7 @@ class Compiler:
             case s.Compare() | s.BetweenValues() | s.In() | s.IsKnown():
                 return self._comparison(node)
             case s.InSegment():
-                self._stores.asked |= self._segment_feeds.get(node.name, frozenset())
+                self._stores.asked |= self._segment_stores.get(node.name, frozenset())
                 return conditions.in_segment(node)
             case s.RandomBucket():
                 return conditions.random_bucket(node)

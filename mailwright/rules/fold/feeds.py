@@ -23,6 +23,7 @@ from mailwright.rules.fold.filters import compiled, quick_elements
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
 from mailwright.rules.values import ItemLookup, names_of, paths, to_micro_units, trait_write
 
+NEWEST = np.iinfo(np.int64).max
 ANY = "$any"
 """The name by which sessions read every track, page and screen call."""
 
@@ -153,7 +154,8 @@ class Feed:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        self.words = Dictionary(state["words"])
+        for value in state["words"]:
+            self.words.code(value)  # the same dictionary: readers hold on to it
         self.kept = dict(msgspec.msgpack.decode(state["kept"], type=list[tuple[int, Event]]))
         self._keep(state)
 
@@ -297,6 +299,8 @@ class Batch:
         self.moved: Ints = np.cumsum(stay) - 1
         inbox.keep({name: column[stay] for name, column in columns.items()})
         self._columns = columns
+        self.due: Ints = columns["due"]
+        self.oldest_waiting: int = int(columns["offset"][stay].min(initial=NEWEST))
         self.person: Ints = columns["person"][self.ready]
         self.history: Bools = columns["history"][self.ready].astype(bool)
 

@@ -21,7 +21,7 @@ from mailwright.rules.fold.compile import Compiler
 from mailwright.rules.fold.feeds import Arrival, Batch, Inbox, Reading
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.packing import pack, unpack
-from mailwright.rules.fold.plan import Outline, in_order, longest_windows
+from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.rules.fold.stores import Stores, Touched
 from mailwright.rules.syntax import Expression
@@ -86,7 +86,8 @@ class Fold:
             InvalidInput: If a rule names an attribute or segment that does not exist, or needs itself.
             UnsupportedRule: If a rule holds a node that cannot be kept live.
         """
-        self._begin(rules, catalog, Stores(replacing._stores if replacing else None))
+        before, upto = (replacing._stores, replacing._upto) if replacing else (None, -1)
+        self._begin(rules, catalog, Stores(before, upto))
         if replacing:
             self._take_over(replacing)
 
@@ -99,23 +100,26 @@ class Fold:
         self._readers = _compiled(rules, self._order, compiler, self._world)
         stores.planned()
         self._reading = Reading(list(stores.feeds.values()), catalog.facts)
-        self._feeds_of = {name: self._readers.feeds[f"segment:{name}"] for name in self._order}
+        self._feeds_of = {name: stores.feeds_behind(self._readers.stores[name]) for name in self._order}
         self._inbox = Inbox()
         self._world.members = {name: _membership() for name in self._order}
         self._people = Columns(until=np.int64(VOLATILE), alive=np.bool_(True))
         self._at = BEFORE_TIME
+        self._upto = -1  # the newest offset ingested
+        self._meanings = meanings(self._order, rules.segments, outline)
         self._first_time: dict[str, int] = {}
         self._merged: dict[int, Carried] = {}
 
     def _take_over(self, old: Fold) -> None:
         self._inbox, self._people, self._at, self._merged = old._inbox, old._people, old._at, old._merged
+        self._upto, self._first_time = old._upto, old._first_time
         self._world.first_identifiers = old._world.first_identifiers
         n = self._people.n
         for name, cells in self._world.members.items():
             cells.grow(n)
             if name in old._world.members:
                 self._world.members[name] = old._world.members[name]
-        self._reevaluate(self._order)
+        self._reevaluate([name for name in self._order if self._meanings[name] != old._meanings.get(name)])
 
     def _reevaluate(self, segments: Collection[str]) -> None:
         """Look at everybody on the next tick; what changes then is owed to the definition."""
@@ -129,6 +133,8 @@ class Fold:
         put, take = self._inbox.put, self._reading.take
         for arrival in arrivals:
             take(put(arrival), arrival.event)
+        if arrivals:
+            self._upto = max(self._upto, arrivals[-1].offset)
 
     def tick(self, t: Instant, first_identifiers: Sequence[str]) -> list[Change]:
         """Let time come to `t` and evaluate who was touched or fell due.
@@ -290,11 +296,15 @@ class Fold:
         """
         self._grow_to(other._people.n)
         other._grow_to(self._people.n)
-        if self._at != BEFORE_TIME:
-            other._stores.apply(Batch(other._inbox, max(self._at, other._at)), max(self._at, other._at))
+        at = max(self._at, other._at)
+        if at != BEFORE_TIME:
+            other._stores.apply(Batch(other._inbox, at), at)
         chosen = leaves if leaves is not None else self.missing_leaves() if self._stores.replaced else None
-        self._inbox.join(other._inbox, self._stores.combine(other._stores, chosen, len(self._inbox.person)))
-        self._reevaluate(self._order)
+        needed = self._stores.combine(other._stores, chosen, len(self._inbox.person), at)
+        self._inbox.join(other._inbox, needed)
+        self._upto = max(self._upto, other._upto)
+        stores = set(self._stores.stores if chosen is None else chosen)
+        self._reevaluate([name for name in self._order if stores & self._readers.stores[name]])
 
     def state_hash(self) -> str:
         """A digest of all state but decayed scores; the same for any cut of the same log, and after a reload."""
@@ -312,6 +322,7 @@ class Fold:
         return pack(
             {
                 "at": int(self._at),
+                "upto": self._upto,
                 "inbox": self._inbox.columns(),
                 "people": self._people.dump(),
                 "members": {name: cells.dump() for name, cells in self._world.members.items()},
@@ -332,7 +343,7 @@ class Fold:
         state = unpack(data)
         fold = cls.__new__(cls)
         fold._begin(rules, catalog, Stores(known=tuple(state["stores"]["stores"])))
-        fold._at = Instant(state["at"])
+        fold._at, fold._upto = Instant(state["at"]), state["upto"]
         fold._inbox.keep(state["inbox"])
         fold._people.load(state["people"])
         for name, cells in state["members"].items():
@@ -391,7 +402,7 @@ def _join_membership(cells: Columns, into: Person, gone: Person) -> int:
 
 class _Readers(NamedTuple):
     by_name: dict[str, Reader]
-    feeds: dict[str, frozenset[str]]
+    stores: dict[str, frozenset[str]]
 
 
 def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: World) -> _Readers:
@@ -399,4 +410,4 @@ def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: Wor
     segments = {name: compiler.segment(name, rules.segments[name]) for name in order}
     others = {key: compiler.reader(node) for key, node in rules.expressions().items() if not key.startswith("segment:")}
     by_name = {**{f"segment:{name}": reader for name, reader in segments.items()}, **others}
-    return _Readers(by_name, {f"segment:{name}": compiler.feeds_of(rules.segments[name]) for name in order})
+    return _Readers(by_name, {name: compiler.stores_of(rules.segments[name]) for name in order})

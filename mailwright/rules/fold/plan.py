@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -102,6 +103,18 @@ def in_order(segments: Mapping[str, s.Expression], outline: Outline) -> list[str
     for name in segments:
         visit(name, ())
     return order
+
+
+def meanings(order: Sequence[str], segments: Mapping[str, s.Expression], outline: Outline) -> dict[str, str]:
+    """A digest per segment of all that defines it: its own text, attributes and the segments it asks about."""
+    found: dict[str, str] = {}
+    for name in order:
+        names = {node.name for node in outline.nodes(segments[name]) if isinstance(node, s.Attribute)}
+        attributes = [(each, s.key(outline.attribute(each))) for each in sorted(names)]
+        asked = [(each, found[each]) for each in sorted(segments_asked(segments[name], outline))]
+        whole = msgspec.json.encode([s.key(segments[name]), attributes, asked])
+        found[name] = hashlib.sha256(whole).hexdigest()
+    return found
 
 
 def segments_asked(root: s.Expression, outline: Outline) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,11 +51,9 @@ class Dictionary:
     Values are the same when the language calls them equal: 1 and 1.0 are, True and 1 are not.
     """
 
-    def __init__(self, values: Iterable[Any] = ()) -> None:
+    def __init__(self) -> None:
         self.values: list[Any] = []
         self._codes: dict[Any, int] = {}
-        for value in values:
-            self.code(value)
 
     def code(self, value: Any) -> int:
         """Number of `value`, a new one if it was not seen; MISSING for None."""

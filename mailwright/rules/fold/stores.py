@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from mailwright.core.events import Person
+from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
 from mailwright.rules.fold.columns import End, Extreme, Totals
-from mailwright.rules.fold.feeds import Batch, Feed, Source
+from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Source
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
-from mailwright.rules.fold.rows import Dictionary, Ints
+from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
 from mailwright.rules.fold.runs import Ledger, Tally
 
 
@@ -60,10 +60,13 @@ class Touched:
 class Stores:
     """The stores that the rules at hand need; those that `before` has too are taken over with their state."""
 
-    def __init__(self, before: Stores | None = None, *, known: Collection[str] = ()) -> None:
+    def __init__(self, before: Stores | None = None, upto: int = -1, *, known: Collection[str] = ()) -> None:
         self.asked: set[str] = set()
         self._known = known
         self._fresh_feeds: set[str] = set()
+        self._upto = upto
+        self._elsewhere: dict[str, tuple[int, int]] = {}
+        """Store key -> (offset, due) up to which waiting events come with `combine`, not from the inbox."""
         self.feeds: dict[str, Feed] = {}
         self.stores: dict[str, Store] = {}
         self.missing: set[str] = set()
@@ -119,7 +122,6 @@ class Stores:
 
     def _feed(self, source: Source) -> Feed:
         key = source.key()
-        self.asked.add(key)
         if key not in self.feeds:
             old = self._before.feeds.get(key) if self._before else None
             self.feeds[key] = old or Feed(source)
@@ -130,6 +132,7 @@ class Stores:
     def _store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
         self._feed(source)
         key = f"{source.key()}/{kind}"
+        self.asked.add(key)
         if key not in self.stores:
             self.stores[key] = self._taken_over(key) or self._fresh(key, make)
             self._of[key] = source.key()
@@ -140,6 +143,8 @@ class Stores:
         old = self._before.stores.get(key) if self._before else None
         if old is not None and self._before and key in self._before.missing:
             self.missing.add(key)
+        if old is not None and self._before and key in self._before._elsewhere:
+            self._elsewhere[key] = self._before._elsewhere[key]
         return old
 
     @property
@@ -152,7 +157,12 @@ class Stores:
         store.grow(self._n)
         if self._before is not None:
             self.missing.add(key)
+            self._elsewhere[key] = (self._upto, NEWEST)
         return store
+
+    def feeds_behind(self, stores: Collection[str]) -> frozenset[str]:
+        """Keys of the feeds that stores read."""
+        return frozenset(self._of[key] for key in stores)
 
     def planned(self) -> None:
         """Every leaf is declared: what nobody reads any more is let go."""
@@ -166,25 +176,41 @@ class Stores:
 
     def apply(self, batch: Batch, t: Instant) -> tuple[dict[str, Touched], Ints]:
         """Fold a tick's rows and move time on: the people touched, by feed, and those for whom time changed a leaf."""
+        oldest = batch.oldest_waiting
         touched = {key: self._apply(key, feed, batch, t) for key, feed in self.feeds.items()}
+        self._elsewhere = {
+            key: limits for key, limits in self._elsewhere.items() if key in self.missing or limits[0] >= oldest
+        }
         left = [store.passed(t) for store in self.stores.values() if isinstance(store, Queue)]
         return touched, np.unique(np.concatenate([np.zeros(0, np.int64), *left]))
 
     def _apply(self, key: str, feed: Feed, batch: Batch, t: Instant) -> Touched:
         kept = feed.kept
-        rows, places, history = batch.rows(feed)
-        for name, store in self.stores.items():
-            if self._of[name] != key:
-                continue
-            if isinstance(store, Decayed):
-                store.starting(t)
-            if isinstance(store, Ledger):
-                store.passed(t)
-            if isinstance(store, Kept):
-                store.keep(rows, [kept[place] for place in places.tolist()])
-            else:
-                store.add(rows)  # type: ignore[attr-defined]  # every store but Kept takes rows
+        rows, index, history = batch.rows(feed)
+        for name in self._behind(key):
+            here = self._counted_here(name, rows, index, batch)
+            self._add(self.stores[name], rows.take(here), [kept.get(at) for at in index[here].tolist()], t)
         return Touched(np.unique(rows.person[~history]), np.unique(rows.person[history]))
+
+    def _behind(self, feed: str) -> list[str]:
+        return [name for name in self.stores if self._of[name] == feed]
+
+    def _counted_here(self, name: str, rows: Rows, index: Ints, batch: Batch) -> Bools:
+        """Rows that a store takes: not those of events that were ingested before it began and come with the past."""
+        if name not in self._elsewhere:
+            return np.ones(len(index), dtype=bool)
+        upto, due = self._elsewhere[name]
+        return np.asarray((rows.offset > upto) | (batch.due[index] > due), dtype=bool)
+
+    def _add(self, store: Store, rows: Rows, kept: Sequence[Event | None], t: Instant) -> None:
+        if isinstance(store, Decayed):
+            store.starting(t)
+        if isinstance(store, Ledger):
+            store.passed(t)
+        if isinstance(store, Kept):
+            store.keep(rows, [event for event in kept if event is not None])
+        else:
+            store.add(rows)  # type: ignore[attr-defined]  # every store but Kept takes rows
 
     def next_due(self) -> Instant | None:
         """When the first row leaves a counted window."""
@@ -196,13 +222,14 @@ class Stores:
         for store in self.stores.values():
             store.merge(into, gone)
 
-    def combine(self, other: Stores, keys: Collection[str] | None, shift: int) -> bool:
+    def combine(self, other: Stores, keys: Collection[str] | None, shift: int, at: Instant) -> bool:
         """Add another part's state to the stores named (None: all), with rows that still wait.
 
         Args:
             other: The other part; must not be used any more.
             keys: Store keys.
             shift: Number of events in this part's inbox, to which the other's are appended.
+            at: The instant up to which the other part has counted its events.
 
         Returns:
             Whether the other's waiting events are needed.
@@ -212,6 +239,8 @@ class Stores:
             feed = self._of[key]
             self.stores[key].combine(other.stores[key], self._translation(feed, other))
             self.missing.discard(key)
+            if key in self._elsewhere:
+                self._elsewhere[key] = (self._elsewhere[key][0], at)
         # A feed of which this part read events before has these waiting rows already, unless all is joined.
         feeds = [key for key in self.feeds if keys is None or key in self._fresh_feeds]
         for key in feeds:
@@ -239,6 +268,7 @@ class Stores:
             "missing": sorted(self.missing),
             "replaced": self._replaced,
             "fresh_feeds": sorted(self._fresh_feeds),
+            "elsewhere": self._elsewhere,
             "feeds": {key: feed.dump() for key, feed in self.feeds.items()},
             "stores": {key: store.dump() for key, store in self.stores.items()},
         }
@@ -249,6 +279,7 @@ class Stores:
         self.missing = set(state["missing"])
         self._replaced = state["replaced"]
         self._fresh_feeds = set(state["fresh_feeds"])
+        self._elsewhere = {key: (offset, due) for key, (offset, due) in state["elsewhere"].items()}
         for key, feed in self.feeds.items():
             feed.load(state["feeds"][key])
         for key, store in self.stores.items():
