@@ -32,7 +32,7 @@ def explain(message_id: MessageId, project: ProjectOption = HERE) -> None:
         if message.decision is None:
             console.print("Nothing was decided yet.")
         else:
-            console.print(explain_text(message.decision), markup=False)
+            console.print(explain_text(message.decision), markup=False, soft_wrap=True)
     finally:
         there.close()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -17,6 +18,10 @@ MAX_BYTES = 450_000
 """A batch stays under the 500 KB and 2,500 events that the Segment API allows."""
 
 PATIENCE_S = 60.0
+RETRY_S = 0.5
+
+READERS = 16
+"""Reactions that are on their way at the same time: the log writes what comes together with one fsync."""
 
 
 class DoorClient:
@@ -25,10 +30,12 @@ class DoorClient:
     def __init__(self, base_url: str, write_key: str) -> None:
         token = base64.b64encode(f"{write_key}:".encode()).decode()
         self._http = httpx.Client(base_url=base_url, headers={"Authorization": f"Basic {token}"}, timeout=60.0)
+        self._readers = ThreadPoolExecutor(READERS, "reader")
         self._encode = msgspec.json.Encoder().encode
 
     def close(self) -> None:
         """Close the connections."""
+        self._readers.shutdown()
         self._http.close()
 
     def wait_until_ready(self) -> None:
@@ -61,9 +68,19 @@ class DoorClient:
             self._post("/v1/items", body)
             yield n
 
-    def get(self, url: str) -> int:
-        """Request an address as a mail client or browser does, without following redirects; the status."""
-        return self._http.get(url, headers={"Authorization": "", "User-Agent": "Maple Grove reader"}).status_code
+    def react(self, paths: Iterable[str]) -> None:
+        """Request addresses as mail clients and browsers do, side by side, without following redirects.
+
+        Raises:
+            Permanent: If one is answered with neither success nor a redirect.
+        """
+        for path, status in self._readers.map(self._get, paths):
+            if status not in (200, 302):
+                raise Permanent("demo.reaction", f"{path[:40]}... was answered with {status}")
+
+    def _get(self, path: str) -> tuple[str, int]:
+        headers = {"Authorization": "", "User-Agent": "Maple Grove reader"}
+        return path, self._again(lambda: self._http.get(path, headers=headers)).status_code
 
     def _batches(self, rows: Iterable[dict[str, Any]], opening: bytes) -> Iterator[tuple[int, bytes]]:
         parts: list[bytes] = []
@@ -79,23 +96,27 @@ class DoorClient:
             yield len(parts), opening + b",".join(parts) + b"]}"
 
     def _post(self, path: str, body: bytes) -> None:
-        """Post one batch; what the door cannot take now is offered again until it can."""
-        waited = 0.0
-        while True:
+        headers = {"Content-Type": "application/json"}
+        response = self._again(lambda: self._http.post(path, content=body, headers=headers))
+        if response.status_code != 200:
+            told = f"the door refused a batch with {response.status_code}: {response.text[:500]}"
+            raise Permanent("demo.refused", told)
+        self._all_accepted(response)
+
+    def _again(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+        """What the door cannot take now, because it is full or being started anew, is offered again until it can."""
+        why = ""
+        for _ in range(int(PATIENCE_S / RETRY_S)):
             try:
-                response = self._http.post(path, content=body, headers={"Content-Type": "application/json"})
+                response = request()
             except httpx.TransportError as error:
-                if waited >= PATIENCE_S:
-                    raise Transient("demo.door", f"the door does not answer: {error}") from error
+                why = repr(error)
             else:
-                if response.status_code == 200:
-                    return self._all_accepted(response)
-                if response.status_code not in (429, 503) or waited >= PATIENCE_S:
-                    raise Permanent(
-                        "demo.refused", f"the door refused a batch with {response.status_code}: {response.text[:500]}"
-                    )
-            time.sleep(0.5)
-            waited += 0.5
+                if response.status_code not in (429, 503):
+                    return response
+                why = f"it answers {response.status_code}"
+            time.sleep(RETRY_S)
+        raise Transient("demo.door", f"the door takes nothing for {PATIENCE_S:.0f} seconds: {why}")
 
     @staticmethod
     def _all_accepted(response: httpx.Response) -> None:

@@ -100,8 +100,7 @@ class Driver:
             self._there.log.append([ClockMoved()], at)
             for _ in self._door.calls((call for _, call in calls[start:place]), history=False):
                 pass
-            for path in reader.due(at):
-                self._door.get(path)
+            self._door.react(reader.due(at))
             self.tick(at)
             reader.look()
             meta.put("demo.hours", str(hour))
