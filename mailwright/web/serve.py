@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import uvicorn
@@ -37,12 +38,15 @@ def serve_door(
     """Answer HTTP on the inherited socket `fd` until stopped; `on_ready` gets the function that stops it."""
     app = create_app(web_context(installation, base_url))
     config = uvicorn.Config(
-        app, fd=fd, log_level="warning", access_log=False, http="httptools", loop="uvloop", server_header=False
+        app, log_level="warning", access_log=False, http="httptools", loop="uvloop", server_header=False
     )
     server = uvicorn.Server(config)
+    # As a socket, not as `fd`: uvicorn takes a descriptor for a Unix socket and then knows neither whom it talks to nor
+    # that small answers must not wait for an acknowledgement (Nagle: 44 ms an answer).
+    listener = socket.socket(fileno=fd)
 
     def stop() -> None:
         server.should_exit = True
 
     on_ready(stop)
-    server.run()
+    server.run(sockets=[listener])
