@@ -12,8 +12,15 @@ from mailwright import __version__
 from mailwright.cli import demo, imports, messages, models, processes, project, sources
 from mailwright.cli.output import show_error
 from mailwright.core.errors import Conflict, Corrupt, InvalidInput, MailwrightError, NotFound, Transient
+from mailwright.runtime.supervisor import CORRUPT_EXIT
 
-EXIT_CODES: dict[type[MailwrightError], int] = {InvalidInput: 2, NotFound: 3, Conflict: 4, Transient: 5, Corrupt: 6}
+EXIT_CODES: dict[type[MailwrightError], int] = {
+    InvalidInput: 2,
+    NotFound: 3,
+    Conflict: 4,
+    Transient: 5,
+    Corrupt: CORRUPT_EXIT,
+}
 """Exit codes by error; any other of ours, or of the operating system, is 1. 130 after Ctrl-C, as shells expect."""
 
 INTERNAL = 70

@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     project: ProjectOption = HERE,
-    port: Annotated[int | None, typer.Option(help="Listen here instead of where the settings say; 0 takes a free port.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Listen here, whatever the settings say; 0 takes a free port.")
+    ] = None,
 ) -> None:
     """Run everything: the door, the engine and the sender."""
     settings = load_settings(project)

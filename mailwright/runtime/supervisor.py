@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mailwright.core.errors import Conflict, Transient
+from mailwright.core.errors import Conflict, Corrupt, Transient
 from mailwright.runtime.settings import environment_with
 
 _log = logging.getLogger(__name__)
@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 STOP_S = 20.0
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Waits between a process's death and its next start. One that dies once more soon after is given up."""
+
+CORRUPT_EXIT = 6
+"""How a process ends that found stored bytes damaged. It is not started again: that would spread them."""
 
 STEADY_S = 60.0
 """A process that ran for so long has its earlier deaths forgiven."""
@@ -119,6 +122,7 @@ class Supervisor:
         """Restart each process that has ended, after its wait; never blocks.
 
         Raises:
+            Corrupt: If one found its data damaged.
             Transient: If one died more often than there are waits: something is wrong that a restart will not mend.
         """
         for child in self._children:
@@ -134,6 +138,10 @@ class Supervisor:
     def _wait(child: Child, lived_s: float) -> float:
         """How long a process that has just been found dead waits for its next start."""
         returncode = child.process.returncode if child.process else None
+        if returncode == CORRUPT_EXIT:
+            raise Corrupt(
+                "serve.corrupt", f"the {child.name} found damaged data and stopped", "its lines above say where"
+            )
         if lived_s >= STEADY_S:
             child.deaths = 0
         if child.deaths >= len(RESTART_S):

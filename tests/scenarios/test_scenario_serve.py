@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+import sqlite3
 import sys
 from collections import Counter
 from email.message import EmailMessage
@@ -16,6 +17,7 @@ sys.path[:0] = [str(Path(__file__).parent)]
 from running_project import (  # noqa: E402
     SETTINGS,
     Shop,
+    alive,
     identify,
     make_project,
     opened,
@@ -101,6 +103,38 @@ def test_on_the_machines_own_clock_a_tick_follows_by_itself(tmp_path: Path) -> N
         wait_until("ada is a customer", lambda: shop.get("/v1/segments/customers")["size"] == 1)
         assert shop.get("/v1/people/0")["segments"] == ["customers", "newcomers"]
     assert not (folder / "data" / "engine.sock").exists()
+
+
+def test_serve_killed_takes_its_processes_along_and_starts_again(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "shop")
+    with serving(folder) as served, opened(folder) as there:
+        pids = served.children()
+        assert set(pids) == {"engine", "door", "sender"}
+        Shop(there, served).batch([identify("ada", "ada@example.com"), order("ada", 1)])
+        served.process.kill()
+        served.process.wait()
+        wait_until("all processes end", lambda: not any(alive(pid) for pid in pids.values()))
+    with serving(folder) as served, opened(folder) as there:
+        shop = Shop(there, served)
+        shop.tick("2026-11-02T09:00:00Z")
+        assert shop.get("/v1/segments/customers")["size"] == 1
+        pids = served.children()
+    assert served.process.returncode == 0
+    assert not any(alive(pid) for pid in pids.values())
+    assert "Traceback" not in served.told()
+
+
+def test_damaged_data_stops_everything(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "shop")
+    log = folder / "data" / "log.sqlite"
+    with sqlite3.connect(log) as database:
+        database.execute("UPDATE record SET checksum = checksum + 1 WHERE number = 2")
+    database.close()
+    with serving(folder, ready=False) as served:
+        assert served.process.wait(60) == 6
+    assert "error: the engine found damaged data and stopped" in served.told()
+    assert re.search(r"error: .*record 2", served.told())
+    assert "Traceback" not in served.told()
 
 
 def item(item_id: str, title: str, price: float) -> dict:
