@@ -24,7 +24,7 @@ ALONE = values(Scope())
 ABOVE = values(Scope(attributes=("a0",)))
 FIRST = conditions(Scope(attributes=("a0", "a1")))
 LATER = conditions(Scope(attributes=("a0", "a1"), segments=("s0",)))
-HAPPENED = st.lists(events(), min_size=6, max_size=16)
+HAPPENED = st.lists(events(), min_size=10, max_size=16)
 LISTS = {"l1": frozenset({"id:0"}), "l2": frozenset({"id:0", "id:1"})}
 
 
@@ -40,7 +40,7 @@ def ruled(attributes: Sequence[Any], segments: Sequence[Any]) -> Rules:
 
 rule_sets = st.builds(
     ruled,
-    st.tuples(ALONE, ABOVE),
+    st.tuples(ALONE, ABOVE, *[ALONE] * 10),  # many: most trees say little of most histories
     st.tuples(FIRST, LATER, LATER),
 )
 
@@ -53,7 +53,7 @@ def once(told_of: list[tuple[Offset, Event]]) -> list[tuple[Offset, Event]]:
     return list(first.values())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rule_sets, HAPPENED, st.integers(0, 2**20))
 def test_any_rule_on_any_history(rules: Rules, happened: list[Event], salt: int) -> None:
     arrivals = [
