@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -38,14 +39,14 @@ def forever(n: int) -> Ints:
     return np.full(n, FOREVER, dtype=np.int64)
 
 
-class Cells:
+class Cells(ABC):
     """One value per person of the frame; subclasses hold them in different ways."""
 
     until: Ints
 
+    @abstractmethod
     def values(self) -> list[Any]:
         """Run-time values, None where missing."""
-        raise NotImplementedError
 
     def compared(self, op: Operator, constant: Any, zones: Sequence[tzinfo]) -> Bools:
         """`values.compare` of each value with one constant, person by person unless a subclass knows better."""
