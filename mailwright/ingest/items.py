@@ -13,7 +13,7 @@ from mailwright.core.events import Item
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.ingest.definitions import CatalogDefinition, is_a, wrong_type
 from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
-from mailwright.ingest.wire import DECODE_ERRORS, decode_batch, in_words
+from mailwright.ingest.wire import DECODE_ERRORS, decode_list, in_words
 
 __all__ = ["ParsedItems", "item_of", "parse_items"]
 
@@ -48,16 +48,9 @@ def parse_items(
     Raises:
         InvalidInput: If nothing of the body can be read: ``ingest.json``, ``ingest.too_large``, ``ingest.too_many``.
     """
-    if len(body) > limits.request_bytes:
-        message = f"the body has {len(body):,} bytes, at most {limits.request_bytes:,} are taken"
-        raise InvalidInput.one("ingest.too_large", message, hint="send smaller batches")
-    raws = decode_batch(body, "items").items
-    if len(raws) > limits.request_items:
-        message = f"{len(raws):,} items, at most {limits.request_items:,} are taken"
-        raise InvalidInput.one("ingest.too_many", message, hint="send smaller batches")
     items: list[Item] = []
     refused: list[Refusal] = []
-    for index, raw in enumerate(raws):
+    for index, raw in enumerate(decode_list(body, "items", limits)):
         item, faults = _read(raw, catalogs, received_at, limits)
         refused += [Refusal(index, place, reason) for place, reason in faults]
         if item:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mailwright.core.errors import InvalidInput
+from mailwright.ingest.limits import Limits
 
 _Id = str | int | None
 
@@ -83,6 +84,22 @@ def decode_batch(body: bytes, list_key: str = "batch") -> Batch:
     except DECODE_ERRORS as error:
         raise _no_batch(list_key, in_words(error)[1]) from None
     return Batch(items, envelope.context or {}, envelope.sent_at)
+
+
+def decode_list(body: bytes, list_key: str, limits: Limits) -> Sequence[bytes]:
+    """The items of a body ``{list_key: [...]}`` as JSON, if there are no more of them than `limits` allow.
+
+    Raises:
+        InvalidInput: ``ingest.json``, ``ingest.too_large`` or ``ingest.too_many``.
+    """
+    if len(body) > limits.request_bytes:
+        message = f"the body has {len(body):,} bytes, at most {limits.request_bytes:,} are taken"
+        raise InvalidInput.one("ingest.too_large", message, hint="send smaller batches")
+    raws = decode_batch(body, list_key).items
+    if len(raws) > limits.request_items:
+        message = f"{len(raws):,} items, at most {limits.request_items:,} are taken"
+        raise InvalidInput.one("ingest.too_many", message, hint="send smaller batches")
+    return raws
 
 
 def in_words(error: Exception) -> tuple[str, str]:

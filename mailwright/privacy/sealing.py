@@ -99,6 +99,10 @@ class Sealer:
         """The keyed hash (HMAC-SHA256, 128 bits in hex) of the normalised value; equal values of a kind are equal."""
         return hmac.digest(self._keys.hash, _pair(kind, normalise(kind, value)), "sha256").hex()[:_HASH_HEX]
 
+    def hash_address(self, email: str) -> str:
+        """The hash under which consent and suppression of an e-mail address are kept and the gate asks for them."""
+        return self.hash("email", email)
+
     def seal(self, name: str, value: Any) -> dict[str, Any]:
         """Seal a value under its personal name. What is no text is sealed, and comes back, as its JSON text."""
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -6,7 +6,7 @@ Plain Starlette routes and msgspec rather than models and dependencies: this pat
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.events import Events, Items
+from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import PATHS, Source, parse_request
@@ -47,8 +48,8 @@ _keyed = msgspec.json.Decoder(_Keyed)
 
 def door_routes() -> list[Route]:
     """All routes of the door."""
-    calls = [Route(f"/v1/{call}", _Call(call), methods=["POST", "OPTIONS"]) for call in sorted(PATHS)]
-    return [*calls, Route("/v1/items", _Call("items"), methods=["POST", "OPTIONS"])]
+    calls = [*sorted(PATHS), *_SERVER_CALLS]
+    return [Route(f"/v1/{call}", _Call(call), methods=["POST", "OPTIONS"]) for call in calls]
 
 
 class _Call:
@@ -74,8 +75,8 @@ class _Call:
 
 def _take(context: WebContext, call: str, request: Request, body: bytes) -> Response:
     source = _source(context, request, body)
-    if call == "items":
-        return _take_items(context, source, body)
+    if call in _SERVER_CALLS:
+        return _take_from_server(context, source, call, body)
     parsed = parse_request(
         call,
         body,
@@ -151,18 +152,42 @@ def _json(value: Any, status: int, headers: dict[str, str] | None = None) -> Res
     return Response(_encoder.encode(value), status, _CORS | (headers or {}), "application/json")
 
 
-# --- catalog ---------------------------------------------------------------------------------------------------------
+# --- what only a server key may tell: catalog, consents, suppressions -------------------------------------------------
 
 
-def _take_items(context: WebContext, source: Source, body: bytes) -> Response:
+def _take_from_server(context: WebContext, source: Source, call: str, body: bytes) -> Response:
     if source.kind != "server":
-        raise Refused("items.key", "only a server key may change the catalog", "use an sk_ key")
-    parsed = parse_items(
-        body,
-        catalogs=context.project.catalogs,
-        received_at=context.clock.now(),
-        limits=context.settings.limits,
-    )
+        raise Refused("key.server", f"only a server key may send {call}", "use an sk_ key")
+    return _SERVER_CALLS[call](context, body)
+
+
+def _take_items(context: WebContext, body: bytes) -> Response:
+    now, limits = context.clock.now(), context.settings.limits
+    parsed = parse_items(body, catalogs=context.project.catalogs, received_at=now, limits=limits)
     if parsed.items:
         context.log.append([Items(list(parsed.items))], context.clock.now())
     return _outcome(len(parsed.items), parsed.refused)
+
+
+def _take_consents(context: WebContext, body: bytes) -> Response:
+    """Into Records, which binds the gate at once; its outbox brings the rows to the log."""
+    now, limits = context.clock.now(), context.settings.limits
+    parsed = parse_consents(body, hash_address=context.sealer.hash_address, received_at=now, limits=limits)
+    context.records.consents.record(parsed.consents)
+    return _outcome(len(parsed.consents), parsed.refused)
+
+
+def _take_suppressions(context: WebContext, body: bytes) -> Response:
+    """Each is durable by itself and a second time changes nothing, so a request that fails midway may be repeated."""
+    parsed = parse_suppressions(body, hash_address=context.sealer.hash_address, limits=context.settings.limits)
+    now = context.clock.now()
+    for one in parsed.suppressions:
+        context.records.consents.suppress(one.address_hash, one.reason, now)
+    return _outcome(len(parsed.suppressions), parsed.refused)
+
+
+_SERVER_CALLS: Mapping[str, Callable[[WebContext, bytes], Response]] = {
+    "items": _take_items,
+    "consents": _take_consents,
+    "suppressions": _take_suppressions,
+}

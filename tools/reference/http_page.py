@@ -15,7 +15,8 @@ HEAD = f"""## Sending data
 
 The calls are those of Segment's HTTP API, so its libraries work: give them the door's address and a write key. The
 key comes as the user name of Basic auth (with an empty password), as a bearer token, or as `writeKey` in the body.
-Server keys (`sk_`) may do everything below; browser keys (`pk_`) cannot import history or send items.
+Server keys (`sk_`) may do everything below; browser keys (`pk_`) cannot import history or send items, consents and
+suppressions.
 
 A `200` means that every accepted item is durable: it survives a power cut. The answer counts items and tells about
 each that was not taken: `{{"accepted": 1, "refused": [{{"index": 1, "field": "properties.total", "reason":
@@ -40,6 +41,11 @@ CALLS = {
     "batch": 'Many calls: `{"batch": [{"type": "track", ...}, ...]}`. `/v1/b`',
     "import": "Like batch; `?history=true` counts each event from its own stamp and starts no journey and no mail.",
     "items": 'Catalog items: `{"items": [{"catalog": "products", "item_id": "mug", "facts": {...}}]}`.',
+    "consents": (
+        'Who may be written to: `{"consents": [{"email", "purpose", "granted", "source", "wording", "at"}]}`; '
+        "a grant needs its wording."
+    ),
+    "suppressions": 'Who gets no mail at all: `{"suppressions": [{"email": "...", "reason": "bounce"}]}`.',
 }
 
 _PAGES = (overview, segments, people, mails, models, definitions)
