@@ -58,6 +58,19 @@ TRANSITIONS = pa.schema(
         ("cause", pa.string()),
     ]
 )
+BELONGING = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("identifier", pa.string()),
+        ("person", pa.int64()),
+        ("from_offset", pa.int64()),
+        ("to_offset", pa.int64()),
+    ]
+)
+"""Identifier (``kind:value``) -> person, for offsets from_offset <= o < to_offset (null: still). A row that closes one
+repeats its first three values, so the newest row of (identifier, from_offset) counts."""
+
+_PARTS = ("events", "items", "ticks", "changes", "belongings")
 
 _json = msgspec.json.Encoder()
 
@@ -119,6 +132,7 @@ class HistoryWriter:
         self._open.items += folded.items
         self._open.ticks += folded.ticks
         self._open.changes += folded.changes
+        self._open.belongings += folded.belongings
         self._upto = upto
         if len(self._open.events) + len(self._open.items) + len(self._open.changes) >= self._chunk_rows:
             self.close_chunk()
@@ -150,7 +164,7 @@ class HistoryWriter:
         waiting = Folded()
         while (job := self._queue.get()) is not None:
             chunk, upto, done = job
-            for name in ("events", "items", "ticks", "changes"):
+            for name in _PARTS:
                 getattr(waiting, name).extend(getattr(chunk, name))
             try:
                 self._append(waiting, upto)
@@ -168,6 +182,9 @@ class HistoryWriter:
             self._history.append("ticks", _table(TICKS, rows.ticks), upto)
         if rows.changes:
             self._history.append("transitions", _table(TRANSITIONS, [_change(*row) for row in rows.changes]), upto)
+        if rows.belongings:
+            told = [(offset, *belonging) for offset, belonging in rows.belongings]
+            self._history.append("belonging", _table(BELONGING, told), upto)
         # Also without rows: this table's offset says how far History goes, and comes last.
         events = [_event_row(offset, at, event) for offset, at, _, event in rows.events]
         self._history.append("events", _table(EVENTS, events), upto)

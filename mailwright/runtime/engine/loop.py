@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from mailwright.core.errors import Conflict, Transient
 from mailwright.core.events import PLACES, LogRecord, Offset, Tick
 from mailwright.core.instants import MINUTE, SECOND, Instant
-from mailwright.core.ports import Blobs, Clock, EventLog, Records, TickCommit
+from mailwright.core.ports import Blobs, Clock, EventLog, Records
+from mailwright.rules.fold import Change
 from mailwright.runtime.engine import checkpoint
 from mailwright.runtime.engine.effects import tick_commit
 from mailwright.runtime.engine.history import HistoryWriter
@@ -130,6 +131,8 @@ class Engine:
     def _step(self) -> bool:
         records = self._log.read(self.state.number, READ_LIMIT)
         for record in records:
+            if self._stopping:  # a tick whose effects could not be written must stay the last one folded
+                break
             self._fold(record)
             self._answer(0)
         return bool(records)
@@ -141,24 +144,21 @@ class Engine:
         self._dirty_history = True
         if isinstance(record.body, Tick):
             self._first_event_at = None
-            if record.offset > self._applied:
-                commit = tick_commit(self.state, self._records.engine, record.offset, record.at, changes)
-                self._commit(commit)
+            self._take_effect(record, changes)
             self._maybe_checkpoint()
         elif folded.events and self._first_event_at is None:
             self._first_event_at = self._clock.now()
 
-    def _commit(self, commit: TickCommit) -> None:
-        """Write a tick's effects; a full disk pauses the engine here, reads go on, and nothing is skipped."""
-        while not self._stopping:
+    def _take_effect(self, tick: LogRecord, changes: Sequence[Change]) -> None:
+        """Write a tick's effects, once; a full disk pauses the engine here, reads go on, and nothing is skipped."""
+        while tick.offset > self._applied and not self._stopping:
             try:
+                commit = tick_commit(self.state, self._records.engine, tick.offset, tick.at, changes)
                 self._records.engine.commit_tick(self._epoch, commit)
+                self._applied = tick.offset
             except Transient as error:
-                _log.warning("paused at tick %d: %s", commit.offset, error.message)
+                _log.warning("paused at record %d: %s", tick.number, error.message)
                 self._answer(RETRY_S)
-            else:
-                self._applied = commit.offset
-                return
 
     def _idle(self) -> None:
         now = self._wall.now()
@@ -180,7 +180,8 @@ class Engine:
     def _maybe_checkpoint(self) -> None:
         now = self._wall.now()
         enough = self.state.n_events - self._saved_events >= self._pace.checkpoint_events
-        if enough or now - self._saved_at >= self._pace.checkpoint_s * SECOND:
+        due = enough or now - self._saved_at >= self._pace.checkpoint_s * SECOND
+        if due and self.state.tick_offset <= self._applied:
             self.save_checkpoint()
 
     def save_checkpoint(self) -> None:

@@ -23,7 +23,7 @@ from mailwright.core.events import (
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.instants import Instant
 from mailwright.ingest.dedupe import DedupeIndex
-from mailwright.profiles.identity import IdentityGraph
+from mailwright.profiles.identity import Belonging, IdentityGraph
 from mailwright.profiles.profile import ProfileStore
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold
@@ -32,12 +32,16 @@ from mailwright.runtime.project.load import Project, load_project
 
 @dataclass(slots=True)
 class Folded:
-    """What one micro-batch of records added, for History: accepted events with their person, and changes at ticks."""
+    """What a micro-batch of records added, for History.
+
+    Accepted events with their person, item versions, ticks, segment changes, and which identifier belongs to whom.
+    """
 
     events: list[tuple[Offset, Instant, Person, Event]] = field(default_factory=list)
     items: list[tuple[Offset, Any]] = field(default_factory=list)
     ticks: list[tuple[Offset, Instant]] = field(default_factory=list)
     changes: list[tuple[Offset, Instant, Change]] = field(default_factory=list)
+    belongings: list[tuple[Offset, Belonging]] = field(default_factory=list)
 
 
 class EngineState:
@@ -86,6 +90,7 @@ class EngineState:
             case _:
                 pass
         self.number, self.at = record.number, record.at
+        folded.belongings += [(self.upto, change) for change in self.identity.belonging_changes()]
         return changes
 
     def _events(self, record: LogRecord, events: Sequence[Event], folded: Folded) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.ports import DefinitionVersion
+from mailwright.rules.catalog import Catalog
+from mailwright.rules.fold import Fold
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.documents import parse_yaml
 from mailwright.runtime.project.load import Project, load_project, read_files
@@ -38,6 +40,7 @@ def plan(installation: Installation) -> Plan:
 
     Raises:
         InvalidInput: With every fault found in the files, or else in the templates.
+        UnsupportedRule: If a rule is valid but cannot be kept live.
     """
     settings = installation.settings
     files = read_files(
@@ -50,6 +53,7 @@ def plan(installation: Installation) -> Plan:
     faults = check_templates(project, files)
     if faults:
         raise InvalidInput("definition.template", faults)
+    Fold(project.rules, Catalog())  # refuses, with the place, what the engine could not keep live
     current = installation.records.definitions.current()
     differences = _differences(current.files if current else {}, files)
     return Plan(project=project, files=files, current=current.version if current else 0, differences=differences)

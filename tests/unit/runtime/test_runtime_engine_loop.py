@@ -7,9 +7,9 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent)]
 
-from engine_world import STORY, World, at, event, fold, records, view, wait_for, world  # noqa: E402
+from engine_world import FILES, STORY, World, at, defined, event, fold, records, view, wait_for, world  # noqa: E402
 
-from mailwright.core.errors import Conflict  # noqa: E402
+from mailwright.core.errors import Conflict, Transient  # noqa: E402
 from mailwright.core.events import PLACES, Events, Tick  # noqa: E402
 from mailwright.runtime.engine.socket import EngineClient, EngineServer  # noqa: E402
 
@@ -124,3 +124,51 @@ def test_a_client_lives_through_a_new_engine(there: World) -> None:
     client.close()
     assert found.at == at(4.1)
     assert found.n_persons == 3
+
+
+class TiredOnce:
+    """Records whose engine part cannot be read at the first due tick; everything else is the real thing."""
+
+    def __init__(self, stored: object) -> None:
+        self._stored = stored
+        self.engine = self
+        self.tired = 0
+
+    def last_occurrence(self, campaign: str) -> str | None:
+        self.tired += 1
+        if self.tired == 1:
+            raise Transient("records.busy", "the database is locked")
+        return self._stored.engine.last_occurrence(campaign)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stored.engine if hasattr(self._stored.engine, name) else self._stored, name)
+
+
+def test_a_tick_whose_effects_cannot_be_worked_out_now_has_them_later(there: World) -> None:
+    campaign = (
+        "{title: News, audience: in segment customers, schedule: {every: day, at: '12:00'}, mail: {template: news}}"
+    )
+    mjml = "---\nsubject: News\n---\n<mjml><mj-body></mj-body></mjml>"
+    files = FILES | {"campaigns/news.yaml": campaign, "templates/news.mjml": mjml}
+    tired = there.stored = TiredOnce(there.stored)
+    there.append([(0, defined(files)), (0.1, Events([event(1, "ada", properties={"total": 60})])), (0.5, Tick())])
+    with there.running(there.engine()) as engine:
+        wait_for(lambda: tired.engine.applied() == 3 * PLACES, "the tick was never applied")
+        assert engine.state.number == 3
+    assert tired.tired == 2
+    assert tired.messages.open_count() == 1
+    assert there.failures == []
+
+
+def test_history_knows_whom_an_identifier_belonged_to(there: World) -> None:
+    there.append(STORY)
+    with there.running(there.engine()) as engine:
+        there.caught_up(engine)
+        engine.ask(lambda _: engine.flush_history()).result(30)
+    rows = there.history.query("SELECT identifier, person, from_offset, to_offset FROM belonging").to_pylist()
+    assert {(row["identifier"], row["person"]) for row in rows} >= {
+        ("user_id:ada", 0),
+        ("user_id:bob", 1),
+        ("anonymous_id:a1", 2),
+    }
+    assert all(row["to_offset"] is None or row["to_offset"] >= row["from_offset"] for row in rows)
