@@ -65,7 +65,7 @@ def suppress(
         entry, faults = suppression_of(call, hash_address=there.sealer.hash_address)
         if entry is None:
             raise _refused(faults)
-        there.records.consents.suppress(entry.address_hash, entry.reason, there.clock.now())
+        there.records.consents.suppress({entry.address_hash: entry.reason}, there.clock.now())
         console.print(_suppression(there, entry.address_hash), markup=False, soft_wrap=True)
     finally:
         there.close()

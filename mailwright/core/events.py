@@ -115,9 +115,18 @@ class ConsentChanged(msgspec.Struct, frozen=True, tag="consent"):
     granted: bool
     source: str
     wording: str = ""
+    told_at: Instant = Instant(0)
 
 
-Body = Events | Items | Tick | ClockMoved | Defined | Predicted | ConsentChanged
+class AddressSuppressed(msgspec.Struct, frozen=True, tag="suppressed"):
+    """An address came on the suppression list: the log's copy. Of two for one address the first counts."""
+
+    address_hash: str
+    reason: str
+    told_at: Instant
+
+
+Body = Events | Items | Tick | ClockMoved | Defined | Predicted | ConsentChanged | AddressSuppressed
 
 
 class LogRecord(msgspec.Struct, frozen=True):

@@ -359,8 +359,8 @@ class ConsentRecords(Protocol):
         """All rows of one address, oldest first."""
         ...
 
-    def suppress(self, address_hash: str, reason: str, at: Instant) -> None:
-        """Put an address on the suppression list; a second time changes nothing."""
+    def suppress(self, reasons: Mapping[str, str], at: Instant) -> None:
+        """Put addresses (hash -> reason) on the suppression list; a second time changes nothing. Adds outbox rows."""
         ...
 
     def suppressed(self, address_hashes: Sequence[str]) -> dict[str, str]:

@@ -181,7 +181,7 @@ async def receiving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> Asy
         from aiosmtpd.smtp import SMTP
     except ImportError:
         raise InvalidInput.one(
-            "receiver.library", "the receiving server needs aiosmtpd", hint="pip install 'mailwright[demo]'"
+            "receiver.aiosmtpd", "the receiving server needs aiosmtpd", hint="pip install 'mailwright[demo]'"
         ) from None
     mailbox = Mailbox(folder)
     handler = Handler(mailbox)

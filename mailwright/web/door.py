@@ -178,11 +178,9 @@ def _take_consents(context: WebContext, body: bytes) -> Response:
 
 
 def _take_suppressions(context: WebContext, body: bytes) -> Response:
-    """Each is durable by itself and a second time changes nothing, so a request that fails midway may be repeated."""
     parsed = parse_suppressions(body, hash_address=context.sealer.hash_address, limits=context.settings.limits)
-    now = context.clock.now()
-    for one in parsed.suppressions:
-        context.records.consents.suppress(one.address_hash, one.reason, now)
+    reasons = {one.address_hash: one.reason for one in reversed(parsed.suppressions)}  # of two the first counts
+    context.records.consents.suppress(reasons, context.clock.now())
     return _outcome(len(parsed.suppressions), parsed.refused)
 
 

@@ -6,7 +6,7 @@ import pytest
 from records_cases import queue, request
 
 from mailwright.core.errors import Conflict
-from mailwright.core.events import ConsentChanged, Defined
+from mailwright.core.events import AddressSuppressed, ConsentChanged, Defined
 from mailwright.core.instants import Instant
 from mailwright.core.ports import Consent, DefinitionVersion, ModelVersion
 from mailwright.stores.records_sql import SqlRecords
@@ -38,8 +38,8 @@ def test_the_newest_row_per_purpose_counts(records, rows, granted):
 def test_a_consent_is_told_to_the_log(records):
     records.consents.record([YES, NO])
     assert [body for _, body in records.outbox.pending(10)] == [
-        ConsentChanged("a", "marketing", True, "form", "I agree"),
-        ConsentChanged("a", "marketing", False, "one-click", ""),
+        ConsentChanged("a", "marketing", True, "form", "I agree", YES.at),
+        ConsentChanged("a", "marketing", False, "one-click", "", NO.at),
     ]
     records.consents.record([])
     assert records.outbox.pending_count() == 2
@@ -59,10 +59,15 @@ def test_many_addresses_may_be_asked_at_once(records):
 
 
 def test_a_suppression_keeps_its_first_reason(records):
-    records.consents.suppress("a", "bounce", Instant(1))
-    records.consents.suppress("a", "complaint", Instant(2))
+    records.consents.suppress({"a": "bounce"}, Instant(1))
+    records.consents.suppress({"a": "complaint"}, Instant(2))
     assert records.consents.suppressed(["a", "b"]) == {"a": "bounce"}
     assert records.consents.suppressed([]) == {}
+    records.consents.suppress({}, Instant(3))
+    assert [body for _, body in records.outbox.pending(10)] == [
+        AddressSuppressed("a", "bounce", Instant(1)),
+        AddressSuppressed("a", "complaint", Instant(2)),
+    ]
 
 
 def test_the_outbox_is_oldest_first_and_forgets_what_is_done(records):

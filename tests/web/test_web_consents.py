@@ -56,7 +56,7 @@ def test_a_consent_is_told_to_the_log(fresh_shop: Shop, door: TestClient) -> Non
     before = outbox.pending_count()
     door.post("/v1/consents", json={"consents": [GRANT]}, headers=SERVER)
     told = [body for _, body in outbox.pending(100_000)][before:]
-    assert told == [ConsentChanged(address, "marketing", True, "form", WORDING)]
+    assert told == [ConsentChanged(address, "marketing", True, "form", WORDING, NOW)]
 
 
 def test_a_suppressed_address_stays_so_with_its_first_reason(fresh_shop: Shop, door: TestClient) -> None:

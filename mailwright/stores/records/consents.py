@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from mailwright.core.events import ConsentChanged
+from mailwright.core.events import AddressSuppressed, ConsentChanged
 from mailwright.core.instants import Instant
 from mailwright.core.ports import Consent
 from mailwright.stores.records.database import Database, parts
@@ -60,11 +60,14 @@ class SqlConsents:
             for row in rows
         ]
 
-    def suppress(self, address_hash: str, reason: str, at: Instant) -> None:
+    def suppress(self, reasons: Mapping[str, str], at: Instant) -> None:
         """See `mailwright.core.ports.ConsentRecords.suppress`."""
+        if not reasons:
+            return
+        rows = [{"address_hash": one, "reason": reason, "at": at} for one, reason in reasons.items()]
         with self._database.write() as connection:
-            row = {"address_hash": address_hash, "reason": reason, "at": at}
-            self._database.insert_new(connection, suppression, [row])
+            self._database.insert_new(connection, suppression, rows)
+            add_to_outbox(connection, [AddressSuppressed(one, reason, at) for one, reason in reasons.items()])
 
     def suppressed(self, address_hashes: Sequence[str]) -> dict[str, str]:
         """See `mailwright.core.ports.ConsentRecords.suppressed`."""
@@ -89,4 +92,4 @@ def _row(one: Consent) -> dict[str, object]:
 
 
 def _changed(one: Consent) -> ConsentChanged:
-    return ConsentChanged(one.address_hash, one.purpose, one.granted, one.source, one.wording)
+    return ConsentChanged(one.address_hash, one.purpose, one.granted, one.source, one.wording, one.at)

@@ -115,7 +115,7 @@ def test_the_gate_speaks_for_each(office) -> None:
     one = office()
     one.people(1, 2, 3, 4, 5, 6)
     one.shop.consent(one.records, 2, granted=False)
-    one.records.consents.suppress(one.shop.hash(3), "complaint", NOW)
+    one.records.consents.suppress({one.shop.hash(3): "complaint"}, NOW)
     one.shop.add(4, email=None)
     del one.shop.engine.people[5]
     queue(one.records, request(7), request(8, origin="campaign:gone"), request(9, send_by_at=Instant(NOW - 1)))
