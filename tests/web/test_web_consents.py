@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -141,7 +141,7 @@ class FullConsents:
     def record(self, consents: Sequence[Consent]) -> None:
         raise Transient("records.disk_full", "no space left")
 
-    def suppress(self, address_hash: str, reason: str, at: int) -> None:
+    def suppress(self, reasons: Mapping[str, str], at: int) -> None:
         raise Transient("records.disk_full", "no space left")
 
 
