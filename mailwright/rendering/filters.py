@@ -12,7 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import quote
 
-from liquid import Markup, RenderContext
+from liquid import Environment, Markup, RenderContext
 from liquid.builtin.filters.misc import date as liquid_date
 from liquid.exceptions import FilterArgumentError
 from liquid.undefined import is_undefined
@@ -76,8 +76,10 @@ def date_filter(zone: tzinfo) -> Filter:
     instants are shown in the project's time zone whatever the machine's is. Other text goes to Liquid's own reader.
     """
 
-    def date(value: object, form: object, *, context: RenderContext, environment: object) -> object:
+    def date(value: object, form: object, *, context: RenderContext, environment: Environment) -> object:
         moment = _moment(_now(context) if value in ("now", "today") else value, zone)
+        if isinstance(moment, datetime) and isinstance(form, str):
+            return _shown(moment, form, escape=environment.autoescape)
         return liquid_date(moment, form, environment=environment)
 
     date.with_context = True  # type: ignore[attr-defined]  # how Liquid marks what a filter wants to be given
@@ -90,6 +92,15 @@ def _now(context: RenderContext) -> object:
     if now is None or is_undefined(now):
         raise FilterArgumentError("'now' is not given to this template", token=None)
     return now
+
+
+def _shown(moment: datetime, form: str, *, escape: bool) -> str:
+    """Not by Liquid's filter: it remembers instants by equality, and one instant in two zones is equal to itself."""
+    try:
+        shown = moment.strftime(form)
+    except ValueError as error:
+        raise FilterArgumentError(str(error), token=None) from error
+    return Markup(shown) if escape and isinstance(form, Markup) else shown
 
 
 def _moment(value: object, zone: tzinfo) -> object:

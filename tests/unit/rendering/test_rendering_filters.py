@@ -134,3 +134,12 @@ def test_an_unknown_filter_names_the_nearest():
 
 def test_safe_is_no_filter_of_ours():
     assert "safe" not in LIQUID.filters
+
+
+@pytest.mark.parametrize("order", [("Europe/Berlin", "UTC"), ("UTC", "Europe/Berlin")])
+def test_one_instant_is_shown_in_each_projects_own_zone(order):
+    shown = {}
+    for zone in order:
+        liquid = LiquidEnvironment(TemplateEnvironment(zone=ZoneInfo(zone)), {}, escape=False)
+        shown[zone] = liquid.from_string("{{ at | date: '%H:%M %z' }}").render(at="2031-01-05T09:00:00Z")
+    assert shown == {"Europe/Berlin": "10:00 +0100", "UTC": "09:00 +0000"}
