@@ -9,11 +9,12 @@ from mailwright.core.ports import DefinitionVersion
 from mailwright.decisions.content_rules import condition_name
 from mailwright.decisions.matched import facts_used
 from mailwright.delivery.gate import Audience
-from mailwright.delivery.plan import Condition, Material, Plan, Templates
+from mailwright.delivery.plan import Condition, Material, Plan
 from mailwright.journeys.definitions import audience_condition, exit_condition
 from mailwright.journeys.requests import CAMPAIGN_STEP
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project, load_project
+from mailwright.runtime.project.templates import templates_of
 from mailwright.runtime.recommender import ModelShelf
 
 
@@ -55,7 +56,7 @@ def _material(version: DefinitionVersion, shelf: ModelShelf) -> Material:
         plans=plans(project),
         content_rules=project.content_rules,
         conditions=conditions(project),
-        templates=Templates(project.templates),
+        templates=templates_of(project),
         recommender=shelf,
         catalog=catalog,
         needed_facts=tuple(sorted({*required, "price"})),

@@ -7,11 +7,11 @@ from typing import Any
 from mailwright.core.errors import NotFound
 from mailwright.core.messages import Message
 from mailwright.delivery.links import MailLinks
-from mailwright.delivery.plan import Templates
 from mailwright.delivery.rerender import Rerendered, rerender
 from mailwright.privacy.tokens import Tokens
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import load_project
+from mailwright.runtime.project.templates import templates_of
 from mailwright.runtime.sender import composer
 
 
@@ -30,7 +30,7 @@ def rerender_message(there: Installation, message: Message) -> Rerendered:
     return rerender(
         message,
         there.records.messages.body(message.id),
-        Templates(load_project(version.files).templates),
+        templates_of(load_project(version.files)),
         composer(there, base_url),
         MailLinks(Tokens(there.keys), base_url),
     )

@@ -34,11 +34,13 @@ class ProjectSettings(_Section, frozen=True):
 
     Attributes:
         name: Of the shop, for pages and reports.
-        time_zone: The shop's IANA zone: of schedules and pages, and in rules of people whose own zone is unknown.
+        time_zone: The shop's IANA zone: of schedules, pages and mails, and in rules of people whose own is unknown.
+        currency: ISO 4217 code of the shop's prices; what the filter ``money`` shows in mails.
     """
 
     name: str
     time_zone: str = "UTC"
+    currency: Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}$")] = "USD"
 
 
 class ClockSettings(_Section, frozen=True):

@@ -43,6 +43,7 @@ class Project:
 
     name: str = ""
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    currency: str = "USD"
     attributes: Mapping[str, AttributeDefinition] = field(default_factory=dict)
     segments: Mapping[str, SegmentDefinition] = field(default_factory=dict)
     catalogs: Mapping[str, CatalogDefinition] = field(default_factory=dict)
@@ -62,8 +63,8 @@ class Project:
         return Rules(attributes=self.expressions, segments=self.memberships, conditions=self.conditions, zone=self.zone)
 
 
-def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str) -> dict[str, str]:
-    """The definition files of a project folder, path -> text; of the settings only what rules depend on.
+def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str, currency: str = "USD") -> dict[str, str]:
+    """The definition files of a project folder, path -> text; of the settings only what rules and mails depend on.
 
     Raises:
         NotFound: If there is not one definition file.
@@ -87,7 +88,8 @@ def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str) -> 
         raise NotFound(
             "definition.none", f"{folder} holds no definitions", "run `mailwright init DIR` for a working start"
         )
-    files[SETTINGS_FILE] = f"[project]\nname = {_quoted(name)}\ntime_zone = {_quoted(time_zone)}\n"
+    told = {"name": name, "time_zone": time_zone, "currency": currency}
+    files[SETTINGS_FILE] = "[project]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in told.items())
     return files
 
 
@@ -148,6 +150,7 @@ class _Loader:
         project = Project(
             name=shop.get("name", ""),
             zone=ZoneInfo(shop.get("time_zone", "UTC")),
+            currency=shop.get("currency", "USD"),
             attributes=self._entries("attributes.yaml", AttributeDefinition),
             segments=self._entries("segments.yaml", SegmentDefinition),
             catalogs=self._entries("catalog.yaml", CatalogDefinition),

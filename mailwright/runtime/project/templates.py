@@ -10,6 +10,7 @@ from mailwright.core.errors import InvalidInput, Issue
 from mailwright.decisions.mail import MailDefinition
 from mailwright.delivery.compose import provided_names
 from mailwright.delivery.plan import Templates
+from mailwright.rendering.liquid_environment import TemplateEnvironment
 from mailwright.rendering.template import missing_variables
 from mailwright.runtime.project.documents import Document, Path, parse_yaml
 from mailwright.runtime.project.references import mails
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
     from mailwright.runtime.project.load import Project
 
 
+def templates_of(project: Project) -> Templates:
+    """The project's templates, which show times in its zone and prices in its currency."""
+    return Templates(project.templates, environment=TemplateEnvironment(zone=project.zone, currency=project.currency))
+
+
 def check_templates(project: Project, files: Mapping[str, str]) -> list[Issue]:
     """Every fault of the templates, in each of the mails that use them; for a project that loads without fault."""
-    templates = Templates(project.templates)
+    templates = templates_of(project)
     broken: dict[str, list[Issue]] = {}
     for name in project.templates:
         try:

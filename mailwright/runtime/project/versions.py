@@ -48,6 +48,7 @@ def plan(installation: Installation) -> Plan:
         name=settings.project.name,
         time_zone=settings.project.time_zone,
         data_folder=settings.data.folder,
+        currency=settings.project.currency,
     )
     project = load_project(files)
     faults = check_templates(project, files)
