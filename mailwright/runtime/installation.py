@@ -109,8 +109,8 @@ def _fix_clock(settings: Settings, log: EventLog, meta: MetaRecords) -> None:
 
 
 @contextmanager
-def only_one(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file at `path`; its holder's pid stands in it.
+def only_one(path: Path, what: str, where: Path | None = None) -> Iterator[None]:
+    """Hold the lock file at `path`; its holder's pid stands in it. `where` is what it guards, if not its folder.
 
     Raises:
         Conflict: If another process holds it.
@@ -124,7 +124,7 @@ def only_one(path: Path, what: str) -> Iterator[None]:
             pid = os.pread(handle, 32, 0).decode().strip() or "unknown"
             raise Conflict(
                 "process.running",
-                f"{what} already runs on {path.parent} (pid {pid})",
+                f"{what} already runs on {where or path.parent} (pid {pid})",
                 "stop it first, or use what runs",
             ) from None
         os.ftruncate(handle, 0)

@@ -24,7 +24,7 @@ def held(folder: Path) -> Iterator[None]:
         Conflict: If another process holds it.
     """
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    with only_one(Path(tempfile.gettempdir()) / f"mailwright-demo-{name}.lock", f"a demo in {folder}"):
+    with only_one(Path(tempfile.gettempdir()) / f"mailwright-demo-{name}.lock", "a demo", folder):
         yield
 
 
