@@ -256,8 +256,9 @@ def test_definitions_on_the_pages_are_valid(page: str, block: str) -> None:
     if kind is MailDefinition:
         data = {"template": "news", **data}
     if kind is not None:
-        msgspec.convert(data, kind)
+        assert isinstance(msgspec.convert(data, kind), kind)
     else:
+        assert data, "an empty block shows nothing"
         for one in data.values():
             msgspec.convert(one, SegmentDefinition if "rule" in one else AttributeDefinition)
             parse(one.get("rule") or one["value"])

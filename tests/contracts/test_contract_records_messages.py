@@ -308,3 +308,14 @@ def test_unknown_ids_are_none(records):
     assert records.messages.body("nothing") is None
     assert records.messages.counts() == []
     assert records.messages.open_count() == 0
+
+
+def test_a_deferred_message_is_open_but_not_due_before_its_time(records):
+    queue(records, request("k"), request("other"))
+    fences = {one.send_key: one.fence for one in records.messages.claim(NOW, 2, "w", **LEASE)}
+    assert records.messages.due_count(NOW) == 2  # under way counts as due
+    records.messages.handing([handing("k", fences["k"])])
+    records.messages.result([("k", fences["k"], Deferred("451 later", Instant(500)))], NOW)
+    assert records.messages.due_count(Instant(499)) == 1
+    assert records.messages.due_count(Instant(500)) == 2
+    assert records.messages.open_count() == 2

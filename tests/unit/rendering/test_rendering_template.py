@@ -231,7 +231,9 @@ def test_a_fault_while_rendering_names_the_authors_line():
 )
 @pytest.mark.parametrize("use", ["{{ x }}", "{% for i in x %}{{ i }}{% endfor %}", "{{ x.a }}{{ x[0] }}{{ x | size }}"])
 def test_any_json_value_can_be_printed(value, use):
-    compile_template(template(text_page(use), subject=use)).render({"x": value})
+    rendered = compile_template(template(text_page(use), subject=use)).render({"x": value})
+    assert rendered.html.endswith("</html>")
+    assert "{{" not in rendered.subject + rendered.html + rendered.text
 
 
 def test_an_own_text_part_is_used_as_it_is():

@@ -6,7 +6,7 @@ from mailwright.stores.sqlite_version import require_sqlite
 
 @pytest.mark.parametrize("version", ["3.51.3", "3.51.10", "3.52.0", "3.54.1", "4.0.0", "3.51.3.1"])
 def test_a_safe_sqlite_is_taken(version):
-    require_sqlite(version, "apsw")
+    assert require_sqlite(version, "apsw") is None
 
 
 @pytest.mark.parametrize("version", ["3.51.2", "3.40.1", "3.7.0", "3.9.99", "2.8.17"])
