@@ -76,7 +76,7 @@ def test_a_loaded_fold_goes_on_like_the_one_that_was_dumped(seed: int) -> None:
     first, rest = steps[:place], steps[place:]
     undisturbed = Fold(kept(), shop())
     play(undisturbed, first)
-    loaded = Fold.load(undisturbed.dump(), kept(), shop())
+    loaded = Fold.load(undisturbed.freeze().parts(), kept(), shop(), identifiers(N))
     assert loaded.state_hash() == undisturbed.state_hash()
     assert loaded.next_due() == undisturbed.next_due()
     assert play(loaded, rest) == play(undisturbed, rest)
@@ -85,10 +85,13 @@ def test_a_loaded_fold_goes_on_like_the_one_that_was_dumped(seed: int) -> None:
 
 
 def test_torn_bytes_are_refused() -> None:
-    data = Fold(kept(), shop()).dump()
-    for torn in (b"", data[: len(data) // 2], b"\xc1" + data):
+    parts = Fold(kept(), shop()).freeze().parts()
+    for name, data in parts.items():
+        for torn in (b"", data[: len(data) // 2], b"\xc1" + data):
+            with pytest.raises(Corrupt):
+                Fold.load(parts | {name: torn}, kept(), shop())
         with pytest.raises(Corrupt):
-            Fold.load(torn, kept(), shop())
+            Fold.load({other: parts[other] for other in parts if other != name}, kept(), shop())
 
 
 @settings(max_examples=20, deadline=None)

@@ -20,7 +20,7 @@ from mailwright.rules.fold.columns import Columns
 from mailwright.rules.fold.compile import Compiler
 from mailwright.rules.fold.feeds import Arrival, Batch, Inbox, Reading
 from mailwright.rules.fold.frame import Frame, Reader, World
-from mailwright.rules.fold.packing import pack, unpack
+from mailwright.rules.fold.frozen import Frozen, Parts
 from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.rules.fold.stores import Stores, Touched
@@ -317,41 +317,48 @@ class Fold:
         state = [int(self._at), n, self._people["alive"][:n].tolist(), members, waiting, self._stores.digest()]
         return hashlib.sha256(msgspec.json.encode(state)).hexdigest()
 
-    def dump(self) -> bytes:
-        """All state, for a checkpoint."""
-        return pack(
-            {
-                "at": int(self._at),
-                "upto": self._upto,
-                "inbox": self._inbox.columns(),
-                "people": self._people.dump(),
-                "members": {name: cells.dump() for name, cells in self._world.members.items()},
-                "first_time": self._first_time,
-                "merged": list(self._merged.items()),
-                "first_identifiers": list(self._world.first_identifiers),
-                "stores": self._stores.dump(),
-            }
-        )
+    def freeze(self) -> Frozen:
+        """A copy of all state, for a checkpoint; to be turned into bytes while the fold goes on."""
+        fold = {
+            "at": int(self._at),
+            "upto": self._upto,
+            "inbox": self._inbox.columns(),
+            "people": self._people.dump(),
+            "first_time": self._first_time,
+            "merged": list(self._merged.items()),
+            "stores": self._stores.dump(),
+        }
+        members = {f"segment/{name}": cells.dump() for name, cells in self._world.members.items()}
+        return Frozen({"fold": fold, **members, **self._stores.dump_each()})
 
     @classmethod
-    def load(cls, data: bytes, rules: Rules, catalog: Catalog) -> Fold:
-        """The fold that `dump` wrote, for the same rules.
+    def load(
+        cls, parts: Mapping[str, bytes], rules: Rules, catalog: Catalog, first_identifiers: Sequence[str] = ()
+    ) -> Fold:
+        """The fold that was frozen, for the same rules.
+
+        Args:
+            parts: What `Frozen.parts` gave.
+            rules: Those of the frozen fold.
+            catalog: Items, as they stood then.
+            first_identifiers: As told to the last tick: who is on a list is asked of them until the next.
 
         Raises:
-            Corrupt: If the bytes are none.
+            Corrupt: If the bytes are none, or a part is missing.
         """
-        state = unpack(data)
+        states = Parts(parts)
+        state = states["fold"]
         fold = cls.__new__(cls)
-        fold._begin(rules, catalog, Stores(known=tuple(state["stores"]["stores"])))
+        fold._begin(rules, catalog, Stores(known=tuple(state["stores"]["keys"])))
         fold._at, fold._upto = Instant(state["at"]), state["upto"]
         fold._inbox.keep(state["inbox"])
         fold._people.load(state["people"])
-        for name, cells in state["members"].items():
-            fold._world.members[name].load(cells)
+        for name, cells in fold._world.members.items():
+            cells.load(states[f"segment/{name}"])
         fold._first_time = state["first_time"]
         fold._merged = dict(state["merged"])
-        fold._world.first_identifiers = state["first_identifiers"]
-        fold._stores.load(state["stores"])
+        fold._world.first_identifiers = first_identifiers
+        fold._stores.load(state["stores"], states)
         return fold
 
 

@@ -262,25 +262,29 @@ class Stores:
         return parts
 
     def dump(self) -> dict[str, Any]:
-        """Plain data."""
+        """Plain data of what is not a leaf's or a feed's own."""
         return {
             "n": self._n,
             "missing": sorted(self.missing),
             "replaced": self._replaced,
             "fresh_feeds": sorted(self._fresh_feeds),
             "elsewhere": self._elsewhere,
-            "feeds": {key: feed.dump() for key, feed in self.feeds.items()},
-            "stores": {key: store.dump() for key, store in self.stores.items()},
+            "keys": list(self.stores),
         }
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what `dump` gave, for the same rules."""
+    def dump_each(self) -> dict[str, dict[str, Any]]:
+        """Plain data of each leaf and feed, by the name of its part in a checkpoint."""
+        feeds = {f"feed/{key}": feed.dump() for key, feed in self.feeds.items()}
+        return feeds | {f"leaf/{key}": store.dump() for key, store in self.stores.items()}
+
+    def load(self, state: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+        """Take over what `dump` and `dump_each` gave, for the same rules."""
         self._n = state["n"]
         self.missing = set(state["missing"])
         self._replaced = state["replaced"]
         self._fresh_feeds = set(state["fresh_feeds"])
         self._elsewhere = {key: (offset, due) for key, (offset, due) in state["elsewhere"].items()}
         for key, feed in self.feeds.items():
-            feed.load(state["feeds"][key])
+            feed.load(parts[f"feed/{key}"])
         for key, store in self.stores.items():
-            store.load(state["stores"][key])
+            store.load(parts[f"leaf/{key}"])

@@ -252,7 +252,7 @@ class EngineState:
             "profiles": self.profiles.dump(),
             "catalog": self.catalog.dump(),
             "dedupe": self.dedupe.dump(),
-            "fold": self.fold.dump(),
+            **{f"fold/{name}": data for name, data in self.fold.freeze().parts().items()},
         }
 
     def restore(self, parts: dict[str, bytes]) -> None:
@@ -260,11 +260,14 @@ class EngineState:
         counters = msgspec.msgpack.decode(parts["counters"])
         project = load_project(counters["files"])
         catalog = Catalog.load(parts["catalog"])
+        identity = IdentityGraph.load(parts["identity"])
+        fold = {name.removeprefix("fold/"): data for name, data in parts.items() if name.startswith("fold/")}
+        first = [identity.first_identifier(Person(n)) for n in range(identity.n_persons)]
         loaded = {
-            "identity": IdentityGraph.load(parts["identity"]),
+            "identity": identity,
             "profiles": ProfileStore.load(parts["profiles"]),
             "dedupe": DedupeIndex.load(parts["dedupe"]),
-            "fold": Fold.load(parts["fold"], project.rules, catalog),
+            "fold": Fold.load(fold, project.rules, catalog, first),
             "catalog": catalog,
             "project": project,
         }
