@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,10 +20,10 @@ import msgspec
 
 from mailwright.core import errors
 from mailwright.core.errors import MailwrightError, Transient
-from mailwright.core.events import Identifier, Item, Person
+from mailwright.core.events import Item, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
 from mailwright.runtime.engine.loop import Engine
-from mailwright.runtime.engine.state import EngineState
+from mailwright.runtime.engine.reads import OPERATIONS
 
 T = TypeVar("T")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
@@ -44,24 +44,6 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str = ""
     message: str = ""
     hint: str = ""
-
-
-def _items(state: EngineState, catalog: str, item_ids: list[str]) -> dict[str, Item]:
-    return state.catalog.current(catalog, item_ids)
-
-
-def _find(state: EngineState, name: str, value: str) -> list[Person]:
-    person = state.identity.number_of(Identifier(name, value))
-    return [] if person is None else [state.identity.current(person)]
-
-
-OPERATIONS: dict[str, Callable[..., Any]] = {
-    "status": lambda state: state.status(),
-    "facts": lambda state, persons, conditions: state.facts(persons, conditions),
-    "find": _find,
-    "members": lambda state, segment, after, limit: state.members(segment, after, limit),
-    "items": _items,
-}
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

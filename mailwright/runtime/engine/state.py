@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from mailwright.core.errors import NotFound, nearest
 from mailwright.core.events import (
     PLACES,
     Defined,
@@ -20,7 +19,6 @@ from mailwright.core.events import (
     Person,
     Tick,
 )
-from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.instants import Instant
 from mailwright.ingest.dedupe import DedupeIndex
 from mailwright.profiles.identity import Belonging, IdentityGraph
@@ -160,60 +158,6 @@ class EngineState:
         """The last offset of the last record folded."""
         return Offset((self.number + 1) * PLACES - 1)
 
-    def status(self) -> EngineStatus:
-        """Where the engine stands."""
-        return EngineStatus(
-            offset=self.upto,
-            tick_offset=self.tick_offset,
-            at=self.at,
-            version=self.version,
-            n_persons=len(self.living()),
-            n_events=self.n_events,
-            n_duplicates=self.n_duplicates,
-            n_items=self.catalog.count(),
-            segments=self.fold.sizes(),
-        )
-
-    def facts(self, persons: Sequence[Person], conditions: Sequence[str]) -> dict[Person, PersonFacts]:
-        """Facts of people as of the last tick, keyed as asked; unknown numbers are left out."""
-        asked = [person for person in persons if 0 <= person < self.identity.n_persons]
-        current = [self.identity.current(person) for person in asked]
-        self._known_conditions(conditions)
-        truths = self.fold.truths(conditions, current)
-        attributes = {name: self.fold.attribute(name, current) for name in self.project.attributes}
-        members = {name: self.fold.members(name) for name in self.project.segments}
-        answer: dict[Person, PersonFacts] = {}
-        for place, (person, now) in enumerate(zip(asked, current, strict=True)):
-            profile = self.profiles.view(now)
-            answer[person] = PersonFacts(
-                person=now,
-                at=self.at,
-                offset=self.tick_offset,
-                first_identifier=self.identity.first_identifier(now),
-                identifiers=self.identity.identifiers(now),
-                traits=dict(profile.traits),
-                attributes={
-                    name: Known(value=values[place], at=profile.last_seen_at, source="attribute")
-                    for name, values in attributes.items()
-                },
-                segments=[name for name, inside in members.items() if now < len(inside) and inside[now]],
-                truths={name: bool(values[place]) for name, values in truths.items()},
-                first_seen_at=profile.first_seen_at,
-                last_seen_at=profile.last_seen_at,
-                n_events=profile.n_events,
-            )
-        return answer
-
-    def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
-        """Members of a segment with number > `after`, ascending, at most `limit`."""
-        if segment not in self.project.segments:
-            raise NotFound(
-                "segment.unknown", f"there is no segment {segment!r}", nearest(segment, self.project.segments)
-            )
-        inside = self.fold.members(segment).nonzero()[0]
-        start = -1 if after is None else after
-        return [Person(int(n)) for n in inside[inside > start][:limit]]
-
     def holding(self, condition: str) -> list[Person]:
         """Living people for whom a named condition is true, ascending."""
         people = self.living()
@@ -225,12 +169,6 @@ class EngineState:
         current = [self.identity.current(person) for person in persons]
         truths = self.fold.truths([condition], current)[condition]
         return frozenset(person for person, true in zip(persons, truths, strict=True) if true)
-
-    def _known_conditions(self, conditions: Sequence[str]) -> None:
-        known = self.project.rules.conditions
-        for name in conditions:
-            if name not in known:
-                raise NotFound("condition.unknown", f"there is no condition {name!r}", nearest(name, known))
 
     # --- checkpoints ---
 

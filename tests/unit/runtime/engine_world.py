@@ -12,6 +12,7 @@ from typing import Any
 from mailwright.core.errors import Transient
 from mailwright.core.events import Body, Defined, Event, Events, Identifier, Item, Items, LogRecord, Person, Tick
 from mailwright.core.instants import DAY, Instant, parse_iso
+from mailwright.runtime.engine import reads
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.loop import Engine, Pace
 from mailwright.runtime.engine.state import EngineState, Folded
@@ -79,7 +80,7 @@ def fold(log: Sequence[LogRecord], state: EngineState | None = None) -> tuple[En
 def view(state: EngineState) -> dict[str, Any]:
     """Everything that can be asked of a state, but for places in the log."""
     people = [Person(n) for n in range(state.identity.n_persons)]
-    facts = state.facts(people, [])
+    facts = reads.facts(state, people, [])
     shown = ("person", "first_identifier", "identifiers", "traits", "attributes", "segments", "n_events")
     return {
         "people": {n: {name: getattr(one, name) for name in shown} for n, one in facts.items()},

@@ -11,6 +11,7 @@ from engine_world import FILES, STORY, World, at, defined, event, fold, records,
 
 from mailwright.core.errors import Conflict, Transient  # noqa: E402
 from mailwright.core.events import PLACES, Events, Tick  # noqa: E402
+from mailwright.runtime.engine import reads  # noqa: E402
 from mailwright.runtime.engine.socket import EngineClient, EngineServer  # noqa: E402
 
 
@@ -98,8 +99,8 @@ def test_reads_over_the_socket(there: World) -> None:
         server = EngineServer(engine, there.folder / "engine.sock")
         client = EngineClient(there.folder / "engine.sock")
         try:
-            assert client.status() == engine.state.status()
-            assert client.facts([0, 7]) == engine.state.facts([0, 7], [])
+            assert client.status() == reads.status(engine.state)
+            assert client.facts([0, 7]) == reads.facts(engine.state, [0, 7], [])
             assert client.find("user_id", "bob") == 1
             assert client.find("user_id", "nobody") is None
             assert client.members("customers", None, 10) == [0, 1, 3]

@@ -13,6 +13,7 @@ from engine_world import FILES, MORE_FILES, STORY, at, defined, event, fold, rec
 
 from mailwright.core.errors import NotFound  # noqa: E402
 from mailwright.core.events import Event, Events, Identifier, Tick  # noqa: E402
+from mailwright.runtime.engine import reads  # noqa: E402
 from mailwright.runtime.engine.state import EngineState  # noqa: E402
 
 
@@ -95,7 +96,7 @@ def test_a_state_restored_anywhere_goes_on_as_if_nothing_had_been(place: int) ->
     fold(log, again)
     assert again.fold.state_hash() == whole.fold.state_hash()
     assert view(again) == view(whole)
-    assert again.status() == whole.status()
+    assert reads.status(again) == reads.status(whole)
 
 
 @pytest.mark.parametrize("place", range(1, len(STORY)))
@@ -121,19 +122,19 @@ def test_removed_definitions_are_gone() -> None:
     state, _ = fold(records([*STORY[:8], (1.2, defined(less, 2)), *STORY[8:]]))
     assert state.fold.sizes() == {"customers": 3}
     with pytest.raises(NotFound, match="no segment 'recent'"):
-        state.members("recent", None, 10)
+        reads.members(state, "recent", None, 10)
 
 
 def test_reads() -> None:
     state, _ = fold(records(STORY))
-    assert state.members("customers", None, 2) == [0, 1]
-    assert state.members("customers", 1, 2) == [3]
+    assert reads.members(state, "customers", None, 2) == [0, 1]
+    assert reads.members(state, "customers", 1, 2) == [3]
     with pytest.raises(NotFound, match="did you mean 'customers'"):
-        state.members("custumers", None, 2)
+        reads.members(state, "custumers", None, 2)
     with pytest.raises(NotFound, match="there is no condition"):
-        state.facts([0], ["campaign:x:audience"])
-    assert list(state.facts([0, 99, -1], [])) == [0]
-    facts = state.facts([0], [])[0]
+        reads.facts(state, [0], ["campaign:x:audience"])
+    assert list(reads.facts(state, [0, 99, -1], [])) == [0]
+    facts = reads.facts(state, [0], [])[0]
     assert facts.attributes["orders"].value == 2
     assert facts.traits["plan"].value == "gold"
     assert facts.first_identifier == "user_id:ada"
@@ -157,7 +158,7 @@ def test_a_merged_number_answers_with_the_survivor() -> None:
         records([(0, defined()), (0, Events([first, visitor])), (0, Tick()), (1, Events([both])), (1, Tick())])
     )
     assert state.living() == [0]
-    facts = state.facts([0, 1], [])
+    facts = reads.facts(state, [0, 1], [])
     assert facts[1].person == 0
     assert facts[1].attributes["orders"].value == 2
-    assert state.status().n_persons == 1
+    assert reads.status(state).n_persons == 1

@@ -1,0 +1,137 @@
+"""What the engine answers between two micro-batches: plain functions of its state, as of the last tick.
+
+None of them loops over all people in Python: a read stands in the way of the next micro-batch for as long as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mailwright.core.errors import NotFound, nearest
+from mailwright.core.events import Identifier, Item, Person
+from mailwright.core.facts import EngineStatus, Known, PersonFacts
+from mailwright.runtime.engine.state import EngineState
+
+
+def status(state: EngineState) -> EngineStatus:
+    """Where the engine stands."""
+    return EngineStatus(
+        offset=state.upto,
+        tick_offset=state.tick_offset,
+        at=state.at,
+        version=state.version,
+        n_persons=state.identity.n_living,
+        n_events=state.n_events,
+        n_duplicates=state.n_duplicates,
+        n_items=state.catalog.count(),
+        segments=sizes(state),
+    )
+
+
+def sizes(state: EngineState) -> dict[str, int]:
+    """Members by segment."""
+    return state.fold.sizes()
+
+
+def facts(state: EngineState, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
+    """Facts of people as of the last tick, keyed as asked; unknown numbers are left out.
+
+    Raises:
+        NotFound: ``condition.unknown``.
+    """
+    asked = [person for person in persons if 0 <= person < state.identity.n_persons]
+    current = [state.identity.current(person) for person in asked]
+    _known_conditions(state, conditions)
+    truths = state.fold.truths(conditions, current)
+    attributes = {name: state.fold.attribute(name, current) for name in state.project.attributes}
+    inside = _segments_of(state, current)
+    return {
+        person: _person(
+            state,
+            now,
+            attributes={name: values[place] for name, values in attributes.items()},
+            segments=inside[place],
+            truths={name: bool(values[place]) for name, values in truths.items()},
+        )
+        for place, (person, now) in enumerate(zip(asked, current, strict=True))
+    }
+
+
+def _person(
+    state: EngineState, now: Person, *, attributes: Mapping[str, Any], segments: list[str], truths: dict[str, bool]
+) -> PersonFacts:
+    profile = state.profiles.view(now)
+    return PersonFacts(
+        person=now,
+        at=state.at,
+        offset=state.tick_offset,
+        first_identifier=state.identity.first_identifier(now),
+        identifiers=state.identity.identifiers(now),
+        traits=dict(profile.traits),
+        attributes={
+            name: Known(value=value, at=profile.last_seen_at, source="attribute") for name, value in attributes.items()
+        },
+        segments=segments,
+        truths=truths,
+        first_seen_at=profile.first_seen_at,
+        last_seen_at=profile.last_seen_at,
+        n_events=profile.n_events,
+    )
+
+
+def _segments_of(state: EngineState, persons: Sequence[Person]) -> list[list[str]]:
+    """Names of the segments of each of these people."""
+    found: list[list[str]] = [[] for _ in persons]
+    numbers = np.asarray(persons, dtype=np.int64)
+    for name in state.project.segments:
+        inside = state.fold.members(name)
+        known = numbers < len(inside)
+        for place in np.flatnonzero(known)[inside[numbers[known]]].tolist():
+            found[place].append(name)
+    return found
+
+
+def find(state: EngineState, name: str, value: str) -> list[Person]:
+    """The person of an identifier; none or one."""
+    person = state.identity.number_of(Identifier(name, value))
+    return [] if person is None else [state.identity.current(person)]
+
+
+def members(state: EngineState, segment: str, after: Person | None, limit: int) -> list[Person]:
+    """Members of a segment with number > `after`, ascending, at most `limit`.
+
+    Raises:
+        NotFound: ``segment.unknown``.
+    """
+    _known_segment(state, segment)
+    inside = state.fold.members(segment)
+    start = 0 if after is None else after + 1
+    return [Person(n) for n in (np.flatnonzero(inside[start:])[:limit] + start).tolist()]
+
+
+def items(state: EngineState, catalog: str, item_ids: list[str]) -> dict[str, Item]:
+    """Catalog items in force now; unknown ones left out."""
+    return state.catalog.current(catalog, item_ids)
+
+
+def _known_segment(state: EngineState, segment: str) -> None:
+    known = state.project.segments
+    if segment not in known:
+        raise NotFound("segment.unknown", f"there is no segment {segment!r}", nearest(segment, known))
+
+
+def _known_conditions(state: EngineState, conditions: Sequence[str]) -> None:
+    known = state.project.rules.conditions
+    for name in conditions:
+        if name not in known:
+            raise NotFound("condition.unknown", f"there is no condition {name!r}", nearest(name, known))
+
+
+OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"status": status, "sizes": sizes, "facts": facts, "find": find, "members": members, "items": items}
+)
+"""By the name under which the socket takes them."""
