@@ -93,10 +93,27 @@ class ClockMoved(msgspec.Struct, frozen=True, tag="clock"):
 
 
 class Defined(msgspec.Struct, frozen=True, tag="defined"):
-    """A version of the project's definitions: file path -> text, as applied."""
+    """A version of the project's definitions: file path -> text, as applied.
+
+    In force from here if all its leaves are kept already, else from its `Installed` on.
+    """
 
     version: int
     files: dict[str, str]
+
+
+class Installed(msgspec.Struct, frozen=True, tag="installed"):
+    """The past of a defined version is folded: from here on it is in force.
+
+    Attributes:
+        version: Of the definitions.
+        defined: Number of the record that defined it; one that names another than the newest is ignored.
+        blob: What the leaves that were missing made of everything before that record.
+    """
+
+    version: int
+    defined: int
+    blob: str
 
 
 class Predicted(msgspec.Struct, frozen=True, tag="predicted"):
@@ -126,7 +143,7 @@ class AddressSuppressed(msgspec.Struct, frozen=True, tag="suppressed"):
     told_at: Instant
 
 
-Body = Events | Items | Tick | ClockMoved | Defined | Predicted | ConsentChanged | AddressSuppressed
+Body = Events | Items | Tick | ClockMoved | Defined | Installed | Predicted | ConsentChanged | AddressSuppressed
 
 
 class LogRecord(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,13 +48,45 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
     n_events: int
 
 
+class Installing(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that is applied but not yet in force: its new leaves are being filled from the past.
+
+    Attributes:
+        version: Of the definitions.
+        phase: ``waiting`` for History to hold all that came before, ``folding`` it, ``storing`` what came of it, or
+            ``failed``: it is tried again, and until then the version before stays in force.
+        done: Events folded so far, of `whole` (0 while that is not known).
+        failure: Why the last attempt failed; empty if none did.
+    """
+
+    version: int
+    phase: Literal["waiting", "folding", "storing", "failed"]
+    done: int = 0
+    whole: int = 0
+    failure: str = ""
+
+
+class ClockParted(msgspec.Struct, frozen=True, kw_only=True):
+    """Wall and monotonic clock have parted by more than a minute: ticks and hand-overs wait until that is confirmed.
+
+    Attributes:
+        wall_at: What the wall clock said when it was seen.
+        parted_micros: By how much the wall clock had jumped, forwards being positive.
+    """
+
+    wall_at: Instant
+    parted_micros: int
+
+
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where the engine stands.
 
     Attributes:
         offset: Offset of the last record folded; `tick_offset` of the last tick evaluated and committed.
         n_events: Accepted events without duplicates; `n_duplicates` dropped ones; `n_items` distinct catalog items.
+        version: Of the definitions in force; `installing` the one that follows it as soon as its past is folded.
         segments: Name -> size at the last tick.
+        clock: Set while ticks wait because the machine's clock has jumped.
     """
 
     offset: Offset
@@ -66,3 +98,5 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     n_duplicates: int
     n_items: int
     segments: dict[str, int]
+    installing: Installing | None = None
+    clock: ClockParted | None = None

@@ -91,6 +91,33 @@ class Fold:
         if replacing:
             self._take_over(replacing)
 
+    @classmethod
+    def of_leaves(cls, rules: Rules, catalog: Catalog, leaves: Collection[str]) -> Fold:
+        """A fold that keeps these leaves of `rules` and nothing else: a part, to be combined; it evaluates nobody."""
+        fold = cls.__new__(cls)
+        fold._begin(rules, catalog, Stores(known=leaves, kept=frozenset(leaves).__contains__))
+        return fold
+
+    def beside(self, rules: Rules, catalog: Catalog) -> Fold:
+        """An empty part with the leaves that `rules` need and this fold does not keep, see `of_leaves`.
+
+        `Fold(rules, catalog, replacing=self)` lacks just these, now or later, as long as this fold's rules stay.
+        """
+        here = self._stores.stores
+        fold = Fold.__new__(Fold)
+        fold._begin(rules, catalog, Stores(known=tuple(here), kept=lambda key: key not in here))
+        return fold
+
+    def leaves(self) -> list[str]:
+        """Keys of the leaves that are kept."""
+        return sorted(self._stores.stores)
+
+    def count(self, t: Instant, n: int) -> None:
+        """Let time come to `t` for `n` people without evaluating anybody: of a part."""
+        self._at = max(t, self._at)
+        self._grow_to(n)
+        self._stores.apply(Batch(self._inbox, self._at), self._at)
+
     def _begin(self, rules: Rules, catalog: Catalog, stores: Stores) -> None:
         outline = Outline(rules.attributes)
         self._order = in_order(rules.segments, outline)
@@ -102,7 +129,7 @@ class Fold:
         self._reading = Reading(list(stores.feeds.values()), catalog.facts)
         self._feeds_of = {name: stores.feeds_behind(self._readers.stores[name]) for name in self._order}
         self._inbox = Inbox()
-        self._world.members = {name: _membership() for name in self._order}
+        self._world.members = {} if stores.partial else {name: _membership() for name in self._order}
         self._people = Columns(until=np.int64(VOLATILE), alive=np.bool_(True))
         self._at = BEFORE_TIME
         self._upto = -1  # the newest offset ingested
@@ -349,7 +376,8 @@ class Fold:
         states = Parts(parts)
         state = states["fold"]
         fold = cls.__new__(cls)
-        fold._begin(rules, catalog, Stores(known=tuple(state["stores"]["keys"])))
+        keys = frozenset(state["stores"]["keys"])
+        fold._begin(rules, catalog, Stores(known=keys, kept=keys.__contains__ if state["stores"]["partial"] else None))
         fold._at, fold._upto = Instant(state["at"]), state["upto"]
         fold._inbox.keep(state["inbox"])
         fold._people.load(state["people"])

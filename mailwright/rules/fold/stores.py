@@ -60,7 +60,23 @@ class Touched:
 class Stores:
     """The stores that the rules at hand need; those that `before` has too are taken over with their state."""
 
-    def __init__(self, before: Stores | None = None, upto: int = -1, *, known: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        before: Stores | None = None,
+        upto: int = -1,
+        *,
+        known: Collection[str] = (),
+        kept: Callable[[str], bool] | None = None,
+    ) -> None:
+        """Start, perhaps with what another's stores hold.
+
+        Args:
+            before: Stores that are taken over where the rules need them too.
+            upto: The newest offset that `before` has ingested.
+            known: Keys of stores beside or before these: a leaf joins the one among them that covers its window.
+            kept: Which keys to keep; of the others nothing is collected (None: all are kept).
+        """
+        self._kept = kept
         self.asked: set[str] = set()
         self._known = known
         self._fresh_feeds: set[str] = set()
@@ -130,9 +146,12 @@ class Stores:
         return self.feeds[key]
 
     def _store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
-        self._feed(source)
         key = f"{source.key()}/{kind}"
         self.asked.add(key)
+        if self._kept is not None and not self._kept(key):
+            self._of[key] = source.key()
+            return make()
+        self._feed(source)
         if key not in self.stores:
             self.stores[key] = self._taken_over(key) or self._fresh(key, make)
             self._of[key] = source.key()
@@ -146,6 +165,11 @@ class Stores:
         if old is not None and self._before and key in self._before._elsewhere:
             self._elsewhere[key] = self._before._elsewhere[key]
         return old
+
+    @property
+    def partial(self) -> bool:
+        """Whether some leaves are not kept."""
+        return self._kept is not None
 
     @property
     def replaced(self) -> bool:
@@ -167,6 +191,9 @@ class Stores:
     def planned(self) -> None:
         """Every leaf is declared: what nobody reads any more is let go."""
         self._before = None
+        if self._kept is not None:
+            read = {self._of[key] for key in self.stores}
+            self.feeds = {key: feed for key, feed in self.feeds.items() if key in read}
 
     def grow(self, n: int) -> None:
         """Make room for `n` people."""
@@ -270,6 +297,7 @@ class Stores:
             "fresh_feeds": sorted(self._fresh_feeds),
             "elsewhere": self._elsewhere,
             "keys": list(self.stores),
+            "partial": self.partial,
         }
 
     def dump_each(self) -> dict[str, dict[str, Any]]:
