@@ -72,8 +72,12 @@ class History(Protocol):
         """Run one read-only DuckDB statement; every History table is a view under its name; `$name` parameters."""
         ...
 
+    def columns(self, table: str) -> list[str]:
+        """Names of the columns that `table` has by now; none for a table that does not exist."""
+        ...
+
     def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:
-        """Rows with offset <= `upto` in offset order."""
+        """Rows with offset <= `upto` in offset order; a column that joined the table later is null before."""
         ...
 
 

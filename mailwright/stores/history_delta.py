@@ -73,6 +73,11 @@ class DeltaHistory:
         """
         return run_query(sql, parameters, self._files)
 
+    def columns(self, table: str) -> list[str]:
+        """See `mailwright.core.ports.History.columns`."""
+        found = self._files(table)
+        return [] if found is None else list(found[0].names)
+
     def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:
         """See `mailwright.core.ports.History.scan`.
 

@@ -11,9 +11,10 @@ import msgspec
 import pyarrow as pa
 
 from mailwright.core.errors import Transient
-from mailwright.core.events import Event, Item, Offset, Person
+from mailwright.core.events import Body, Event, Item, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.core.ports import History
+from mailwright.profiles.identifier_key import identifier_key
 from mailwright.rules.fold import Change
 from mailwright.runtime.engine.state import Folded
 
@@ -32,6 +33,7 @@ EVENTS = pa.schema(
         ("known_at", _TIME),
         ("identifier_kind", pa.string()),
         ("identifier", pa.string()),
+        ("identifier_key", pa.int64()),
         ("properties", pa.string()),
         ("traits", pa.string()),
         ("context", pa.string()),
@@ -65,12 +67,21 @@ BELONGING = pa.schema(
         ("person", pa.int64()),
         ("from_offset", pa.int64()),
         ("to_offset", pa.int64()),
+        ("identifier_key", pa.int64()),
     ]
 )
 """Identifier (``kind:value``) -> person, for offsets from_offset <= o < to_offset (null: still). A row that closes one
 repeats its first three values, so the newest row of (identifier, from_offset) counts."""
 
-_PARTS = ("events", "items", "ticks", "changes", "belongings")
+DEFINITIONS = pa.schema(
+    [("offset", pa.int64()), ("at", _TIME), ("version", pa.int64()), ("files", pa.string()), ("in_force", pa.bool_())]
+)
+"""One row when a version was applied, with its files as a JSON object, and one when it came in force; often both."""
+
+RECORDS = pa.schema([("offset", pa.int64()), ("at", _TIME), ("kind", pa.string()), ("body", pa.string())])
+"""Every other record of the log, its kind being the record's tag, its body JSON."""
+
+_PARTS = ("events", "items", "ticks", "changes", "belongings", "definitions", "records")
 
 _json = msgspec.json.Encoder()
 
@@ -93,6 +104,7 @@ def _event_row(offset: Offset, recorded_at: Instant, event: Event) -> tuple[Any,
         event.known_at,
         identifier.kind,
         identifier.value,
+        identifier_key(f"{identifier.kind}:{identifier.value}"),
         _text(event.properties),
         _text(event.traits),
         _text(event.context),
@@ -128,11 +140,8 @@ class HistoryWriter:
 
     def add(self, folded: Folded, upto: Offset) -> None:
         """Take over the rows of one micro-batch; a full chunk goes to the thread."""
-        self._open.events += folded.events
-        self._open.items += folded.items
-        self._open.ticks += folded.ticks
-        self._open.changes += folded.changes
-        self._open.belongings += folded.belongings
+        for name in _PARTS:
+            getattr(self._open, name).extend(getattr(folded, name))
         self._upto = upto
         if len(self._open.events) + len(self._open.items) + len(self._open.changes) >= self._chunk_rows:
             self.close_chunk()
@@ -183,11 +192,22 @@ class HistoryWriter:
         if rows.changes:
             self._history.append("transitions", _table(TRANSITIONS, [_change(*row) for row in rows.changes]), upto)
         if rows.belongings:
-            told = [(offset, *belonging) for offset, belonging in rows.belongings]
+            told = [(offset, *belonging, identifier_key(belonging.identifier)) for offset, belonging in rows.belongings]
             self._history.append("belonging", _table(BELONGING, told), upto)
+        if rows.definitions:
+            defined = [(*row[:3], row[3] and _json.encode(row[3]).decode(), row[4]) for row in rows.definitions]
+            self._history.append("definitions", _table(DEFINITIONS, defined), upto)
+        if rows.records:
+            others = [_record_row(*row) for row in rows.records]
+            self._history.append("records", _table(RECORDS, others), upto)
         # Also without rows: this table's offset says how far History goes, and comes last.
         events = [_event_row(offset, at, event) for offset, at, _, event in rows.events]
         self._history.append("events", _table(EVENTS, events), upto)
+
+
+def _record_row(offset: Offset, at: Instant, body: Body) -> tuple[Any, ...]:
+    plain = msgspec.to_builtins(body)
+    return offset, at, plain.pop("type"), _json.encode(plain).decode()
 
 
 def _change(offset: Offset, at: Instant, change: Change) -> tuple[Offset, Instant, Person, str, bool, str]:

@@ -10,6 +10,7 @@ import msgspec
 
 from mailwright.core.events import (
     PLACES,
+    Body,
     Defined,
     Event,
     Events,
@@ -32,7 +33,9 @@ from mailwright.runtime.project.load import Project, load_project
 class Folded:
     """What a micro-batch of records added, for History.
 
-    Accepted events with their person, item versions, ticks, segment changes, and which identifier belongs to whom.
+    Accepted events with their person, item versions, ticks, segment changes, and which identifier belongs to whom;
+    definitions: (offset, at, version, files or None if told before, whether it is in force from here on); every record
+    of another kind as it stood in the log.
     """
 
     events: list[tuple[Offset, Instant, Person, Event]] = field(default_factory=list)
@@ -40,6 +43,8 @@ class Folded:
     ticks: list[tuple[Offset, Instant]] = field(default_factory=list)
     changes: list[tuple[Offset, Instant, Change]] = field(default_factory=list)
     belongings: list[tuple[Offset, Belonging]] = field(default_factory=list)
+    definitions: list[tuple[Offset, Instant, int, dict[str, str] | None, bool]] = field(default_factory=list)
+    records: list[tuple[Offset, Instant, Body]] = field(default_factory=list)
 
 
 class EngineState:
@@ -85,8 +90,9 @@ class EngineState:
                 folded.changes += [(record.offset, record.at, change) for change in changes]
             case Defined(version=version, files=files):
                 self._define(record, version, files)
-            case _:
-                pass
+                folded.definitions.append((record.offset, record.at, version, files, True))
+            case other:
+                folded.records.append((record.offset, record.at, other))
         self.number, self.at = record.number, record.at
         folded.belongings += [(self.upto, change) for change in self.identity.belonging_changes()]
         return changes

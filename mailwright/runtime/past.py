@@ -1,0 +1,316 @@
+"""The past as it is kept in History: events with their people, ticks, changes, definitions, the catalog.
+
+All of it is up to History's own offset, which stands a little behind a running engine: ask `EngineReads.flush_history`
+first where what was folded just now must be in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from mailwright.core.errors import NotFound
+from mailwright.core.events import Event, Identifier, Item, Offset, Person
+from mailwright.core.instants import Instant
+from mailwright.core.ports import History
+from mailwright.rules.catalog import Catalog
+from mailwright.rules.fold import Arrival, Change
+from mailwright.rules.fold.rows import Bools, Ints
+from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, keys_in
+
+_EVENT = ("message_id", "source", "type", "name", "identifier_kind", "identifier")
+_INSTANTS = ("stamp_at", "received_at", "known_at")
+_OBJECTS = ("properties", "traits", "context")
+
+_COLUMNS = ("offset", *_EVENT, *_INSTANTS, *_OBJECTS, "history", "identifier_key")
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class PastTick(NamedTuple):
+    """An evaluation: what counts at it are the events with a lower offset."""
+
+    offset: Offset
+    at: Instant
+
+
+class PastChange(NamedTuple):
+    """A change of membership as the live engine announced it at a tick."""
+
+    offset: Offset
+    at: Instant
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A version of the project's files, in force from the record at `offset` on."""
+
+    offset: Offset
+    at: Instant
+    version: int
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsOf:
+    """What a question about an instant is answered from.
+
+    Attributes:
+        at: The instant asked for.
+        offset: Of the last tick at or before it: events with a lower offset were there. 0 if there was no tick.
+        graph_offset: Whose people the events are is taken from the graph at this offset: `offset`, or where an import
+            of history that came later reaches back before `at`, the end of that import.
+        reconstructed: Whether such an import is part of the answer. Nobody could have known then.
+    """
+
+    at: Instant
+    offset: Offset
+    graph_offset: Offset
+    reconstructed: bool
+
+
+class Past:
+    """Reads of History in the words of the engine. Cheap to make; what it has read of the graph is kept.
+
+    One object sees History up to the offset that it had when it was made.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.upto = history.offset("events")
+        """Everything up to here is told."""
+
+    # --- time ---
+
+    def ticks(self, after: Offset = Offset(0), upto: Offset | None = None) -> list[PastTick]:
+        """Ticks with after < offset <= upto (None: all there are), in order."""
+        rows = self._rows("ticks", ["offset", "at"], self._end(upto))
+        offset, at = (_numbers(rows, name) for name in ("offset", "at"))
+        chosen = offset > after
+        pairs = zip(offset[chosen].tolist(), at[chosen].tolist(), strict=True)
+        return [PastTick(Offset(each), Instant(when)) for each, when in pairs]
+
+    def offset_at(self, t: Instant) -> Offset:
+        """Offset of the last tick at or before `t`; 0 if there was none."""
+        offset, at = self._tick_columns
+        place = int(np.searchsorted(at, t, side="right"))
+        return Offset(int(offset[place - 1]) if place else 0)
+
+    @cached_property
+    def _tick_columns(self) -> tuple[Ints, Ints]:
+        rows = self._rows("ticks", ["offset", "at"], self.upto)
+        return _numbers(rows, "offset"), _numbers(rows, "at")
+
+    def as_of(self, t: Instant) -> AsOf:
+        """What an answer about `t` is to be made of.
+
+        Events count that have an offset below the tick's; and those of an import of history made later that were known
+        by `t`, with the graph as it stood when the (last such) import ended.
+        """
+        offset = self.offset_at(t)
+        later = self._imported
+        reaches = later["offset"] > offset
+        if not bool((reaches & (later["known_at"] <= t)).any()):
+            return AsOf(at=t, offset=offset, graph_offset=offset, reconstructed=False)
+        return AsOf(at=t, offset=offset, graph_offset=Offset(int(later["offset"].max())), reconstructed=True)
+
+    @cached_property
+    def _imported(self) -> dict[str, Ints]:
+        """Offset and known_at of every event of an import declared as history."""
+        columns = ["offset", "known_at", "history"]
+        found = [batch.filter(batch.column("history")) for batch in self._scan("events", columns, self.upto)]
+        rows = pa.Table.from_batches(found, schema=_schema(found, columns)) if found else None
+        return {name: _numbers(rows, name) for name in columns[:2]}
+
+    # --- definitions and changes ---
+
+    def definition_at(self, t: Instant) -> Definition | None:
+        """The version in force at the last tick at or before `t`; None before the first."""
+        return self.definition_of(self.offset_at(t))
+
+    def definition_of(self, offset: Offset) -> Definition | None:
+        """The version in force for what was evaluated at `offset`; None before the first."""
+        found = [each for each in self._definitions if each.offset <= offset]
+        return found[-1] if found else None
+
+    @cached_property
+    def _definitions(self) -> list[Definition]:
+        """Each time a version came in force, in order."""
+        columns = ["offset", "at", "version", "files", "in_force"]
+        found: list[Definition] = []
+        files: dict[int, dict[str, str]] = {}
+        for row in self._rows("definitions", columns, self.upto).to_pylist():
+            if row["files"] is not None:
+                files[row["version"]] = msgspec.json.decode(row["files"], type=dict[str, str])
+            if row["in_force"]:
+                at = Instant(_micros(row["at"]))
+                version = row["version"]
+                found.append(Definition(offset=row["offset"], at=at, version=version, files=files.get(version, {})))
+        return found
+
+    def transitions(
+        self, segment: str | None = None, after: Offset = Offset(0), upto: Offset | None = None
+    ) -> list[PastChange]:
+        """Changes of membership (of one segment, or of all) with after < offset <= upto, in order.
+
+        Persons are as numbered then: one that was merged since has another number now, see `Graph.current`.
+        """
+        columns = ["offset", "at", "person", "segment", "entered", "cause"]
+        rows = self._rows("transitions", columns, self._end(upto))
+        at = _numbers(rows, "at").tolist()
+        return [
+            PastChange(
+                Offset(row["offset"]),
+                Instant(when),
+                Change(Person(row["person"]), row["segment"], row["entered"], row["cause"]),
+            )
+            for row, when in zip(rows.to_pylist(), at, strict=True)
+            if row["offset"] > after and segment in (None, row["segment"])
+        ]
+
+    # --- people ---
+
+    @cached_property
+    def belongings(self) -> Belongings:
+        """Who owned which identifier when."""
+        return Belongings(self._history, self._end(None))
+
+    def graph_at(self, offset: Offset) -> Graph:
+        """The people as known when everything up to `offset` had been folded."""
+        return Graph(self.belongings, offset)
+
+    def merges(self, after: Offset, upto: Offset) -> list[PastMerge]:
+        """Merges with after < offset <= upto, in the order in which they happened."""
+        return self.belongings.merges(after, upto)
+
+    # --- events and items ---
+
+    def arrivals(
+        self,
+        upto: Offset,
+        *,
+        graph: Graph | None = None,
+        persons: Ints | None = None,
+        after: Offset = Offset(0),
+        imported_by: Instant | None = None,
+    ) -> Iterator[Arrival]:
+        """Events with after < offset <= upto in order of offset, each once, read as they are asked for.
+
+        An event has its first identifier alone, the one that says whose it is.
+
+        Args:
+            upto: The last offset.
+            graph: Whose each event is; None: by the graph as it was at the event's own offset. What belongs to nobody
+                there is left out.
+            persons: Only events of these people.
+            after: The offset behind which to begin.
+            imported_by: Also events of history imports above `upto` that were known by this instant (see `as_of`).
+        """
+        for batch in self._scan("events", self._present("events", _COLUMNS), self.upto):
+            offset = _numbers(batch, "offset")
+            chosen = self._counting(batch, after, upto, imported_by)
+            person = self._owners(batch, offset, graph)
+            chosen &= person != NOBODY
+            if persons is not None:
+                chosen &= np.isin(person, persons)
+            place = np.flatnonzero(chosen)
+            if len(place):
+                yield from _arrivals(batch.take(pa.array(place)), person[place])
+
+    def arrivals_as_of(self, moment: AsOf, persons: Ints | None = None) -> Iterator[Arrival]:
+        """The events that a question about a moment is answered from; the fold itself leaves out what is not due."""
+        imported_by = moment.at if moment.reconstructed else None
+        graph = self.graph_at(moment.graph_offset)
+        return self.arrivals(moment.offset, graph=graph, persons=persons, imported_by=imported_by)
+
+    def _counting(self, batch: pa.RecordBatch, after: Offset, upto: Offset, imported_by: Instant | None) -> Bools:
+        offset = _numbers(batch, "offset")
+        chosen: Bools = (offset > after) & (offset <= upto)
+        if imported_by is not None:
+            history = np.asarray(batch.column("history").fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+            chosen |= (offset > upto) & history & (_numbers(batch, "known_at") <= imported_by)
+        return chosen
+
+    def _owners(self, batch: pa.RecordBatch, offset: Ints, graph: Graph | None) -> Ints:
+        keys = keys_in(batch)
+        return self.belongings.persons_of(keys, offset) if graph is None else graph.persons_of(keys)
+
+    def catalog_at(self, offset: Offset) -> Catalog:
+        """The catalog with every item version that the log held up to `offset`."""
+        catalog = Catalog()
+        rows = self._rows("items", ["offset", "catalog", "item_id", "stamp_at", "facts"], offset)
+        for row, stamp in zip(rows.to_pylist(), _numbers(rows, "stamp_at").tolist(), strict=True):
+            facts = _decode(row["facts"]) if row["facts"] else {}
+            catalog.put(Item(catalog=row["catalog"], item_id=row["item_id"], stamp_at=Instant(stamp), facts=facts))
+        return catalog
+
+    # --- reading ---
+
+    def _end(self, upto: Offset | None) -> Offset:
+        return self.upto if upto is None else min(upto, self.upto)
+
+    def _present(self, table: str, columns: Sequence[str]) -> list[str]:
+        """Those of the columns that the table has: older ones lack some."""
+        there = set(self._history.columns(table))
+        return [name for name in columns if name in there]
+
+    def _scan(self, table: str, columns: list[str], upto: Offset) -> Iterator[pa.RecordBatch]:
+        try:
+            return self._history.scan(table, columns, upto)
+        except NotFound:  # nothing of that kind happened yet
+            return iter(())
+
+    def _rows(self, table: str, columns: list[str], upto: Offset) -> pa.Table:
+        batches = list(self._scan(table, columns, upto))
+        return pa.Table.from_batches(batches, schema=_schema(batches, columns))
+
+
+def _schema(batches: list[pa.RecordBatch], columns: list[str]) -> pa.Schema:
+    return batches[0].schema if batches else pa.schema([(name, pa.int64()) for name in columns])
+
+
+def _numbers(rows: pa.Table | pa.RecordBatch | None, name: str) -> Ints:
+    """A column of numbers or instants; no rows for None."""
+    if rows is None:
+        return np.zeros(0, np.int64)
+    return np.asarray(rows.column(name).cast(pa.int64()).to_numpy(), dtype=np.int64)
+
+
+def _micros(value: Any) -> int:
+    return int(pa.scalar(value, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py())
+
+
+def _arrivals(batch: pa.RecordBatch, persons: Ints) -> Iterator[Arrival]:
+    texts = zip(*(batch.column(name).to_pylist() for name in _EVENT), strict=True)
+    instants = zip(*(_numbers(batch, name).tolist() for name in _INSTANTS), strict=True)
+    objects = zip(*(_objects(batch.column(name)) for name in _OBJECTS), strict=True)
+    history = batch.column("history").to_pylist()
+    offsets = _numbers(batch, "offset").tolist()
+    rows = zip(offsets, persons.tolist(), texts, instants, objects, history, strict=True)
+    for offset, person, (message_id, source, kind, name, id_kind, id_value), when, whats, imported in rows:
+        event = Event(
+            message_id=message_id,
+            source=source,
+            type=kind,
+            name=name,
+            stamp_at=Instant(when[0]),
+            received_at=Instant(when[1]),
+            known_at=Instant(when[2]),
+            identifiers=[Identifier(id_kind, id_value)],
+            properties=whats[0],
+            traits=whats[1],
+            context=whats[2],
+            history=bool(imported),
+        )
+        yield Arrival(Offset(offset), Person(person), event)
+
+
+def _objects(column: pa.Array) -> list[dict[str, Any]]:
+    return [_decode(text) if text else {} for text in column.to_pylist()]
