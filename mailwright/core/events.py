@@ -47,6 +47,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
         traits: Told by identify (a null removes) or group.
         context: Library, page, campaign, ip (sealed), ... as sent, plus what the door resolved.
         history: True for an import declared ``--history``: it starts no journey and no mail.
+        imported: It came by an import, with or without ``--history``: its message id is remembered for ever.
     """
 
     message_id: str
@@ -61,6 +62,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     traits: dict[str, Any] = {}
     context: dict[str, Any] = {}
     history: bool = False
+    imported: bool = False
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

@@ -79,6 +79,7 @@ class _Door:
     plan: TrackingPlan
     limits: Limits
     history: bool
+    imported: bool
     context: dict[str, Any] = field(default_factory=dict)
     sent_at: Instant | None = None
     index: int = 0
@@ -132,6 +133,7 @@ def parse_request(
         plan=plan,
         limits=limits,
         history=history,
+        imported=kind == "import" and source.kind == "server",
         context=dict(context or {}),
     )
     if kind in _TYPES:
@@ -210,6 +212,7 @@ def _event(door: _Door, raw: bytes, path_type: str) -> Event:
             traits=seal("traits" if kind == "identify" else "properties", traits),
             context=seal("context", context),
             history=door.history,
+            imported=door.imported,
         )
     except InvalidInput as error:
         raise _Refused(error.issues[0].path, error.issues[0].message) from None

@@ -14,21 +14,24 @@ anonymous_id, declared others; the door puts them so):
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
 from mailwright.core.errors import Corrupt
 from mailwright.core.events import Event, Identifier, Offset, Person
+from mailwright.profiles.columns import from_little_endian, little_endian
 
 ACCOUNT = "user_id"
 
 PREVIOUS = "previous_id"
 """Kind of the second identifier of an alias: a name of before, whether it was a user_id or an anonymous_id."""
 
-_FORMAT = 1
+_FORMAT = 2
 _NONE = -1
+_CHUNK = 1 << 14  # keys encoded at a time: a thread that writes a checkpoint lets others run between two chunks
 _PREVIOUS_KINDS = (ACCOUNT, "anonymous_id")
 
 
@@ -57,14 +60,17 @@ class Belonging(NamedTuple):
 
 
 class _State(msgspec.Struct, array_like=True):
-    """The graph as stored. Integer columns are little-endian int64 bytes."""
+    """The graph as stored. Integer columns are little-endian int64 bytes; keys are lists of text, cut into chunks."""
 
     format: int
-    keys: list[str]
+    keys: list[bytes]
     owner: bytes
     since: bytes
+    after: bytes
     into: bytes
     accounts: bytes
+    head: bytes
+    tail: bytes
 
 
 def key_of(identifier: Identifier) -> str:
@@ -75,23 +81,45 @@ def key_of(identifier: Identifier) -> str:
 class IdentityGraph:
     """Identifiers, the people they belong to, and which number each merged person now has.
 
-    Held as columns: one row per identifier and one per number ever given.
+    Held as columns: one row per identifier and one per number ever given. The rows of one person are a chain through
+    `after`, from `head` to `tail`, in the order in which they were linked. A merged number keeps its `head`, the row of
+    the identifier that it was given for, but has no `tail`, for it has no rows.
     """
 
     def __init__(self) -> None:
-        # Per identifier, in order of first appearance.
+        # Per identifier, in order of first appearance. Keys are only ever appended, so a frozen state may share them.
         self._rows: dict[str, int] = {}
         self._keys: list[str] = []
         self._owner = array("q")
         self._since = array("q")
-        # Per person. The rows of one person are few, so a list each.
+        self._after = array("q")
+        # Per person.
         self._into = array("q")
         self._accounts = array("q")
-        self._of: list[list[int]] = []
+        self._head = array("q")
+        self._tail = array("q")
+        self._firsts: list[str] = []
         self._n_gone = 0
         self._changes: list[Belonging] = []
 
     # --- folding ---
+
+    def known(self, event: Event) -> Person | None:
+        """Whose event it is, if it teaches nothing: all its identifiers are known and belong to one person.
+
+        So it is with nearly every event; `resolve` would say the same and change nothing.
+        """
+        rows, owner = self._rows, self._owner
+        person = None
+        for identifier in event.identifiers:
+            row = rows.get(f"{identifier.kind}:{identifier.value}")
+            if row is None:
+                return None
+            if person is None:
+                person = owner[row]
+            elif owner[row] != person:
+                return None
+        return None if person is None else Person(person)
 
     def resolve(self, event: Event, offset: Offset) -> Resolution:
         """Take an event's identifiers in and say whose it is.
@@ -99,11 +127,10 @@ class IdentityGraph:
         Raises:
             Corrupt: If the event names nobody; the door lets none of that kind in.
         """
+        person = self.known(event)
+        if person is not None:
+            return Resolution(person, ())
         identifiers = event.identifiers
-        if len(identifiers) == 1:  # most events: no link can come of it
-            row = self._rows.get(key_of(identifiers[0]))
-            if row is not None:
-                return Resolution(Person(self._owner[row]), ())
         if not identifiers:
             raise Corrupt("identity.nobody", f"event {event.message_id!r} at offset {offset} has no identifier")
         if event.type == "alias" and len(identifiers) > 1 and identifiers[-1].kind == PREVIOUS:
@@ -160,7 +187,7 @@ class IdentityGraph:
     def _new(self) -> Person:
         self._into.append(len(self._into))
         self._accounts.append(0)
-        self._of.append([])
+        self._tail.append(_NONE)
         return Person(len(self._into) - 1)
 
     def _link(self, key: str, person: Person, offset: Offset) -> None:
@@ -169,7 +196,13 @@ class IdentityGraph:
         self._keys.append(key)
         self._owner.append(person)
         self._since.append(offset)
-        self._of[person].append(row)
+        self._after.append(_NONE)
+        if person == len(self._head):  # a new one is linked at once, so both columns are in order of number
+            self._head.append(row)
+            self._firsts.append(key)
+        else:
+            self._after[self._tail[person]] = row
+        self._tail[person] = row
         self._accounts[person] += _is_account(key)
         self._changes.append(Belonging(key, person, offset, None))
 
@@ -181,12 +214,12 @@ class IdentityGraph:
         return self._merge(into, gone, offset, reason)
 
     def _merge(self, into: Person, gone: Person, offset: Offset, reason: str) -> Merge:
-        for row in self._of[gone]:
+        for row in list(self._rows_of(gone)):
             self._changes.append(Belonging(self._keys[row], gone, Offset(self._since[row]), offset))
             self._changes.append(Belonging(self._keys[row], into, offset, None))
             self._owner[row], self._since[row] = into, offset
-        self._of[into] += self._of[gone]
-        self._of[gone] = []
+        self._after[self._tail[into]], self._tail[into] = self._head[gone], self._tail[gone]
+        self._tail[gone] = _NONE
         self._accounts[into] += self._accounts[gone]
         self._into[gone] = into
         self._n_gone += 1
@@ -203,6 +236,14 @@ class IdentityGraph:
     def n_living(self) -> int:
         """People now: numbers given less those merged into another."""
         return len(self._into) - self._n_gone
+
+    @property
+    def firsts(self) -> Sequence[str]:
+        """By number given, ``kind:value`` of the person's first identifier; a merged number keeps its own.
+
+        The very list of the graph, which grows: nothing in it ever changes.
+        """
+        return self._firsts
 
     def number_of(self, identifier: Identifier) -> Person | None:
         """The living person an identifier belongs to, or None if it was never seen."""
@@ -224,16 +265,27 @@ class IdentityGraph:
     def identifiers(self, person: Person) -> list[Identifier]:
         """A living person's identifiers, those linked first first; a merge appends. Empty for a merged number."""
         self._check(person)
-        return [Identifier(*self._keys[row].split(":", 1)) for row in self._of[person]]
+        return [Identifier(*self._keys[row].split(":", 1)) for row in self._rows_of(person)]
 
     def first_identifier(self, person: Person) -> str:
         """``kind:value`` of the first identifier of the living person behind `person`."""
-        return self._keys[self._of[self.current(person)][0]]
+        return self._firsts[self.current(person)]
+
+    def living(self) -> list[Person]:
+        """All people that were not merged into another, ascending."""
+        into = np.frombuffer(self._into, dtype=np.int64)
+        return [Person(n) for n in np.flatnonzero(into == np.arange(len(into))).tolist()]
 
     def belonging_changes(self) -> list[Belonging]:
         """Rows since the last call, in order; a row that closes repeats its identifier, person and from_offset."""
         changes, self._changes = self._changes, []
         return changes
+
+    def _rows_of(self, person: Person) -> Iterator[int]:
+        row = _NONE if self._tail[person] == _NONE else self._head[person]
+        while row != _NONE:
+            yield row
+            row = self._after[row]
 
     def _check(self, person: Person) -> None:
         if not 0 <= person < len(self._into):
@@ -241,15 +293,26 @@ class IdentityGraph:
 
     # --- checkpoints ---
 
-    def dump(self) -> bytes:
-        """The graph as bytes, the same for the same events; undrained belonging rows are not in it."""
-        columns = (_raw(each) for each in (self._owner, self._since, self._resolved(), self._accounts))
-        ordered = [row for rows in self._of for row in rows]
-        return msgspec.msgpack.encode((_State(_FORMAT, self._keys, *columns), _raw(array("q", ordered))))
+    def freeze(self) -> Callable[[], bytes]:
+        """The graph as it is now, to be encoded later, in any thread, while the graph goes on.
 
-    def _resolved(self) -> array[int]:
-        """`into` with every path followed to its end: what was asked before must not show in the bytes."""
-        return array("q", [self.current(Person(n)) for n in range(len(self._into))])
+        The bytes are the same for the same events; undrained belonging rows are not in them.
+        """
+        keys, n = self._keys, len(self._keys)
+        owner, since, after, into = self._owner[:], self._since[:], self._after[:], self._into[:]
+        accounts, head, tail = self._accounts[:], self._head[:], self._tail[:]
+
+        def encode() -> bytes:
+            cuts = range(0, n, _CHUNK)
+            chunks = [msgspec.msgpack.encode(keys[start : min(start + _CHUNK, n)]) for start in cuts]
+            columns = (owner, since, after, _ends(into), accounts, head, tail)
+            return msgspec.msgpack.encode(_State(_FORMAT, chunks, *map(little_endian, columns)))
+
+        return encode
+
+    def dump(self) -> bytes:
+        """The graph as bytes, see `freeze`."""
+        return self.freeze()()
 
     @classmethod
     def load(cls, data: bytes) -> IdentityGraph:
@@ -259,19 +322,19 @@ class IdentityGraph:
             Corrupt: If the bytes are none.
         """
         try:
-            state, ordered = msgspec.msgpack.decode(data, type=tuple[_State, bytes])
+            state = msgspec.msgpack.decode(data, type=_State)
+            keys = [key for chunk in state.keys for key in msgspec.msgpack.decode(chunk, type=list[str])]
         except msgspec.MsgspecError as error:
             raise Corrupt("identity.state", f"the identity graph cannot be decoded: {error}") from error
         if state.format != _FORMAT:
             raise Corrupt("identity.state", f"the identity graph has format {state.format}, known is {_FORMAT}")
         graph = cls()
-        graph._keys = state.keys
-        graph._rows = {key: row for row, key in enumerate(state.keys)}
-        graph._owner, graph._since = _column(state.owner), _column(state.since)
-        graph._into, graph._accounts = _column(state.into), _column(state.accounts)
-        graph._of = [[] for _ in graph._into]
-        for row in _column(ordered):
-            graph._of[graph._owner[row]].append(row)
+        graph._keys = keys
+        graph._rows = {key: row for row, key in enumerate(keys)}
+        graph._owner, graph._since, graph._after = map(from_little_endian, (state.owner, state.since, state.after))
+        graph._into, graph._accounts = from_little_endian(state.into), from_little_endian(state.accounts)
+        graph._head, graph._tail = from_little_endian(state.head), from_little_endian(state.tail)
+        graph._firsts = [keys[row] for row in graph._head]
         graph._n_gone = sum(into != n for n, into in enumerate(graph._into))
         return graph
 
@@ -285,19 +348,11 @@ def _reason(event: Event, one: str, other: str) -> str:
     return f"{event.type} {event.message_id} of {event.source} names {one} and {other}"
 
 
-def _raw(column: array[int]) -> bytes:
-    swapped = array("q", column)
-    if _BIG:
-        swapped.byteswap()
-    return swapped.tobytes()
-
-
-def _column(raw: bytes) -> array[int]:
-    column = array("q")
-    column.frombytes(raw)
-    if _BIG:
-        column.byteswap()
-    return column
-
-
-_BIG = array("H", [1]).tobytes() == b"\0\1"
+def _ends(into: array[int]) -> array[int]:
+    """`into` with every path followed to its end: what was asked before must not show in the bytes."""
+    step = np.frombuffer(into, dtype=np.int64) if into else np.empty(0, dtype=np.int64)
+    while not np.array_equal(further := step[step], step):
+        step = further
+    ends = array("q")
+    ends.frombytes(step.tobytes())
+    return ends

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -12,10 +14,13 @@ from mailwright.core.errors import Corrupt
 from mailwright.core.events import Event, Offset, Person
 from mailwright.core.facts import Known
 from mailwright.core.instants import Instant
+from mailwright.profiles.columns import from_little_endian, little_endian
 
-_FORMAT = 1
+_FORMAT = 2
+_CHUNK = 1 << 12  # people encoded at a time: a thread that writes a checkpoint lets others run between two chunks
 _NEVER = (1 << 63) - 1  # first_seen_at of a number without events: later than any instant
 _LONG_AGO = -(1 << 63)
+_person = itemgetter(0)
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +44,13 @@ _Write = tuple[int, int, Any, str]
 
 
 class _State(msgspec.Struct, array_like=True):
-    """The store as written: columns as little-endian int64, traits by person."""
+    """The store as written: columns as little-endian int64; traits by person, cut into chunks of people."""
 
     format: int
-    first_seen: list[int]
-    last_seen: list[int]
-    n_events: list[int]
-    traits: dict[int, dict[str, _Write]]
+    first_seen: bytes
+    last_seen: bytes
+    n_events: bytes
+    traits: list[bytes]
 
 
 class ProfileStore:
@@ -55,22 +60,31 @@ class ProfileStore:
         self._first_seen = array("q")
         self._last_seen = array("q")
         self._n_events = array("q")
+        # A person's traits are replaced, never changed in place: a frozen state may share them.
         self._traits: dict[int, dict[str, _Write]] = {}
 
     def apply(self, person: Person, event: Event, offset: Offset) -> None:
         """Count an event; an identify also writes its traits (null removes), the last by (stamp, offset) counts."""
-        if person >= len(self._n_events):
-            self._grow(person + 1)
-        stamp = event.stamp_at
-        if stamp < self._first_seen[person]:
-            self._first_seen[person] = stamp
-        if stamp > self._last_seen[person]:
-            self._last_seen[person] = stamp
-        self._n_events[person] += 1
-        if event.type == "identify" and event.traits:
-            traits = self._traits.setdefault(person, {})
-            for name, value in event.traits.items():
-                _write(traits, name, (stamp, offset, value, event.source))
+        self.apply_all([(person, event, offset)])
+
+    def apply_all(self, applied: Sequence[tuple[Person, Event, Offset]]) -> None:
+        """`apply` each in order."""
+        if not applied:
+            return
+        newest = max(applied, key=_person)[0]
+        if newest >= len(self._n_events):
+            self._grow(newest + 1)
+        first_seen, last_seen, n_events = self._first_seen, self._last_seen, self._n_events
+        for person, event, offset in applied:
+            stamp = event.stamp_at
+            if stamp < first_seen[person]:
+                first_seen[person] = stamp
+            if stamp > last_seen[person]:
+                last_seen[person] = stamp
+            n_events[person] += 1
+            if event.type == "identify" and event.traits:
+                source = event.source
+                self._write(person, {name: (stamp, offset, value, source) for name, value in event.traits.items()})
 
     def merge(self, into: Person, gone: Person) -> None:
         """Combine `gone` into `into` exactly, as if all events had been of `into`; `gone` is empty afterwards."""
@@ -81,9 +95,15 @@ class ProfileStore:
         self._first_seen[gone], self._last_seen[gone], self._n_events[gone] = _NEVER, _LONG_AGO, 0
         moved = self._traits.pop(gone, None)
         if moved:
-            traits = self._traits.setdefault(into, {})
-            for name, write in moved.items():
-                _write(traits, name, write)
+            self._write(into, moved)
+
+    def _write(self, person: Person, writes: Mapping[str, _Write]) -> None:
+        traits = dict(self._traits.get(person, ()))
+        for name, write in writes.items():
+            old = traits.get(name)
+            if old is None or write[:2] >= old[:2]:
+                traits[name] = write
+        self._traits[person] = traits
 
     def view(self, person: Person) -> Profile:
         """The profile of a person; one without events is empty."""
@@ -106,10 +126,24 @@ class ProfileStore:
             self._last_seen.extend([_LONG_AGO] * more)
             self._n_events.extend([0] * more)
 
+    def freeze(self) -> Callable[[], bytes]:
+        """The store as it is now, to be encoded later, in any thread, while the store goes on."""
+        first_seen, last_seen, n_events = self._first_seen[:], self._last_seen[:], self._n_events[:]
+        traits = self._traits.copy()
+
+        def encode() -> bytes:
+            left = iter(traits.items())
+            chunks = []
+            while chunk := dict(islice(left, _CHUNK)):
+                chunks.append(msgspec.msgpack.encode(chunk))
+            columns = (little_endian(each) for each in (first_seen, last_seen, n_events))
+            return msgspec.msgpack.encode(_State(_FORMAT, *columns, chunks))
+
+        return encode
+
     def dump(self) -> bytes:
-        """The store as bytes."""
-        columns = (self._first_seen.tolist(), self._last_seen.tolist(), self._n_events.tolist())
-        return msgspec.msgpack.encode(_State(_FORMAT, *columns, self._traits))
+        """The store as bytes, see `freeze`."""
+        return self.freeze()()
 
     @classmethod
     def load(cls, data: bytes) -> ProfileStore:
@@ -120,19 +154,14 @@ class ProfileStore:
         """
         try:
             state = msgspec.msgpack.decode(data, type=_State)
+            chunks = [msgspec.msgpack.decode(chunk, type=dict[int, dict[str, _Write]]) for chunk in state.traits]
         except msgspec.MsgspecError as error:
             raise Corrupt("profiles.state", f"the profiles cannot be decoded: {error}") from error
         if state.format != _FORMAT:
             raise Corrupt("profiles.state", f"the profiles have format {state.format}, known is {_FORMAT}")
         store = cls()
-        store._first_seen = array("q", state.first_seen)
-        store._last_seen = array("q", state.last_seen)
-        store._n_events = array("q", state.n_events)
-        store._traits = state.traits
+        store._first_seen = from_little_endian(state.first_seen)
+        store._last_seen = from_little_endian(state.last_seen)
+        store._n_events = from_little_endian(state.n_events)
+        store._traits = {person: traits for chunk in chunks for person, traits in chunk.items()}
         return store
-
-
-def _write(traits: dict[str, _Write], name: str, write: _Write) -> None:
-    old = traits.get(name)
-    if old is None or write[:2] >= old[:2]:
-        traits[name] = write

@@ -219,7 +219,7 @@ class Importer:
 
     def _parsed(self, body: bytes) -> Parsed:
         return parse_request(
-            "import" if self._asked.history else "batch",
+            "import",
             body,
             source=self._asked.source,
             received_at=self._received_at,

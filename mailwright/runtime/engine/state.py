@@ -84,7 +84,7 @@ class EngineState:
                     self.catalog.put(item)
                     folded.items.append((Offset(record.offset + place), item))
             case Tick():
-                changes = self.fold.tick(record.at, self._first_identifiers())
+                changes = self.fold.tick(record.at, self.identity.firsts)
                 self.tick_offset = record.offset
                 folded.ticks.append((record.offset, record.at))
                 folded.changes += [(record.offset, record.at, change) for change in changes]
@@ -98,25 +98,35 @@ class EngineState:
         return changes
 
     def _events(self, record: LogRecord, events: Sequence[Event], folded: Folded) -> None:
-        fresh = self.dedupe.fresh([(event.source, event.message_id) for event in events])
-        arrivals: list[Arrival] = []
+        pairs = [(event.source, event.message_id) for event in events]
+        fresh = self.dedupe.fresh(pairs, record.at, lasting=any(event.imported for event in events))
+        at, first, known = record.at, record.offset, self.identity.known
+        taken: list[tuple[Offset, Instant, Person, Event]] = []
+        n_folded = 0
         for place, (event, new) in enumerate(zip(events, fresh, strict=True)):
             if not new:
-                self.n_duplicates += 1
                 continue
-            offset = Offset(record.offset + place)
-            resolution = self.identity.resolve(event, offset)
-            if resolution.merges:
-                self.fold.ingest(arrivals)
-                arrivals = []
-            for merge in resolution.merges:
-                self.fold.merge(merge.into, merge.gone)
-                self.profiles.merge(merge.into, merge.gone)
-            self.profiles.apply(resolution.person, event, offset)
-            arrivals.append(Arrival(offset, resolution.person, event))
-            folded.events.append((offset, record.at, resolution.person, event))
-        self.n_events += sum(fresh)
-        self.fold.ingest(arrivals)
+            offset = Offset(first + place)
+            person = known(event)
+            if person is None:
+                resolution = self.identity.resolve(event, offset)
+                person = resolution.person
+                if resolution.merges:
+                    self._take(taken[n_folded:])
+                    n_folded = len(taken)
+                for merge in resolution.merges:
+                    self.fold.merge(merge.into, merge.gone)
+                    self.profiles.merge(merge.into, merge.gone)
+            taken.append((offset, at, person, event))
+        self._take(taken[n_folded:])
+        self.n_events += len(taken)
+        self.n_duplicates += len(events) - len(taken)
+        folded.events += taken
+
+    def _take(self, taken: Sequence[tuple[Offset, Instant, Person, Event]]) -> None:
+        """Count events for people between two merges."""
+        self.profiles.apply_all([(person, event, offset) for offset, _, person, event in taken])
+        self.fold.ingest([Arrival(offset, person, event) for offset, _, person, event in taken])
 
     def _define(self, record: LogRecord, version: int, files: dict[str, str]) -> None:
         self.files = files
@@ -150,14 +160,11 @@ class EngineState:
         assert person is not None, "an accepted event's first identifier is in the graph"  # noqa: S101
         return person
 
-    def _first_identifiers(self) -> list[str]:
-        return [self.identity.first_identifier(Person(n)) for n in range(self.identity.n_persons)]
-
     # --- reading ---
 
     def living(self) -> list[Person]:
         """All people that were not merged into another, ascending."""
-        return [Person(n) for n in range(self.identity.n_persons) if self.identity.current(Person(n)) == n]
+        return self.identity.living()
 
     @property
     def upto(self) -> Offset:

@@ -165,8 +165,31 @@ def test_what_holds_after_any_sequence(sequence, cut):
         assert all(graph.number_of(each) == person for each in graph.identifiers(person))
     if not any("old:" in text for text in sequence):
         assert all(sum(each.kind == "user_id" for each in graph.identifiers(person)) <= 1 for person in living)
+    assert graph.living() == sorted(living)
+    assert all(graph.firsts[person] == graph.first_identifier(person) for person in living)
     assert replayed_with_reload(sequence, cut).dump() == graph.dump()
     assert_belonging_is_a_history(graph, sequence, told)
+
+
+@settings(max_examples=100, deadline=None)
+@given(sequence=sequences, cut=st.integers(0, 25))
+def test_the_quick_answer_is_the_full_one_and_a_frozen_graph_stays_as_it_was(sequence, cut):
+    quick, full, frozen, before = IdentityGraph(), Thorough(), None, b""
+    for place, text in enumerate(sequence):
+        if place == cut:
+            frozen, before = quick.freeze(), quick.dump()
+        told = event(text, "alias" if "old:" in text else "track")
+        one, other = quick.resolve(told, Offset(place + 1)), full.resolve(told, Offset(place + 1))
+        assert (one.person, list(one.merges)) == (other.person, list(other.merges))
+    assert quick.dump() == full.dump()
+    assert frozen is None or frozen() == before
+
+
+class Thorough(IdentityGraph):
+    """Looks at every event in full."""
+
+    def known(self, event):
+        return None
 
 
 def replayed_with_reload(sequence, cut):

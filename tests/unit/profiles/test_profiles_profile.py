@@ -90,6 +90,20 @@ def test_a_merge_is_as_if_all_had_been_one_person_in_any_order(writes, order, re
     assert ProfileStore.load(apart.dump()).view(TWO) == together.view(TWO)
 
 
+@settings(max_examples=100, deadline=None)
+@given(writes=writes, cut=st.integers(0, 15))
+def test_a_batch_is_its_events_one_by_one_and_a_frozen_store_stays_as_it_was(writes, cut):
+    single, batch = ProfileStore(), ProfileStore()
+    applied = [(person, event(stamp, told), Offset(offset)) for offset, (person, stamp, told) in enumerate(writes)]
+    for each in applied:
+        single.apply(*each)
+    batch.apply_all(applied[:cut])
+    frozen, before = batch.freeze(), batch.dump()
+    batch.apply_all(applied[cut:])
+    assert batch.dump() == single.dump()
+    assert frozen() == before
+
+
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x95\x02\x90\x90\x90\x80"])
 def test_torn_bytes_are_refused(data):
     with pytest.raises(Corrupt):
