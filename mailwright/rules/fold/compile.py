@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mailwright.core.errors import UnsupportedRule
 from mailwright.rules import syntax as s
 from mailwright.rules.fold import conditions, dates, leaves, timelines
+from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator, forever
 from mailwright.rules.fold.feeds import ANY, Source
 from mailwright.rules.fold.frame import Frame, Reader
@@ -27,7 +28,9 @@ _COUNTED = ("count", "sum", "average")
 class Compiler:
     """Makes one reader per distinct expression; asks the stores for what it needs as it goes."""
 
-    def __init__(self, outline: Outline, stores: Stores, longest: Mapping[bytes, int], items: ItemLookup) -> None:
+    def __init__(
+        self, outline: Outline, stores: Stores | AtHand, longest: Mapping[bytes, int], items: ItemLookup
+    ) -> None:
         self._items = items
         self._outline = outline
         self._stores = stores

@@ -109,12 +109,15 @@ def in_segment(node: s.InSegment) -> Reader:
     """Membership as decided on this tick or before; segments are evaluated in order of dependency."""
 
     def read(frame: Frame) -> Cells:
-        cells = frame.world.members[node.name]
+        world = frame.world
+        cells = world.members[node.name]
         inside = cells["inside"][frame.persons]
+        stays = world.segments[node.name](frame).truth().until if frame.tells_due else forever(len(frame))
         if node.for_micros is None:
-            return Truth(inside, forever(len(frame)))
+            return Truth(inside, stays)
         due: Ints = cells["since"][frame.persons] + node.for_micros
-        return Truth(inside & (due <= frame.t), np.where(inside & (due > frame.t), due, FOREVER))
+        reached = np.where(inside & (due > frame.t), due, FOREVER)
+        return Truth(inside & (due <= frame.t), np.minimum(stays, reached))
 
     return read
 

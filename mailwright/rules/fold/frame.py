@@ -23,14 +23,17 @@ class World:
         self.first_identifiers: Sequence[str] = ()
         self.members: dict[str, Columns] = {}
         """Per segment ``inside`` (bool) and ``since`` (instant of the tick at which that became so)."""
+        self.segments: dict[str, Reader] = {}
+        """What each segment says of itself, membership aside."""
         self.zone_names: Callable[[Frame], Coded] | None = None
 
 
 class Frame:
     """Distinct `persons` at `t`; results are kept, so that a subtree that several rules share is read once."""
 
-    def __init__(self, persons: Ints, t: Instant, world: World) -> None:
+    def __init__(self, persons: Ints, t: Instant, world: World, *, tells_due: bool = False) -> None:
         self.persons = persons
+        self.tells_due = tells_due  # else what leaves a counted window is left to the queue to tell
         self.t = t
         self.world = world
         self.memo: dict[str, Cells] = {}

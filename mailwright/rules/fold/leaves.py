@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
 from mailwright.rules.fold.cells import Cells, Coded, Fading, Loose, Since, Whole, forever
-from mailwright.rules.fold.columns import Columns, End, Extreme, Totals
+from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.ordered import Decayed
 from mailwright.rules.fold.queue import Windowed
@@ -32,14 +32,13 @@ def total(store: Totals | Windowed, function: str) -> Reader:
     """Count, sum or average from running values; what leaves a window is told by the queue, so it holds forever."""
 
     def read(frame: Frame) -> Cells:
-        return _totalled(store.cells, function, frame.persons)
+        count, amount = store.cells["count"][frame.persons], store.cells["sum"][frame.persons]
+        until = (
+            store.leave_at(frame.persons) if frame.tells_due and isinstance(store, Windowed) else forever(len(frame))
+        )
+        return figure(function, count, amount, until)
 
     return read
-
-
-def _totalled(cells: Columns, function: str, persons: Ints) -> Cells:
-    count, amount = cells["count"][persons], cells["sum"][persons]
-    return figure(function, count, amount, forever(len(persons)))
 
 
 def figure(function: str, count: Ints, amount: NDArray[Any], until: Ints) -> Cells:

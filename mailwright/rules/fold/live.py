@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from mailwright.core.errors import NotFound, nearest
+from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.events import Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.rules.catalog import Catalog
+from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import FOREVER, VOLATILE, Cells
 from mailwright.rules.fold.columns import Columns
 from mailwright.rules.fold.compile import Compiler
 from mailwright.rules.fold.feeds import Arrival, Batch, Inbox, Reading
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.frozen import Frozen, Parts
-from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings
+from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings, segments_asked
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.rules.fold.stores import Stores, Touched
 from mailwright.rules.syntax import Expression
@@ -120,6 +121,8 @@ class Fold:
 
     def _begin(self, rules: Rules, catalog: Catalog, stores: Stores) -> None:
         outline = Outline(rules.attributes)
+        self._outline = outline
+        self._items = catalog.facts
         self._order = in_order(rules.segments, outline)
         self._stores = stores
         self._world = World(rules.zone, rules.lists)
@@ -261,12 +264,16 @@ class Fold:
 
     def _ask(self, kind: str, name: str, persons: Sequence[Person]) -> tuple[Cells | None, Ints]:
         """Cells of the distinct people asked for (None before the first tick), and each one's place in them."""
-        reader = self._reader(kind, name)
+        return self._answered(self._reader(kind, name), persons)
+
+    def _answered(
+        self, reader: Reader, persons: Sequence[Person], *, tells_due: bool = False
+    ) -> tuple[Cells | None, Ints]:
         distinct, back = np.unique(np.asarray(persons, dtype=np.int64), return_inverse=True)
         if self._at == BEFORE_TIME:
             return None, back
         self._grow_to(int(distinct.max(initial=-1)) + 1)
-        return reader(Frame(distinct, self._at, self._world)), back
+        return reader(Frame(distinct, self._at, self._world, tells_due=tells_due)), back
 
     def members(self, segment: str) -> Bools:
         """Who is in the segment, by person.
@@ -289,6 +296,77 @@ class Fold:
         if reader is None:
             known = [key.partition(":")[2] for key in self._readers.by_name if key.startswith(f"{kind}:")]
             raise NotFound(f"rule.{kind}", f"there is no {kind} {name!r}", nearest(name, known))
+        return reader
+
+    # --- expressions that are not kept live ---------------------------------------------------------------------------
+
+    def missing_for(self, expression: Expression) -> list[str]:
+        """Keys of the leaves that `expression` needs and that are not kept live, or lack their past; sorted.
+
+        Raises:
+            InvalidInput: If it names an attribute or segment that does not exist.
+            UnsupportedRule: If it holds a node that cannot be kept live.
+        """
+        return sorted(self._at_hand(expression)[1])
+
+    def holding(self, expression: Expression) -> Bools:
+        """For whom of all people a condition is true as of the last tick; false for who was merged into another.
+
+        Raises:
+            NotFound: ``rule.leaf``, if a leaf is missing, see `missing_for`.
+            InvalidInput: If it names an attribute or segment that does not exist.
+            UnsupportedRule: If it holds a node that cannot be kept live.
+        """
+        reader, n = self._reader_of(expression), self._people.n
+        if self._at == BEFORE_TIME:
+            return np.zeros(n, dtype=bool)
+        mask = reader(Frame(np.arange(n), self._at, self._world)).truth().mask
+        return np.asarray(mask & self._people["alive"][:n], dtype=bool)
+
+    def value(self, expression: Expression, persons: Sequence[Person]) -> list[Any]:
+        """JSON-shaped values of an expression as of the last tick, None where missing.
+
+        Raises:
+            NotFound: ``rule.leaf``, if a leaf is missing, see `missing_for`.
+            InvalidInput: If it names an attribute or segment that does not exist.
+            UnsupportedRule: If it holds a node that cannot be kept live.
+        """
+        cells, back = self._answered(self._reader_of(expression), persons)
+        values = [plain(value) for value in cells.values()] if cells else []
+        return [values[place] for place in back] if cells else [None] * len(persons)
+
+    def due(self, expression: Expression, persons: Sequence[Person]) -> list[Instant | None]:
+        """Until when an expression surely keeps its value, if no event comes; None: for ever.
+
+        The instant of the last tick means: it may change at any moment.
+
+        Raises:
+            NotFound: ``rule.leaf``, if a leaf is missing, see `missing_for`.
+            InvalidInput: If it names an attribute or segment that does not exist.
+            UnsupportedRule: If it holds a node that cannot be kept live.
+        """
+        cells, back = self._answered(self._reader_of(expression), persons, tells_due=True)
+        if cells is None:
+            return [None] * len(persons)
+        until = np.maximum(cells.until, self._at)[back]
+        return [None if at == FOREVER else Instant(at) for at in until.tolist()]
+
+    def _at_hand(self, expression: Expression) -> tuple[Reader, set[str]]:
+        """A reader over the stores as they are, and the keys of those that lack."""
+        for name in segments_asked(expression, self._outline):
+            if name not in self._world.members:
+                message = f"there is no segment {name!r}"
+                raise InvalidInput.one("rule.segment", message, hint=nearest(name, self._order))
+        stores = AtHand(self._stores)
+        longest = longest_windows({"": expression}, self._outline)
+        reader = Compiler(self._outline, stores, longest, self._items).reader(expression)
+        return reader, stores.missing
+
+    def _reader_of(self, expression: Expression) -> Reader:
+        reader, missing = self._at_hand(expression)
+        if missing:
+            message = f"{len(missing)} leaves of this rule are not kept live: {', '.join(sorted(missing))}"
+            raise NotFound("rule.leaf", message, "ask History, or apply a definition that names the rule")
         return reader
 
     # --- identity, backfill, checkpoints -----------------------------------------------------------------------------
@@ -444,5 +522,6 @@ def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: Wor
     world.zone_names = compiler.zone_names()
     segments = {name: compiler.segment(name, rules.segments[name]) for name in order}
     others = {key: compiler.reader(node) for key, node in rules.expressions().items() if not key.startswith("segment:")}
+    world.segments = segments
     by_name = {**{f"segment:{name}": reader for name, reader in segments.items()}, **others}
     return _Readers(by_name, {name: compiler.stores_of(rules.segments[name]) for name in order})

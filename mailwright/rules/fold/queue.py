@@ -24,8 +24,9 @@ NEVER = np.iinfo(np.int64).max
 class Windowed:
     """Count and exact sum of the rows stamped after `edge`: a leaf's window is ``(edge, edge + micros]``."""
 
-    def __init__(self, micros: int) -> None:
+    def __init__(self, micros: int, queue: Queue) -> None:
         self.micros = micros
+        self._queue = queue
         self.cells = Columns(count=np.int64(0), sum=np.int64(0))
         self.edge = -NEVER
         self.next_stamp = NEVER  # a lower bound of the oldest row inside; NEVER when there is none
@@ -42,6 +43,17 @@ class Windowed:
         """Take back rows that left the window."""
         np.subtract.at(self.cells["count"], rows.person, 1)
         self.cells.add("sum", rows.person, rows.value, sign=-1)
+
+    def leave_at(self, persons: Ints) -> Ints:
+        """When the oldest row of each of these people leaves the window; NEVER for those without one."""
+        rows = self._queue.after(self.edge)
+        oldest = np.full(len(persons), NEVER)
+        if len(persons):
+            order = np.argsort(persons)
+            place = order[np.minimum(np.searchsorted(persons[order], rows.person), len(persons) - 1)]
+            mine = persons[place] == rows.person
+            np.minimum.at(oldest, place[mine], rows.stamp[mine] + self.micros)
+        return oldest
 
     def next_due(self) -> Instant | None:
         """When the oldest row leaves; None if there is none."""
@@ -61,14 +73,22 @@ class Queue:
 
     def leaf(self, micros: int) -> Windowed:
         """The leaf of one window, made from the rows at hand if it is new; `micros` <= `longest`."""
-        leaf = self.leaves.get(micros)
-        if leaf is None:
-            leaf = self.leaves[micros] = Windowed(micros)
-            leaf.cells.grow(self._n)
-            if self._at is not None:
-                leaf.edge = self._at - micros
-            leaf.add(self._all())
+        if micros not in self.leaves:
+            self.leaves[micros] = self._made(micros)
+        return self.leaves[micros]
+
+    def _made(self, micros: int) -> Windowed:
+        leaf = Windowed(micros, self)
+        leaf.cells.grow(self._n)
+        if self._at is not None:
+            leaf.edge = self._at - micros
+        leaf.add(self._all())
         return leaf
+
+    def view(self, micros: int) -> Windowed:
+        """The leaf of one window if it is kept, else its figures as of now, which nobody keeps up to date."""
+        leaf = self.leaves.get(micros)
+        return leaf if leaf is not None else self._made(micros)
 
     def grow(self, n: int) -> None:
         """Make room for `n` people."""
@@ -157,6 +177,11 @@ class Queue:
         if self._at is not None:
             rows = rows.take(rows.stamp > self._at - self.longest)
         return rows.take(np.lexsort((rows.value, rows.place, rows.offset, rows.stamp, rows.person)))
+
+    def after(self, edge: int) -> Rows:
+        """The rows stamped after `edge`."""
+        rows = self._all()
+        return rows.take(rows.stamp > edge)
 
     def combine(self, other: Queue, codes: NDArray[Any] | None) -> None:
         """Join the queues of two parts of the log; the windows stay where this one's are."""

@@ -117,19 +117,19 @@ class Stores:
 
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; `longest` is the longest window of any leaf of this source."""
-        covering = self._covering(source, "queue:", micros, longest)
+        covering = self.covering(source, "queue:", micros, longest)
         return self._store(source, f"queue:{covering}", lambda: Queue(covering)).leaf(micros)
 
     def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
         """Every row of a window."""
-        covering = self._covering(source, "ledger:", retention, longest)
+        covering = self.covering(source, "ledger:", retention, longest)
         return self._store(source, f"ledger:{covering}", lambda: Ledger(covering))
 
     def words(self, source: Source) -> Dictionary:
         """The dictionary of a source's values."""
         return self._feed(source).words
 
-    def _covering(self, source: Source, kind: str, wanted: int, longest: int) -> int:
+    def covering(self, source: Source, kind: str, wanted: int, longest: int) -> int:
         """The span of a store at hand that is long enough, else the longest span that is wanted of this source."""
         prefix = f"{source.key()}/{kind}"
         known = [*self.stores, *self._known, *(self._before.stores if self._before else ())]
