@@ -14,6 +14,7 @@ from mailwright.core.events import Body, Item, LogRecord, Offset, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Message, MessageState, Outcome, SendRequest
+from mailwright.core.transitions import Cursor, TransitionPage
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -143,6 +144,32 @@ class EngineReads(Protocol):
 
         Raises:
             NotFound: If there is no segment of that name.
+        """
+        ...
+
+    def overlap(self, segment: str, others: Sequence[str]) -> dict[str, int]:
+        """How many members of `segment` are in each of the `others` too.
+
+        Raises:
+            NotFound: If there is no segment of one of the names.
+        """
+        ...
+
+    def first_identifiers(self, persons: Sequence[Person]) -> dict[Person, str]:
+        """``kind:value`` of people's first identifiers (a merged number's survivor's); unknown ones left out."""
+        ...
+
+    def transitions(self, after: Cursor, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+        """At most `limit` transitions after `after` in order, of these segments alone if given (None: all).
+
+        The engine keeps the newest; `TransitionPage.kept_since` tells from where on.
+        """
+        ...
+
+    def latest_transitions(self, segment: str, limit: int) -> TransitionPage:
+        """At most `limit` transitions of a segment that the engine keeps in memory, newest first.
+
+        The page's cursor is the place down to which it looked: History has what lies before.
         """
         ...
 

@@ -14,6 +14,8 @@ import numpy as np
 from mailwright.core.errors import NotFound, nearest
 from mailwright.core.events import Identifier, Item, Person
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
+from mailwright.core.transitions import Cursor, SegmentChange, TransitionPage
+from mailwright.runtime.engine.recent import Found
 from mailwright.runtime.engine.state import EngineState
 
 
@@ -113,6 +115,58 @@ def members(state: EngineState, segment: str, after: Person | None, limit: int) 
     return [Person(n) for n in (np.flatnonzero(inside[start:])[:limit] + start).tolist()]
 
 
+def overlap(state: EngineState, segment: str, others: Sequence[str]) -> dict[str, int]:
+    """How many members of `segment` are in each of the `others` too.
+
+    Raises:
+        NotFound: ``segment.unknown``.
+    """
+    for name in (segment, *others):
+        _known_segment(state, name)
+    inside = state.fold.members(segment)
+    return {name: int(np.count_nonzero(inside & state.fold.members(name))) for name in others}
+
+
+def first_identifiers(state: EngineState, persons: Sequence[Person]) -> dict[Person, str]:
+    """``kind:value`` of people's first identifiers, for a merged number the survivor's; unknown ones left out."""
+    known = state.identity.n_persons
+    return {person: state.identity.first_identifier(person) for person in persons if 0 <= person < known}
+
+
+def transitions(state: EngineState, after: Cursor, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+    """Transitions after `after` that are kept in memory, at most `limit`, of these segments alone if given."""
+    after, recent = Cursor(*after), state.recent
+    if after < recent.since:
+        return TransitionPage(changes=[], cursor=after, kept_since=recent.since, more=True)
+    return _page(state, recent.after(after, None if segments is None else set(segments), limit))
+
+
+def latest_transitions(state: EngineState, segment: str, limit: int) -> TransitionPage:
+    """The newest transitions of a segment that are kept in memory, newest first; History has those before `cursor`."""
+    return _page(state, state.recent.latest(segment, limit))
+
+
+def _page(state: EngineState, found: Found) -> TransitionPage:
+    names = first_identifiers(state, [row.person for row in found.rows])
+    return TransitionPage(
+        changes=[
+            SegmentChange(
+                offset=row.offset,
+                at=row.at,
+                person=row.person,
+                segment=row.segment,
+                entered=row.entered,
+                cause=row.cause,
+                first_identifier=names.get(row.person, ""),
+            )
+            for row in found.rows
+        ],
+        cursor=found.cursor,
+        kept_since=state.recent.since,
+        more=found.more,
+    )
+
+
 def items(state: EngineState, catalog: str, item_ids: list[str]) -> dict[str, Item]:
     """Catalog items in force now; unknown ones left out."""
     return state.catalog.current(catalog, item_ids)
@@ -132,6 +186,17 @@ def _known_conditions(state: EngineState, conditions: Sequence[str]) -> None:
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"status": status, "sizes": sizes, "facts": facts, "find": find, "members": members, "items": items}
+    {
+        "status": status,
+        "sizes": sizes,
+        "facts": facts,
+        "find": find,
+        "first_identifiers": first_identifiers,
+        "members": members,
+        "overlap": overlap,
+        "transitions": transitions,
+        "latest_transitions": latest_transitions,
+        "items": items,
+    }
 )
 """By the name under which the socket takes them."""

@@ -22,6 +22,7 @@ from mailwright.core import errors
 from mailwright.core.errors import MailwrightError, Transient
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
+from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.runtime.engine.loop import Engine
 from mailwright.runtime.engine.reads import OPERATIONS
 
@@ -151,6 +152,23 @@ class EngineClient:
     def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
         """Members of a segment, ascending."""
         return self._call(list[Person], "members", segment=segment, after=after, limit=limit)
+
+    def overlap(self, segment: str, others: Sequence[str]) -> dict[str, int]:
+        """Members that a segment has in common with others."""
+        return self._call(dict[str, int], "overlap", segment=segment, others=list(others))
+
+    def first_identifiers(self, persons: Sequence[Person]) -> dict[Person, str]:
+        """First identifiers of these people."""
+        return self._call(dict[Person, str], "first_identifiers", persons=list(persons))
+
+    def transitions(self, after: Cursor, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+        """Transitions that the engine keeps in memory."""
+        names = None if segments is None else list(segments)
+        return self._call(TransitionPage, "transitions", after=after, segments=names, limit=limit)
+
+    def latest_transitions(self, segment: str, limit: int) -> TransitionPage:
+        """The newest transitions of a segment that the engine keeps in memory."""
+        return self._call(TransitionPage, "latest_transitions", segment=segment, limit=limit)
 
     def items(self, catalog: str, item_ids: Sequence[str]) -> dict[str, Item]:
         """Catalog items in force now."""

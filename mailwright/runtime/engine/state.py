@@ -21,11 +21,13 @@ from mailwright.core.events import (
     Tick,
 )
 from mailwright.core.instants import Instant
+from mailwright.core.transitions import Cursor
 from mailwright.ingest.dedupe import DedupeIndex
 from mailwright.profiles.identity import Belonging, IdentityGraph
 from mailwright.profiles.profile import ProfileStore
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold
+from mailwright.runtime.engine.recent import Recent
 from mailwright.runtime.project.load import Project, load_project
 
 
@@ -70,6 +72,7 @@ class EngineState:
         self.files: dict[str, str] = {}
         self.project: Project = load_project({})
         self.fold = Fold(self.project.rules, self.catalog)
+        self.recent = Recent()
 
     # --- folding ---
 
@@ -86,6 +89,7 @@ class EngineState:
             case Tick():
                 changes = self.fold.tick(record.at, self.identity.firsts)
                 self.tick_offset = record.offset
+                self.recent.add(record.offset, record.at, changes)
                 folded.ticks.append((record.offset, record.at))
                 folded.changes += [(record.offset, record.at, change) for change in changes]
             case Defined(version=version, files=files):
@@ -224,3 +228,4 @@ class EngineState:
         }
         for name, value in (counters | loaded).items():
             setattr(self, name, value)
+        self.recent = Recent(Cursor(self.tick_offset))
