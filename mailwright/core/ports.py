@@ -14,6 +14,7 @@ from mailwright.core.events import Body, Item, LogRecord, Offset, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Message, MessageState, Outcome, SendRequest
+from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
 
 if TYPE_CHECKING:
@@ -144,6 +145,20 @@ class EngineReads(Protocol):
 
         Raises:
             NotFound: If there is no segment of that name.
+        """
+        ...
+
+    def preview(self, rule: bytes, against: str | None, limit: int) -> Preview:
+        """Who a rule holds for as of the last tick, if the leaves that it needs are kept live; else which are not.
+
+        Args:
+            rule: A syntax tree as JSON; names in it mean what is in force.
+            against: A segment to compare with; None for no comparison, and one that is not in force counts as empty.
+            limit: People to name in each sample, at most `mailwright.core.previews.MAX_SAMPLE`.
+
+        Raises:
+            InvalidInput: If the rule names what does not exist.
+            UnsupportedRule: If it cannot be kept live.
         """
         ...
 

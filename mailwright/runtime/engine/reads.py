@@ -14,7 +14,10 @@ import numpy as np
 from mailwright.core.errors import NotFound, nearest
 from mailwright.core.events import Identifier, Item, Person
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
+from mailwright.core.previews import MAX_SAMPLE, Count, Preview
 from mailwright.core.transitions import Cursor, SegmentChange, TransitionPage
+from mailwright.rules.fold.rows import Bools
+from mailwright.rules.syntax import from_json
 from mailwright.runtime.engine.recent import Found
 from mailwright.runtime.engine.state import EngineState
 
@@ -115,6 +118,49 @@ def members(state: EngineState, segment: str, after: Person | None, limit: int) 
     return [Person(n) for n in (np.flatnonzero(inside[start:])[:limit] + start).tolist()]
 
 
+def preview(state: EngineState, rule: bytes, against: str | None, limit: int) -> Preview:
+    """Who a rule holds for now, read off the leaves at hand; `missing` names those that are not kept live.
+
+    Args:
+        state: Is not changed.
+        rule: A syntax tree as JSON; attributes and segments that it names are those in force.
+        against: A segment to compare with: who would enter it and who would leave it; None: no comparison. One
+            that is not in force counts as empty.
+        limit: People to name in each sample, at most `MAX_SAMPLE`.
+
+    Raises:
+        InvalidInput: If the rule names what does not exist.
+        UnsupportedRule: If it cannot be kept live.
+    """
+    node = from_json(rule)
+    n_persons, missing = state.identity.n_living, state.fold.missing_for(node)
+    if missing:
+        return Preview(at=state.at, n_persons=n_persons, exact=False, missing=missing)
+    holding = state.fold.holding(node)
+    before = state.fold.members(against) if against in state.project.segments else np.zeros_like(holding)
+    entering, leaving = holding & ~before, before & ~holding
+    compared = against is not None
+    return Preview(
+        at=state.at,
+        n_persons=n_persons,
+        exact=True,
+        size=Count.of(int(np.count_nonzero(holding))),
+        entering=Count.of(int(np.count_nonzero(entering))) if compared else None,
+        leaving=Count.of(int(np.count_nonzero(leaving))) if compared else None,
+        sample=_spread(holding, limit),
+        entering_sample=_spread(entering, limit) if compared else [],
+        leaving_sample=_spread(leaving, limit) if compared else [],
+    )
+
+
+def _spread(chosen: Bools, limit: int) -> list[Person]:
+    """At most `limit` of the chosen people, evenly spread over all of them: the first ones alone are the oldest."""
+    people = np.flatnonzero(chosen)
+    most = min(limit, MAX_SAMPLE, len(people))
+    places = np.linspace(0, len(people) - 1, most).astype(np.int64) if most else np.zeros(0, np.int64)
+    return [Person(n) for n in people[places].tolist()]
+
+
 def overlap(state: EngineState, segment: str, others: Sequence[str]) -> dict[str, int]:
     """How many members of `segment` are in each of the `others` too.
 
@@ -194,6 +240,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "first_identifiers": first_identifiers,
         "members": members,
         "overlap": overlap,
+        "preview": preview,
         "transitions": transitions,
         "latest_transitions": latest_transitions,
         "items": items,

@@ -22,6 +22,7 @@ from mailwright.core import errors
 from mailwright.core.errors import MailwrightError, Transient
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
+from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.runtime.engine.loop import Engine
 from mailwright.runtime.engine.reads import OPERATIONS
@@ -152,6 +153,10 @@ class EngineClient:
     def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
         """Members of a segment, ascending."""
         return self._call(list[Person], "members", segment=segment, after=after, limit=limit)
+
+    def preview(self, rule: bytes, against: str | None, limit: int) -> Preview:
+        """Who a rule holds for now."""
+        return self._call(Preview, "preview", rule=rule, against=against, limit=limit)
 
     def overlap(self, segment: str, others: Sequence[str]) -> dict[str, int]:
         """Members that a segment has in common with others."""

@@ -11,8 +11,11 @@ sys.path[:0] = [str(Path(__file__).parent)]
 
 from engine_world import FILES, MORE_FILES, STORY, at, defined, event, fold, records, view  # noqa: E402
 
-from mailwright.core.errors import NotFound  # noqa: E402
+from mailwright.core.errors import InvalidInput, NotFound  # noqa: E402
 from mailwright.core.events import Event, Events, Identifier, Tick  # noqa: E402
+from mailwright.core.previews import Count  # noqa: E402
+from mailwright.rules.parse import parse  # noqa: E402
+from mailwright.rules.syntax import to_json  # noqa: E402
 from mailwright.runtime.engine import reads  # noqa: E402
 from mailwright.runtime.engine.state import EngineState  # noqa: E402
 
@@ -162,3 +165,24 @@ def test_a_merged_number_answers_with_the_survivor() -> None:
     assert facts[1].person == 0
     assert facts[1].attributes["orders"].value == 2
     assert reads.status(state).n_persons == 1
+
+
+def test_a_preview_says_who_would_enter_and_leave_and_changes_nothing() -> None:
+    state, _ = fold(records(STORY))
+    before = state.fold.state_hash()
+    rule = to_json(parse("orders >= 1 and not trait plan = 'silver' and orders < 2"))
+    found = reads.preview(state, rule, "customers", 10)
+    inside = {n for n, one in reads.facts(state, state.living(), []).items() if one.attributes["orders"].value == 1}
+    members = set(reads.members(state, "customers", None, 100))
+    assert found.missing
+    plain = reads.preview(state, to_json(parse("orders = 1")), "customers", 10)
+    assert (plain.exact, plain.size, set(plain.sample)) == (True, Count.of(len(inside)), inside)
+    assert plain.entering == Count.of(len(inside - members))
+    assert set(plain.leaving_sample) == members - inside
+    assert plain.n_persons == len(state.living())
+    assert reads.preview(state, to_json(parse("orders = 1")), None, 1).leaving is None
+    assert len(reads.preview(state, to_json(parse("orders = 1")), None, 1).sample) == 1
+    assert reads.preview(state, to_json(parse("orders = 1")), "not yet", 9).entering == plain.size
+    with pytest.raises(InvalidInput, match="custmers"):
+        reads.preview(state, to_json(parse("in segment custmers")), None, 1)
+    assert state.fold.state_hash() == before
