@@ -289,7 +289,16 @@ class Fold:
     def sizes(self) -> dict[str, int]:
         """Number of members by segment."""
         n = self._people.n
-        return {name: int(cells["inside"][:n].sum()) for name, cells in self._world.members.items()}
+        return {name: int(np.count_nonzero(cells["inside"][:n])) for name, cells in self._world.members.items()}
+
+    def inside(self, persons: Sequence[Person]) -> dict[str, Bools]:
+        """For each segment, who of these people is in it; nobody who came after the last tick is."""
+        asked = np.asarray(persons, dtype=np.int64)
+        known = asked < self._people.n
+        places = np.where(known, asked, 0)
+        if not self._people.n:
+            return {name: known for name in self._world.members}
+        return {name: cells["inside"][places] & known for name, cells in self._world.members.items()}
 
     def _reader(self, kind: str, name: str) -> Reader:
         reader = self._readers.by_name.get(f"{kind}:{name}")

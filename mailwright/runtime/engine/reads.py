@@ -91,11 +91,9 @@ def _person(
 def _segments_of(state: EngineState, persons: Sequence[Person]) -> list[list[str]]:
     """Names of the segments of each of these people."""
     found: list[list[str]] = [[] for _ in persons]
-    numbers = np.asarray(persons, dtype=np.int64)
+    inside = state.fold.inside(persons)
     for name in state.project.segments:
-        inside = state.fold.members(name)
-        known = numbers < len(inside)
-        for place in np.flatnonzero(known)[inside[numbers[known]]].tolist():
+        for place in np.flatnonzero(inside[name]).tolist():
             found[place].append(name)
     return found
 
@@ -137,7 +135,8 @@ def preview(state: EngineState, rule: bytes, against: str | None, limit: int) ->
     if missing:
         return Preview(at=state.at, n_persons=n_persons, exact=False, missing=missing)
     holding = state.fold.holding(node)
-    before = state.fold.members(against) if against in state.project.segments else np.zeros_like(holding)
+    segments = state.project.segments
+    before = state.fold.members(against) if against is not None and against in segments else np.zeros_like(holding)
     entering, leaving = holding & ~before, before & ~holding
     compared = against is not None
     return Preview(
