@@ -28,7 +28,12 @@ def from_datetime(value: datetime) -> Instant:
     """The instant of an aware datetime; a naive one is refused, because it names no instant."""
     if value.tzinfo is None:
         raise InvalidInput.one("instant.naive", f"{value.isoformat()} has no time zone", hint="add Z or an offset")
-    return Instant((value - _EPOCH) // timedelta(microseconds=1))
+    return _since_epoch(value)
+
+
+def _since_epoch(value: datetime) -> Instant:
+    past = value - _EPOCH
+    return Instant((past.days * 86_400 + past.seconds) * SECOND + past.microseconds)
 
 
 def to_datetime(value: Instant) -> datetime:
@@ -43,12 +48,19 @@ def parse_iso(text: str) -> Instant:
         InvalidInput: If the text is no ISO 8601 date or time.
     """
     try:
-        value = datetime.fromisoformat(_DECIMALS.sub(r"\1", text.strip()))
+        value = _read(text.strip())
     except ValueError:
         raise InvalidInput.one(
             "instant.format", f"{text!r} is not an ISO 8601 time", hint="write it like 2026-11-22T09:30:00Z"
         ) from None
-    return from_datetime(value if value.tzinfo else value.replace(tzinfo=UTC))
+    return _since_epoch(value if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+def _read(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # nearly no text has more decimals, so they are looked for only now
+        return datetime.fromisoformat(_DECIMALS.sub(r"\1", text))
 
 
 def format_iso(value: Instant) -> str:

@@ -27,6 +27,11 @@ _PHONE_DIGITS = range(5, 18)  # E.164 has at most 15; some write an exit code be
 class Seal(Protocol):
     """What the door needs of `mailwright.privacy`: it sees clear text once, and passes none on."""
 
+    @property
+    def suspects(self) -> frozenset[str]:
+        """Keys of which one must be in an object that holds anything to seal, or that `seal_fields` would refuse."""
+        ...
+
     def hash(self, kind: str, value: str) -> str:
         """Keyed hash of the normalised value."""
         ...

@@ -8,7 +8,7 @@ from typing import Any
 
 from mailwright.core.instants import DAY, Instant, parse_iso
 
-_INT64_MAX = (1 << 63) - 1
+INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 _EARLIEST_AT = parse_iso("1980-01-01T00:00:00Z")
 _MANY_DIGITS = re.compile(rb"[1-9][0-9]{18}")  # 2^63 has 19 digits: without such a stretch every integer fits
 
@@ -75,7 +75,7 @@ def _walked(value: Any, limits: Limits) -> str:
             return f"it has more than {limits.keys:,} keys"
         inside = [one for each in level for one in (each.values() if type(each) is dict else each)]
         for each in inside:
-            if type(each) is int and not -_INT64_MAX - 1 <= each <= _INT64_MAX:
+            if type(each) is int and not INT64_MIN <= each <= INT64_MAX:
                 return f"the number {str(each)[:30]}... does not fit into 64 bits"
         level = [each for each in inside if type(each) in (dict, list)]
         if not level:

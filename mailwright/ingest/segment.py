@@ -28,6 +28,7 @@ from mailwright.ingest.identifiers import (
     is_phone,
 )
 from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
+from mailwright.ingest.quick import QuickDoor
 from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, in_words
 
 __all__ = ["PATHS", "Parsed", "Refusal", "Source", "parse_request"]
@@ -177,7 +178,12 @@ def _check_context(batch: Batch, limits: Limits) -> None:
 def _parse_items(door: _Door, items: Sequence[bytes], path_type: str) -> Parsed:
     events: list[Event] = []
     refused: list[Refusal] = []
+    quick = _quick(door).event
     for index, raw in enumerate(items):
+        event = quick(raw, path_type)
+        if event is not None:
+            events.append(event)
+            continue
         door.index = index
         n_warned = len(door.warned)
         try:
@@ -186,6 +192,20 @@ def _parse_items(door: _Door, items: Sequence[bytes], path_type: str) -> Parsed:
             del door.warned[n_warned:]  # warnings are about what was taken
             refused.append(Refusal(index, fault.place, fault.reason))
     return Parsed(events=events, refused=refused, warned=door.warned)
+
+
+def _quick(door: _Door) -> QuickDoor:
+    return QuickDoor(
+        source=door.source.name,
+        received_at=door.received_at,
+        seal=door.seal,
+        plan=door.plan,
+        limits=door.limits,
+        history=door.history,
+        imported=door.imported,
+        context=door.context,
+        sent_at=door.sent_at,
+    )
 
 
 def _event(door: _Door, raw: bytes, path_type: str) -> Event:

@@ -55,6 +55,7 @@ class PersonalNames:
             parent, _, key = name.rpartition(".")
             if parent:
                 self.under.setdefault(parent.rpartition(".")[2], {})[key] = name
+        self.suspects = self.anywhere | {key for keys in self.under.values() for key in keys} | {"sealed"}
 
     def found(self, data: Mapping[str, Any], parent: str, *, trait: bool) -> dict[str, str]:
         """The personal keys of an object that lies at key `parent`, each with its personal name."""

@@ -95,6 +95,11 @@ class Sealer:
         """The personal names, as declared."""
         return self._names.names
 
+    @property
+    def suspects(self) -> frozenset[str]:
+        """Keys of which one must be in an object (no trait's) that holds anything to seal or that is refused."""
+        return self._names.suspects
+
     def hash(self, kind: str, value: str) -> str:
         """The keyed hash (HMAC-SHA256, 128 bits in hex) of the normalised value; equal values of a kind are equal."""
         return hmac.digest(self._keys.hash, _pair(kind, normalise(kind, value)), "sha256").hex()[:_HASH_HEX]

@@ -1,0 +1,233 @@
+"""The short way for what nearly every call is: a plain track, page or screen call that nothing is wrong with.
+
+It takes a call only if the long way (`mailwright.ingest.segment`) would make the very same event of it without a
+warning, and leaves every other to it: a personal field, an address for an id, a number that does not fit, any fault.
+So it has no word of its own for a client, and a property test compares both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput
+from mailwright.core.events import Event, EventType, Identifier
+from mailwright.core.instants import Instant, parse_iso
+from mailwright.ingest.definitions import TrackingPlan
+from mailwright.ingest.identifiers import Seal, is_blocked
+from mailwright.ingest.limits import INT64_MAX, INT64_MIN, Limits
+from mailwright.ingest.wire import DECODE_ERRORS
+
+_Id = str | int | None
+_KINDS: dict[str | None, EventType] = {"track": "track", "page": "page", "screen": "screen"}
+_KEY_BYTES = 4  # a key takes more than this in JSON, quotes, colon and value: a shorter call has not too many
+_NEVER_BLOCKED = 10  # longer than any placeholder that broken code sends for an id, but for one made of zeros
+_ZERO_LIKE = frozenset("0-:.1 \t\n\r\v\f")
+_APART = ("traits", "externalIds")  # in a context they tell who it is
+_MAX_CONTEXTS = 64  # of one request
+
+
+class _Call(msgspec.Struct, rename="camel", gc=False):
+    """As `wire.Call`, but the context is left as it came: calls of one program have the same."""
+
+    type: str | None = None
+    event: str | None = None
+    name: str | None = None
+    category: str | None = None
+    user_id: _Id = None
+    anonymous_id: _Id = None
+    previous_id: _Id = None
+    group_id: _Id = None
+    message_id: str | None = None
+    timestamp: str | None = None
+    original_timestamp: str | None = None
+    sent_at: str | None = None
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_decode = msgspec.json.Decoder(_Call).decode
+_decode_any = msgspec.json.decode
+
+
+class QuickDoor:
+    """What holds for all calls of one request; gives an event, or None where the long way must look."""
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        received_at: Instant,
+        seal: Seal,
+        plan: TrackingPlan,
+        limits: Limits,
+        history: bool,
+        imported: bool,
+        context: dict[str, Any],
+        sent_at: Instant | None,
+    ) -> None:
+        self._source = source
+        self._received_at = received_at
+        self._seal = seal
+        self._suspects = seal.suspects
+        self._plan = plan
+        self._planned = plan.events
+        self._any_event = plan.unknown_events == "allow"
+        self._max_bytes = min(limits.event_bytes, _KEY_BYTES * limits.keys)
+        self._max_chars = limits.id_chars
+        self._depth = limits.depth - 2  # the call and its properties
+        self._first_at, self._last_at = limits.earliest_at, received_at + limits.future_micros
+        self._history, self._imported = history, imported
+        self._context = context
+        self._contexts: dict[bytes, dict[str, Any] | None] = {}
+        self._sent_at = sent_at
+
+    def event(self, raw: bytes, path_type: str) -> Event | None:
+        """The event of a call, or None."""
+        if len(raw) > self._max_bytes:
+            return None
+        try:
+            call = _decode(raw)
+        except DECODE_ERRORS:
+            return None
+        kind = _KINDS.get(path_type or call.type)
+        if kind is None or call.traits is not None:
+            return None
+        name = self._name(call, kind)
+        identifiers = self._identifiers(call.user_id, call.anonymous_id)
+        context = self._context_of(call.context)
+        stamp_at = self._stamp(call)
+        message_id = call.message_id
+        if name is None or identifiers is None or context is None or stamp_at is None or not message_id:
+            return None
+        properties = call.properties or {}
+        if not _is_plain(properties, self._suspects, self._depth):
+            return None
+        if kind == "track" and not self._as_planned(name, properties):
+            return None
+        message_id = message_id.strip()
+        if not 0 < len(message_id) <= self._max_chars:
+            return None
+        return Event(
+            message_id=message_id,
+            source=self._source,
+            type=kind,
+            name=name,
+            stamp_at=stamp_at,
+            received_at=self._received_at,
+            known_at=stamp_at if self._history else self._received_at,
+            identifiers=identifiers,
+            properties=properties,
+            context=context,
+            history=self._history,
+            imported=self._imported,
+        )
+
+    def _name(self, call: _Call, kind: EventType) -> str | None:
+        if kind == "track":
+            name = call.event
+        elif call.category:
+            return None
+        else:
+            name = call.name or ""
+        if name is None or (not (name := name.strip()) and kind == "track") or len(name) > self._max_chars:
+            return None
+        return name
+
+    def _identifiers(self, user_id: _Id, anonymous_id: _Id) -> list[Identifier] | None:
+        found = []
+        for kind, value in (("user_id", user_id), ("anonymous_id", anonymous_id)):
+            if value is None:
+                continue
+            text = str(value).strip()
+            if not text:
+                continue
+            if len(text) > self._max_chars or "@" in text or not _names_somebody(text):
+                return None
+            found.append(Identifier(kind, text))
+        return found or None
+
+    def _stamp(self, call: _Call) -> Instant | None:
+        text = call.timestamp if call.original_timestamp is None else call.original_timestamp
+        try:
+            sent_at = self._sent_at if call.sent_at is None else parse_iso(call.sent_at)
+            if not text:
+                return self._received_at
+            stamp = parse_iso(text)
+        except InvalidInput:
+            return None
+        if sent_at is not None and not self._history:
+            stamp = Instant(self._received_at - (sent_at - stamp))
+        return stamp if self._first_at <= stamp <= self._last_at else None
+
+    def _as_planned(self, name: str, properties: dict[str, Any]) -> bool:
+        if name not in self._planned:
+            return self._any_event
+        return not self._plan.check_event(name, properties)
+
+    def _context_of(self, raw: msgspec.Raw) -> dict[str, Any] | None:
+        """The sealed context, one object for all calls of the request that bring the same."""
+        key = bytes(raw)
+        if key in self._contexts:
+            return self._contexts[key]
+        if len(self._contexts) >= _MAX_CONTEXTS:
+            self._contexts.clear()
+        context = self._contexts[key] = self._sealed(key)
+        return context
+
+    def _sealed(self, raw: bytes) -> dict[str, Any] | None:
+        told = _decode_any(raw)
+        if told is None:
+            told = {}
+        if type(told) is not dict or not _is_plain(told, _NOBODY, self._depth):
+            return None
+        told = {**self._context, **told}
+        if any(name in told for name in _APART):
+            return None
+        try:
+            return self._seal.seal_fields("context", told)
+        except InvalidInput:
+            return None
+
+
+_NOBODY: frozenset[str] = frozenset()
+
+
+def _names_somebody(text: str) -> bool:
+    """Whether a trimmed id is surely no placeholder; nearly all are cleared by their length and first character."""
+    return (len(text) > _NEVER_BLOCKED and text[0] not in _ZERO_LIKE) or not is_blocked(text)
+
+
+def _is_plain(data: dict[str, Any], suspects: AbstractSet[str], depth: int) -> bool:
+    """Whether an object needs no sealing, no number in it exceeds 64 bits, and it is nested at most `depth` deep."""
+    if not suspects.isdisjoint(data):
+        return False
+    for value in data.values():
+        kind = type(value)
+        if kind is int:
+            if not INT64_MIN <= value <= INT64_MAX:
+                return False
+        elif (kind is dict or kind is list) and not _is_plain_inside(value, suspects, depth - 1):
+            return False
+    return True
+
+
+def _is_plain_inside(value: dict[str, Any] | list[Any], suspects: AbstractSet[str], depth: int) -> bool:
+    if depth <= 0:
+        return False
+    if type(value) is dict:
+        return _is_plain(value, suspects, depth)
+    for each in value:
+        kind = type(each)
+        if kind is dict:
+            if depth == 1 or not _is_plain(each, suspects, depth - 1):
+                return False
+        elif kind is list:
+            if not _is_plain_inside(each, suspects, depth - 1):
+                return False
+        elif kind is int and not INT64_MIN <= each <= INT64_MAX:
+            return False
+    return True
