@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -11,6 +11,8 @@ import msgspec
 from mailwright.core.errors import Corrupt
 from mailwright.core.events import Item
 from mailwright.core.instants import Instant
+
+_CHUNK = 4096  # items encoded at a time: a thread that writes a checkpoint lets others run between two chunks
 
 
 class Catalog:
@@ -59,10 +61,20 @@ class Catalog:
         """Ids of a catalog's items, sorted."""
         return sorted(item_id for name, item_id in self._versions if name == catalog)
 
+    def freeze(self) -> Callable[[], bytes]:
+        """The catalog as it is now, to be encoded later, in any thread, while the catalog goes on."""
+        kept = {name: list(versions) for name, versions in self._versions.items()}
+
+        def encode() -> bytes:
+            ordered = [item for name in sorted(kept) for item in kept[name]]
+            chunks = [ordered[start : start + _CHUNK] for start in range(0, len(ordered), _CHUNK)]
+            return msgspec.msgpack.encode([msgspec.msgpack.encode(chunk) for chunk in chunks])
+
+        return encode
+
     def dump(self) -> bytes:
-        """All versions as MessagePack; equal catalogs give equal bytes, in whatever order they were put."""
-        ordered = (self._versions[name] for name in sorted(self._versions))
-        return msgspec.msgpack.encode([item for versions in ordered for item in versions])
+        """All versions as bytes; equal catalogs give equal bytes, in whatever order they were put."""
+        return self.freeze()()
 
     @classmethod
     def load(cls, data: bytes) -> Catalog:
@@ -72,7 +84,8 @@ class Catalog:
             Corrupt: If the bytes are none.
         """
         try:
-            items = msgspec.msgpack.decode(data, type=list[Item])
+            chunks = msgspec.msgpack.decode(data, type=list[bytes])
+            items = [item for chunk in chunks for item in msgspec.msgpack.decode(chunk, type=list[Item])]
         except msgspec.MsgspecError as error:
             raise Corrupt("catalog.dump", f"a stored catalog cannot be decoded: {error}") from error
         catalog = cls()

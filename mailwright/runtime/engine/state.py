@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from mailwright.core.errors import Corrupt, NotFound
 from mailwright.core.events import (
     PLACES,
     Body,
     Defined,
     Event,
     Events,
+    Installed,
     Items,
     LogRecord,
     Offset,
@@ -23,12 +26,16 @@ from mailwright.core.events import (
 from mailwright.core.instants import Instant
 from mailwright.core.transitions import Cursor
 from mailwright.ingest.dedupe import DedupeIndex
-from mailwright.profiles.identity import Belonging, IdentityGraph
+from mailwright.profiles.identity import Belonging, IdentityGraph, Merge
 from mailwright.profiles.profile import ProfileStore
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold
 from mailwright.runtime.engine.recent import Recent
+from mailwright.runtime.engine.frozen import FrozenState, parts_below
+from mailwright.runtime.engine.installing import Underway, restored, unpacked_past
 from mailwright.runtime.project.load import Project, load_project
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -52,15 +59,15 @@ class Folded:
 class EngineState:
     """Identity, profiles, catalog, dedupe and live rules of one installation, as of `number`.
 
-    `replay` reads the log from its start; it is needed only when a definition brings leaves that must be filled from
-    what happened before it.
+    `blob` gives the bytes that an `Installed` record names.
     """
 
-    def __init__(self, replay: Callable[[int], Iterable[LogRecord]]) -> None:
-        self._replay = replay
+    def __init__(self, blob: Callable[[str], bytes]) -> None:
+        self._blob = blob
         self.number = 0
         self.at = Instant(0)
         self.tick_offset = Offset(0)
+        self.ticked_at: Instant | None = None
         self.version = 0
         self.started_at = Instant(0)
         self.n_events = 0
@@ -73,6 +80,7 @@ class EngineState:
         self.project: Project = load_project({})
         self.fold = Fold(self.project.rules, self.catalog)
         self.recent = Recent()
+        self.underway: Underway | None = None
 
     # --- folding ---
 
@@ -88,14 +96,17 @@ class EngineState:
                     folded.items.append((Offset(record.offset + place), item))
             case Tick():
                 changes = self.fold.tick(record.at, self.identity.firsts)
-                self.tick_offset = record.offset
                 self.recent.add(record.offset, record.at, changes)
+                self.tick_offset, self.ticked_at = record.offset, record.at
+                if self.underway:
+                    self.underway.tick(record.at, self.identity.n_persons)
                 folded.ticks.append((record.offset, record.at))
                 folded.changes += [(record.offset, record.at, change) for change in changes]
             case Defined(version=version, files=files):
-                self._define(record, version, files)
-                folded.definitions.append((record.offset, record.at, version, files, True))
+                self._define(record, version, files, folded)
             case other:
+                if isinstance(other, Installed):
+                    self._install(record, other, folded)
                 folded.records.append((record.offset, record.at, other))
         self.number, self.at = record.number, record.at
         folded.belongings += [(self.upto, change) for change in self.identity.belonging_changes()]
@@ -119,8 +130,7 @@ class EngineState:
                     self._take(taken[n_folded:])
                     n_folded = len(taken)
                 for merge in resolution.merges:
-                    self.fold.merge(merge.into, merge.gone)
-                    self.profiles.merge(merge.into, merge.gone)
+                    self._merge(merge)
             taken.append((offset, at, person, event))
         self._take(taken[n_folded:])
         self.n_events += len(taken)
@@ -130,39 +140,67 @@ class EngineState:
     def _take(self, taken: Sequence[tuple[Offset, Instant, Person, Event]]) -> None:
         """Count events for people between two merges."""
         self.profiles.apply_all([(person, event, offset) for offset, _, person, event in taken])
-        self.fold.ingest([Arrival(offset, person, event) for offset, _, person, event in taken])
+        arrivals = [Arrival(offset, person, event) for offset, _, person, event in taken]
+        self.fold.ingest(arrivals)
+        if self.underway:
+            self.underway.ingest(arrivals)
 
-    def _define(self, record: LogRecord, version: int, files: dict[str, str]) -> None:
-        self.files = files
-        self.project = load_project(files)
-        # Before the first event no leaf lacks a past. One that replaced another fold would go on asking for it.
-        self.fold = Fold(self.project.rules, self.catalog, replacing=self.fold if self.n_events else None)
-        if self.fold.missing_leaves():
-            self.fold.combine(self._backfilled(record.number))
-        self.version = version
+    def _merge(self, merge: Merge) -> None:
+        self.fold.merge(merge.into, merge.gone)
+        self.profiles.merge(merge.into, merge.gone)
+        if self.underway:
+            self.underway.merge(merge.into, merge.gone)
+
+    # --- definitions ---
+
+    def _define(self, record: LogRecord, version: int, files: dict[str, str], folded: Folded) -> None:
+        """A version is in force at once if every leaf is there; else it is on its way, in the place of any other."""
+        if self._is_known(version, files):
+            return
+        project = load_project(files)
+        shadow = self.fold.beside(project.rules, self.catalog)
+        in_force = not (shadow.leaves() and self.n_events)
+        folded.definitions.append((record.offset, record.at, version, files, in_force))
+        if in_force:
+            # Before the first event no leaf lacks a past. One that replaced another fold would go on asking for it.
+            fold = Fold(project.rules, self.catalog, replacing=self.fold if self.n_events else None)
+            self._put_in_force(record, version, files, project, fold)
+            return
+        self.underway = Underway(
+            version=version,
+            defined=record.number,
+            counted_at=self.ticked_at,
+            files=files,
+            project=project,
+            shadow=shadow,
+        )
+
+    def _is_known(self, version: int, files: dict[str, str]) -> bool:
+        """Whether the newest definition is this one: what comes from Records may come twice."""
+        newest = (self.underway.version, self.underway.files) if self.underway else (self.version, self.files)
+        return newest == (version, files)
+
+    def _install(self, record: LogRecord, installed: Installed, folded: Folded) -> None:
+        """The past of the version on its way is folded. One that was given up meanwhile, or is in force, is no news."""
+        underway = self.underway
+        if underway is None or (installed.version, installed.defined) != (underway.version, underway.defined):
+            return
+        try:
+            past = unpacked_past(self._blob(installed.blob), underway.order, self.catalog)
+        except (NotFound, Corrupt) as error:
+            # Not in force, then: the job makes the blob again, and another record will name it.
+            _log.error("version %d cannot be put in force: %s", installed.version, error.message)
+            return
+        fold = underway.installed(past, self.fold, self.catalog)
+        folded.definitions.append((record.offset, record.at, installed.version, None, True))
+        self._put_in_force(record, underway.version, underway.files, underway.project, fold)
+
+    def _put_in_force(
+        self, record: LogRecord, version: int, files: dict[str, str], project: Project, fold: Fold
+    ) -> None:
+        self.version, self.files, self.project, self.fold = version, files, project, fold
+        self.underway = None
         self.started_at = self.started_at or record.at
-
-    def _backfilled(self, before: int) -> Fold:
-        """The new rules over all that the log held before record `before`, with the identity graph as it is now."""
-        shadow = Fold(self.project.rules, self.catalog)
-        dedupe = DedupeIndex()
-        for record in self._replay(before):
-            if isinstance(record.body, Events):
-                events = record.body.events
-                fresh = dedupe.fresh([(event.source, event.message_id) for event in events])
-                shadow.ingest(
-                    [
-                        Arrival(Offset(record.offset + place), self._owner(event), event)
-                        for place, (event, new) in enumerate(zip(events, fresh, strict=True))
-                        if new
-                    ]
-                )
-        return shadow
-
-    def _owner(self, event: Event) -> Person:
-        person = self.identity.number_of(event.identifiers[0])
-        assert person is not None, "an accepted event's first identifier is in the graph"  # noqa: S101
-        return person
 
     # --- reading ---
 
@@ -189,43 +227,44 @@ class EngineState:
 
     # --- checkpoints ---
 
-    def parts(self) -> dict[str, bytes]:
-        """The state as named bytes; `restore` reads them back."""
-        counters = {
-            "number": self.number,
-            "at": self.at,
-            "tick_offset": self.tick_offset,
-            "version": self.version,
-            "started_at": self.started_at,
-            "n_events": self.n_events,
-            "n_duplicates": self.n_duplicates,
-            "files": self.files,
-        }
-        return {
-            "counters": msgspec.msgpack.encode(counters),
-            "identity": self.identity.dump(),
-            "profiles": self.profiles.dump(),
-            "catalog": self.catalog.dump(),
-            "dedupe": self.dedupe.dump(),
-            **{f"fold/{name}": data for name, data in self.fold.freeze().parts().items()},
-        }
+    def freeze(self) -> FrozenState:
+        """A quick copy, for a checkpoint; only between two records, the last of which was a tick."""
+        counters = {name: getattr(self, name) for name in _COUNTERS}
+        counters["underway"] = self.underway and self.underway.counters()
+        told = msgspec.msgpack.encode(counters)
+        folds = {"fold": self.fold.freeze()} | ({"shadow": self.underway.shadow.freeze()} if self.underway else {})
+        return FrozenState(
+            number=self.number,
+            upto=self.upto,
+            plain={
+                "counters": lambda: told,
+                "identity": self.identity.freeze(),
+                "profiles": self.profiles.freeze(),
+                "catalog": self.catalog.freeze(),
+                "dedupe": self.dedupe.freeze(),
+            },
+            folds=folds,
+        )
 
-    def restore(self, parts: dict[str, bytes]) -> None:
-        """Take over the state that `parts` wrote: all of it, or, if a part cannot be read, nothing."""
+    def restore(self, parts: Mapping[str, bytes]) -> None:
+        """Take over the state that was frozen: all of it, or, if a part cannot be read, nothing."""
         counters = msgspec.msgpack.decode(parts["counters"])
         project = load_project(counters["files"])
         catalog = Catalog.load(parts["catalog"])
         identity = IdentityGraph.load(parts["identity"])
-        fold = {name.removeprefix("fold/"): data for name, data in parts.items() if name.startswith("fold/")}
-        first = [identity.first_identifier(Person(n)) for n in range(identity.n_persons)]
+        underway = counters.pop("underway")
         loaded = {
             "identity": identity,
             "profiles": ProfileStore.load(parts["profiles"]),
             "dedupe": DedupeIndex.load(parts["dedupe"]),
-            "fold": Fold.load(fold, project.rules, catalog, first),
+            "fold": Fold.load(parts_below("fold", parts), project.rules, catalog, identity.firsts),
             "catalog": catalog,
             "project": project,
+            "underway": underway and restored(underway, parts_below("shadow", parts), catalog),
         }
         for name, value in (counters | loaded).items():
             setattr(self, name, value)
         self.recent = Recent(Cursor(self.tick_offset))
+
+
+_COUNTERS = ("number", "at", "tick_offset", "ticked_at", "version", "started_at", "n_events", "n_duplicates", "files")

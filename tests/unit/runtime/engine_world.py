@@ -9,16 +9,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mailwright.runtime.engine.backfill import Report, Tell, backfill
+
 from mailwright.core.errors import Transient
-from mailwright.core.events import Body, Defined, Event, Events, Identifier, Item, Items, LogRecord, Person, Tick
+from mailwright.core.events import (
+    Body,
+    Defined,
+    Event,
+    Events,
+    Identifier,
+    Installed,
+    Item,
+    Items,
+    LogRecord,
+    Person,
+    Tick,
+)
 from mailwright.core.instants import DAY, Instant, parse_iso
+from mailwright.rules.fold import Arrival, Fold
 from mailwright.runtime.engine import reads
 from mailwright.runtime.engine.history import HistoryWriter
+from mailwright.runtime.engine.installing import Order, packed_past
 from mailwright.runtime.engine.loop import Engine, Pace
 from mailwright.runtime.engine.state import EngineState, Folded
+from mailwright.runtime.project.load import load_project
 from mailwright.stores.blobs_folder import FolderBlobs
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.log_sqlite import SqliteEventLog
+from mailwright.stores.memory import MemoryBlobs
 from mailwright.stores.records_sql import SqlRecords
 
 START = parse_iso("2026-03-01T00:00:00Z")
@@ -67,14 +85,47 @@ def records(bodies: Sequence[tuple[float, Body]]) -> list[LogRecord]:
     return [LogRecord(number, at(days), body) for number, (days, body) in enumerate(bodies, 1)]
 
 
+BLOBS = MemoryBlobs()
+"""What `fold` reads the past of definitions from, and `installed` puts it into."""
+
+
 def fold(log: Sequence[LogRecord], state: EngineState | None = None) -> tuple[EngineState, Folded]:
-    """Fold records into a state, a new one unless given; replaying reads the same records."""
-    state = state or EngineState(lambda before: (record for record in log if record.number < before))
+    """Fold records into a state, a new one unless given."""
+    state = state or EngineState(BLOBS.get)
     folded = Folded()
     for record in log:
         if record.number > state.number:
             state.apply(record, folded)
     return state, folded
+
+
+def frozen(state: EngineState) -> dict[str, bytes]:
+    """All parts of a checkpoint."""
+    return dict(state.freeze().parts())
+
+
+def installed(log: Sequence[LogRecord]) -> Installed:
+    """The record that puts the newest definition of the log in force, if it is still on its way.
+
+    Its past is folded here in the plainest way, from the log itself with the people as they were then.
+    """
+    underway = fold(log)[0].underway
+    assert underway, "everything is in force"
+    order = underway.order
+    before, folded = fold([record for record in log if record.number < order.defined])
+    past = Fold.of_leaves(load_project(order.files).rules, before.catalog, order.leaves)
+    past.ingest([Arrival(offset, before.identity.current(person), event) for offset, _, person, event in folded.events])
+    if order.counted_at is not None:
+        past.count(order.counted_at, before.identity.n_persons)
+    return Installed(version=order.version, defined=order.defined, blob=BLOBS.put(packed_past(past.freeze())))
+
+
+def with_installed(bodies: Sequence[tuple[float, Body]], at_place: int, days: float) -> list[tuple[float, Body]]:
+    """The bodies with an `Installed` before the one at `at_place`, if the newest definition before it needs one."""
+    log = records(bodies[:at_place])
+    if fold(log)[0].underway is None:
+        return list(bodies)
+    return [*bodies[:at_place], (days, installed(log)), *bodies[at_place:]]
 
 
 def view(state: EngineState) -> dict[str, Any]:
@@ -111,6 +162,24 @@ STORY: list[tuple[float, Body]] = [
 ]
 
 
+class ThreadJob:
+    """A job in a thread of this process."""
+
+    def __init__(self, work: Callable[[], str], tell: Tell) -> None:
+        self._work, self._tell = work, tell
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._tell(Report(blob=self._work()))
+        except Exception as error:
+            self._tell(Report(failure=str(error)))
+
+    def stop(self) -> None:
+        self._tell = lambda report: None
+
+
 class SetClock:
     """A clock that is set by hand."""
 
@@ -133,6 +202,10 @@ class World:
     wall: SetClock = field(default_factory=SetClock)
     failures: list[BaseException] = field(default_factory=list)
 
+    def backfill(self, order: Order, tell: Tell) -> str:
+        """The job; a test may put another in its place."""
+        return backfill(order, self.history, self.blobs, tell)
+
     def engine(self, *, checkpoint_events: int = 10**9) -> Engine:
         return Engine(
             log=self.log,
@@ -140,9 +213,9 @@ class World:
             history=HistoryWriter(self.history),
             blobs=self.blobs,
             clock=self.wall,
-            wall=self.wall,
             append_ticks=False,
             pace=Pace(checkpoint_s=10**6, checkpoint_events=checkpoint_events, history_s=10**6),
+            backfill=lambda order, tell: ThreadJob(lambda: self.backfill(order, tell), tell),
         )
 
     @contextmanager

@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 
 sys.path[:0] = [str(Path(__file__).parent)]
 
-from engine_world import FILES, MORE_FILES, STORY, at, defined, event, fold, records, view  # noqa: E402
+from engine_world import (  # noqa: E402
+    BLOBS,
+    FILES,
+    MORE_FILES,
+    STORY,
+    at,
+    defined,
+    event,
+    fold,
+    frozen,
+    records,
+    view,
+    with_installed,
+)
 
 from mailwright.core.errors import InvalidInput, NotFound  # noqa: E402
 from mailwright.core.events import Event, Events, Identifier, Tick  # noqa: E402
@@ -93,8 +106,8 @@ def test_a_state_restored_anywhere_goes_on_as_if_nothing_had_been(place: int) ->
     log = records(STORY)
     whole, _ = fold(log)
     before, _ = fold(log[:place])
-    again = EngineState(lambda before: (record for record in log if record.number < before))
-    again.restore(before.parts())
+    again = EngineState(BLOBS.get)
+    again.restore(frozen(before))
     assert again.fold.state_hash() == before.fold.state_hash()
     fold(log, again)
     assert again.fold.state_hash() == whole.fold.state_hash()
@@ -106,6 +119,7 @@ def test_a_state_restored_anywhere_goes_on_as_if_nothing_had_been(place: int) ->
 def test_definitions_applied_later_know_what_happened_before(place: int) -> None:
     """As if they had been there from the start, once the next tick has come."""
     late = [*STORY[:place], (STORY[place - 1][0], defined(MORE_FILES, 2)), *STORY[place:], (9.1, Tick())]
+    late = with_installed(late, len(late) - 1, 9.05)
     early = [(0.0, defined(MORE_FILES)), *STORY[1:], (9.1, Tick())]
     (found, _), (wanted, _) = fold(records(late)), fold(records(early))
     assert view(found) == view(wanted)
@@ -114,6 +128,7 @@ def test_definitions_applied_later_know_what_happened_before(place: int) -> None
 
 def test_entering_by_a_new_definition_says_so() -> None:
     late = [*STORY[:5], (0.3, defined(MORE_FILES, 2)), (0.4, Tick())]
+    late = with_installed(late, 6, 0.3)
     _, folded = fold(records(late))
     assert [(c.person, c.segment, c.cause) for _, when, c in folded.changes if when == at(0.4)] == [
         (0, "vip", "definition")
