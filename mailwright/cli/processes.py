@@ -5,7 +5,9 @@ Each process imports its own part inside its command: the engine starts without 
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from typing import Annotated
 
@@ -18,6 +20,9 @@ from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.settings import Settings, load_settings
 from mailwright.runtime.supervisor import Supervisor, children, listen, stop_with_parent
 
+NICE = 15
+"""How far a job stands back behind everything else."""
+
 BaseUrl = Annotated[str, typer.Option("--base-url", help="How links in mail begin.")]
 
 
@@ -27,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command(hidden=True)(engine)
     app.command(hidden=True)(door)
     app.command(hidden=True)(sender)
+    app.command(hidden=True)(backfill)
 
 
 def serve(
@@ -101,3 +107,12 @@ def sender(project: ProjectOption = HERE, base_url: BaseUrl = "") -> None:
 
     installation = open_installation(load_settings(project))
     run_sender(installation, base_url or installation.settings.base_url, stop_with_parent)
+
+
+def backfill(project: ProjectOption = HERE) -> None:
+    """Fold the past of a new definition (started by the engine): the order on standard input, reports on the output."""
+    from mailwright.runtime.engine.backfill import run_job
+
+    os.nice(NICE)
+    installation = open_installation(load_settings(project))
+    run_job(sys.stdin.buffer, sys.stdout.buffer, installation.history, installation.blobs)

@@ -29,3 +29,13 @@ class VirtualClock:
     def now(self) -> Instant:
         """The instant of the newest record."""
         return self._log.last()[1]
+
+
+def machine_wall() -> Instant:
+    """The machine's time as it says it, steps back included."""
+    return Instant(time.time_ns() // 1000)
+
+
+def machine_steady() -> int:
+    """Microseconds since some moment, sleep of the machine included, whatever is done to its clock."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000

@@ -1,7 +1,7 @@
 """A definition on its way from `Defined` to `Installed`.
 
-Between the two records the version before stays wholly in force. The leaves that the new one lacks collect what comes in
-in a *shadow*; a job folds all that came before into a blob; at `Installed` both are combined. See decision 0017.
+Between the two records the version before stays wholly in force. The leaves that the new one lacks collect in a
+*shadow* what comes in; a job folds all that came before into a blob; at `Installed` both are combined: decision 0017.
 """
 
 from __future__ import annotations

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from mailwright.core.errors import Conflict, Transient
-from mailwright.core.events import PLACES, LogRecord, Offset, Tick
-from mailwright.core.instants import MINUTE, SECOND, Instant
+from mailwright.core.events import PLACES, Defined, Events, Installed, LogRecord, Offset, Tick
+from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Blobs, Clock, EventLog, Records
 from mailwright.rules.fold import Change
+from mailwright.runtime.clock_watch import ClockWatch
 from mailwright.runtime.engine import checkpoint
+from mailwright.runtime.engine.backfill import Start
 from mailwright.runtime.engine.effects import tick_commit
 from mailwright.runtime.engine.history import HistoryWriter
+from mailwright.runtime.engine.installer import Installer
 from mailwright.runtime.engine.state import EngineState, Folded
 
 _log = logging.getLogger(__name__)
 
-READ_LIMIT = 16
-"""Log records per micro-batch: at most 40,000 events, between which reads are answered."""
+FEW_EVENTS, MANY_EVENTS = 5_000, 20_000
+"""Events per micro-batch, between which reads are answered: so many are aimed at."""
 
-TICK_DELAY = SECOND // 10
-"""On the system clock a tick follows the first event since the last one after this many microseconds."""
+READ_LIMITS = (16, 1024)
+"""Log records per micro-batch: at least and at most. A request may bring one event or 2,500."""
+
+TICK_DELAY_S = 0.1
+"""On the system clock a tick follows the first event since the last one after this many seconds."""
+
+_TOUCHING = (Events, Defined, Installed)
+"""Records after which a tick has something to evaluate."""
 
 IDLE_S = 0.01
 RETRY_S = 1.0
@@ -54,27 +65,50 @@ class Engine:
         history: HistoryWriter,
         blobs: Blobs,
         clock: Clock,
-        wall: Clock,
         append_ticks: bool,
         pace: Pace,
+        backfill: Start,
+        watch: ClockWatch | None = None,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take the parts.
+
+        Args:
+            log: The truth.
+            records: What ticks set in motion goes there.
+            history: Everything goes there.
+            blobs: Checkpoints and the past of definitions.
+            clock: The project's.
+            append_ticks: Whether time is told to the log here.
+            pace: How often what is closed.
+            backfill: Starts the job that folds the past of a new definition.
+            watch: Of the machine's clock: while it has jumped, no ticks are appended. None: nobody watches.
+            steady: Seconds on a clock that never jumps; everything is paced by it.
+        """
         self._log = log
         self._records = records
         self._history = history
         self._blobs = blobs
         self._clock = clock
-        self._wall = wall
         self._append_ticks = append_ticks
         self._pace = pace
+        self._watch = watch
+        self._steady = steady
+        self._installer = Installer(backfill, self._append_installed, steady)
+        self._checkpoints = checkpoint.CheckpointWriter(blobs, records.meta, held=history.offset)
         self._reads: queue.Queue[tuple[Read, Future[Any]]] = queue.Queue()
-        self._first_event_at: Instant | None = None
+        self._limit = READ_LIMITS[0]
+        self._touched_s: float | None = None
+        self._tick_number = 0  # of the newest tick that was appended here
+        self._due: Instant | None = None
+        self._due_of = Offset(-1)  # the tick as of which `_due` is known
         self._dirty_history = False
-        self._closed_at = wall.now()
-        self._saved_at = wall.now()
+        self._closed_s = self._saved_s = steady()
         self._saved_events = 0
         self._stopping = False
+        self._was_at_end = False
         self._caught_up_at = Offset(2**62)
-        self.state = EngineState(self._replay)
+        self.state = EngineState(blobs.get)
 
     def ask(self, read: Read) -> Future[Any]:
         """Run `read` on the state between two micro-batches; from any thread.
@@ -105,37 +139,49 @@ class Engine:
         self._recover()
         self._epoch = self._records.engine.take_over()
         self._applied = self._caught_up_at = self._records.engine.applied()
-        while not self._stopping:
-            try:
-                if not self._step():
-                    self._idle()
-            except Conflict:
-                raise
-            except Transient as error:
-                _log.warning("paused: %s", error.message)
-                self._answer(RETRY_S)
+        try:
+            while not self._stopping:
+                try:
+                    if not self._step():
+                        self._idle()
+                except Conflict:
+                    raise
+                except Transient as error:
+                    _log.warning("paused: %s", error.message)
+                    self._answer(RETRY_S)
+        finally:
+            self._installer.stop()
         self._history.stop()
+        self._checkpoints.join()
 
     def _recover(self) -> None:
-        """Load the newest checkpoint; History was flushed before each, so replaying from there misses no row."""
-        if checkpoint.restore(self.state, self._blobs, self._records.meta):
+        """Load the newest checkpoint that History reaches: replaying from there misses no row."""
+        if checkpoint.restore(self.state, self._blobs, self._records.meta, self._history.offset()):
             _log.info("checkpoint at record %d loaded", self.state.number)
         self._saved_events = self.state.n_events
-
-    def _replay(self, before: int) -> Iterator[LogRecord]:
-        number = 0
-        while chunk := [r for r in self._log.read(number, READ_LIMIT) if r.number < before]:
-            yield from chunk
-            number = chunk[-1].number
+        if self._watch:
+            self._watch.compare(self._log.last()[1])
 
     def _step(self) -> bool:
-        records = self._log.read(self.state.number, READ_LIMIT)
+        records = self._log.read(self.state.number, self._limit)
+        n_before = self.state.n_events
         for record in records:
             if self._stopping:  # a tick whose effects could not be written must stay the last one folded
                 break
             self._fold(record)
             self._answer(0)
+        self._fit_limit(len(records), self.state.n_events - n_before)
+        self._maybe_tick()
+        self._see_to_definitions()
         return bool(records)
+
+    def _fit_limit(self, n_records: int, n_events: int) -> None:
+        """Read more records at a time where they are small."""
+        low, high = READ_LIMITS
+        if n_records == self._limit and n_events < FEW_EVENTS:
+            self._limit = min(2 * self._limit, high)
+        elif n_events > MANY_EVENTS:
+            self._limit = max(self._limit // 2, low)
 
     def _fold(self, record: LogRecord) -> None:
         folded = Folded()
@@ -143,11 +189,13 @@ class Engine:
         self._history.add(folded, self.state.upto)
         self._dirty_history = True
         if isinstance(record.body, Tick):
-            self._first_event_at = None
+            self._touched_s = None
             self._take_effect(record, changes)
             self._maybe_checkpoint()
-        elif folded.events and self._first_event_at is None:
-            self._first_event_at = self._clock.now()
+        elif self._touched_s is None and isinstance(record.body, _TOUCHING):
+            self._touched_s = self._steady()
+        if folded.definitions:
+            self._close_history()  # a job waits for it
 
     def _take_effect(self, tick: LogRecord, changes: Sequence[Change]) -> None:
         """Write a tick's effects, once; a full disk pauses the engine here, reads go on, and nothing is skipped."""
@@ -161,35 +209,53 @@ class Engine:
                 self._answer(RETRY_S)
 
     def _idle(self) -> None:
-        now = self._wall.now()
-        if self._append_ticks and self._tick_is_due():
-            self._log.append([Tick()], self._clock.now())
-            return
-        if self._dirty_history and now - self._closed_at > self._pace.history_s * SECOND:
-            self._history.close_chunk()
-            self._dirty_history, self._closed_at = False, now
+        self._was_at_end = True
+        if self._dirty_history and self._steady() - self._closed_s > self._pace.history_s:
+            self._close_history()
         self._answer(IDLE_S)
 
+    def _close_history(self) -> threading.Event:
+        self._dirty_history, self._closed_s = False, self._steady()
+        return self._history.close_chunk()
+
+    # --- time ---
+
+    def _maybe_tick(self) -> None:
+        """Append a tick that is due, unless the one before is still to be folded: the log may be ahead of us."""
+        if not self._append_ticks or self._tick_number > self.state.number:
+            return
+        self.state.clock = self._watch.look() if self._watch else None
+        if self.state.clock is None and self._tick_is_due():
+            (self._tick_number,) = self._log.append([Tick()], self._clock.now())
+
     def _tick_is_due(self) -> bool:
-        now = self._clock.now()
-        if self._first_event_at is not None and now - self._first_event_at >= TICK_DELAY:
+        # By a clock that never jumps: one that was set back stands still, and nobody would be evaluated meanwhile.
+        if self._touched_s is not None and self._steady() - self._touched_s >= TICK_DELAY_S:
             return True
-        due = self.state.fold.next_due()
-        return (due is not None and due <= now) or now - self.state.at >= MINUTE
+        if self._due_of != self.state.tick_offset:
+            self._due, self._due_of = self.state.fold.next_due(), self.state.tick_offset
+        now = self._clock.now()
+        return (self._due is not None and self._due <= now) or now - self.state.at >= MINUTE
+
+    # --- definitions ---
+
+    def _see_to_definitions(self) -> None:
+        # Before the end of the log an `Installed` may lie ahead, written before a restart.
+        self._installer.look(self.state.underway if self._was_at_end else None, self.state.number)
+        self.state.installing = self._installer.status()
+
+    def _append_installed(self, body: Installed) -> int:
+        (number,) = self._log.append([body], self._clock.now())
+        return number
+
+    # --- checkpoints ---
 
     def _maybe_checkpoint(self) -> None:
-        now = self._wall.now()
         enough = self.state.n_events - self._saved_events >= self._pace.checkpoint_events
-        due = enough or now - self._saved_at >= self._pace.checkpoint_s * SECOND
-        if due and self.state.tick_offset <= self._applied:
-            self.save_checkpoint()
-
-    def save_checkpoint(self) -> None:
-        """Flush History, then write a checkpoint of the state as it is now, which must be at a tick."""
-        self._history.flush()
-        checkpoint.save(self.state, self._blobs, self._records.meta)
-        self._saved_at, self._saved_events = self._wall.now(), self.state.n_events
-        _log.info("checkpoint at record %d written", self.state.number)
+        due = enough or self._steady() - self._saved_s >= self._pace.checkpoint_s
+        if due and self.state.tick_offset <= self._applied and not self._checkpoints.busy:
+            self._saved_s, self._saved_events = self._steady(), self.state.n_events
+            self._checkpoints.start(self.state.freeze(), self._close_history())
 
     def _refuse_while_behind(self) -> None:
         if self.state.tick_offset < self._caught_up_at:

@@ -34,6 +34,8 @@ def status(state: EngineState) -> EngineStatus:
         n_duplicates=state.n_duplicates,
         n_items=state.catalog.count(),
         segments=sizes(state),
+        installing=state.installing,
+        clock=state.clock,
     )
 
 

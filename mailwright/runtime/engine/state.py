@@ -23,6 +23,7 @@ from mailwright.core.events import (
     Person,
     Tick,
 )
+from mailwright.core.facts import ClockParted, Installing
 from mailwright.core.instants import Instant
 from mailwright.core.transitions import Cursor
 from mailwright.ingest.dedupe import DedupeIndex
@@ -81,6 +82,9 @@ class EngineState:
         self.fold = Fold(self.project.rules, self.catalog)
         self.recent = Recent()
         self.underway: Underway | None = None
+        # What only the engine at work knows, for readers; no part of the state.
+        self.installing: Installing | None = None
+        self.clock: ClockParted | None = None
 
     # --- folding ---
 
