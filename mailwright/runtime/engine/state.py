@@ -31,9 +31,9 @@ from mailwright.profiles.identity import Belonging, IdentityGraph, Merge
 from mailwright.profiles.profile import ProfileStore
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold
-from mailwright.runtime.engine.recent import Recent
 from mailwright.runtime.engine.frozen import FrozenState, parts_below
 from mailwright.runtime.engine.installing import Underway, restored, unpacked_past
+from mailwright.runtime.engine.recent import Recent
 from mailwright.runtime.project.load import Project, load_project
 
 _log = logging.getLogger(__name__)

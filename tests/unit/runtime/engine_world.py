@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailwright.runtime.engine.backfill import Report, Tell, backfill
-
 from mailwright.core.errors import Transient
 from mailwright.core.events import (
     Body,
@@ -28,6 +26,7 @@ from mailwright.core.events import (
 from mailwright.core.instants import DAY, Instant, parse_iso
 from mailwright.rules.fold import Arrival, Fold
 from mailwright.runtime.engine import reads
+from mailwright.runtime.engine.backfill import Report, Tell, backfill
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.installing import Order, packed_past
 from mailwright.runtime.engine.loop import Engine, Pace
@@ -173,7 +172,7 @@ class ThreadJob:
     def _run(self) -> None:
         try:
             self._tell(Report(blob=self._work()))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 whatever it is, the engine is told
             self._tell(Report(failure=str(error)))
 
     def stop(self) -> None:
