@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from engine_world import BLOBS, FILES, MORE_FILES, at, event, fold, records
+from engine_world import BLOBS, FILES, MORE_FILES, at, event, fold, records, with_installed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -140,19 +140,18 @@ def test_merges_are_those_that_the_engine_made(tmp_path_factory: pytest.TempPath
 
 
 def story() -> list[LogRecord]:
-    return records(
-        [
-            (0, Defined(1, FILES)),
-            (1, Items([Item(catalog="products", item_id="p", stamp_at=at(0), facts={"price": 3})])),
-            (1, Events([event(1, "ana", days=1)])),
-            (1, Tick()),
-            (2, Defined(2, MORE_FILES)),
-            (2, Predicted("m", 1, "blob")),
-            (2, AddressSuppressed("hash", "bounce", at(2))),
-            (3, Events([event(2, "ben", days=0, history=True), event(3, "ana", days=3)])),
-            (5, Tick()),
-        ]
-    )
+    bodies = [
+        (0, Defined(1, FILES)),
+        (1, Items([Item(catalog="products", item_id="p", stamp_at=at(0), facts={"price": 3})])),
+        (1, Events([event(1, "ana", days=1)])),
+        (1, Tick()),
+        (2, Defined(2, MORE_FILES)),
+        (2, Predicted("m", 1, "blob")),
+        (2, AddressSuppressed("hash", "bounce", at(2))),
+        (3, Events([event(2, "ben", days=0, history=True), event(3, "ana", days=3)])),
+        (5, Tick()),
+    ]
+    return records(with_installed(bodies, len(bodies) - 1, 4))
 
 
 def test_ticks_changes_and_definitions(tmp_path: Path) -> None:
@@ -175,7 +174,8 @@ def test_ticks_changes_and_definitions(tmp_path: Path) -> None:
 def test_every_other_record_is_kept(tmp_path: Path) -> None:
     written(tmp_path, story())
     rows = DeltaHistory(tmp_path).query("SELECT kind, body FROM records ORDER BY kind").to_pylist()
-    assert rows == [
+    assert [row["kind"] for row in rows] == ["installed", "predicted", "suppressed"]
+    assert rows[1:] == [
         {"kind": "predicted", "body": '{"model":"m","version":1,"blob":"blob"}'},
         {"kind": "suppressed", "body": f'{{"address_hash":"hash","reason":"bounce","told_at":{at(2)}}}'},
     ]
