@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import Source
+from mailwright.rules.fold.heirs import Heirs
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
 from mailwright.rules.fold.rows import Dictionary
@@ -56,7 +57,9 @@ class AtHand:
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; made from the rows at hand if no leaf keeps this very window."""
         covering = self._stores.covering(source, "queue:", micros, longest)
-        return self._found(source, f"queue:{covering}", lambda: Queue(covering)).view(micros)
+        return self._found(source, f"queue:{covering}", lambda: Queue(covering, source.kind == "number", Heirs())).view(
+            micros
+        )
 
     def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
         """Every row of a window."""

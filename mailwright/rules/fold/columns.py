@@ -20,6 +20,7 @@ class Columns:
     def __init__(self, **fills: Any) -> None:
         self._fills = fills
         self._cells: dict[str, NDArray[Any]] = {name: np.full(0, fill) for name, fill in fills.items()}
+        self._bounds: dict[str, float] = {}  # what no cell of a column that is added to exceeds
         self.n = 0
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -30,7 +31,7 @@ class Columns:
         self.n = max(self.n, n)
         for name, cells in self._cells.items():
             if len(cells) < n:
-                grown = np.full(max(n, len(cells) * 2, 16), self._fills[name], dtype=cells.dtype)
+                grown = np.full(max(n, len(cells) * 5 // 4, 16), self._fills[name], dtype=cells.dtype)
                 grown[: len(cells)] = cells
                 self._cells[name] = grown
 
@@ -39,13 +40,28 @@ class Columns:
         for name, cells in self._cells.items():
             cells[person] = self._fills[name]
 
-    def add(self, name: str, person: Ints, values: Ints, sign: int = 1) -> None:
+    def add(self, name: str, person: Ints, values: NDArray[Any], sign: int = 1) -> None:
         """Add exactly: past 64 bits the column turns into Python integers."""
         cells = self._cells[name]
-        if cells.dtype != object and not _fits(cells, values):
+        if values.dtype == object or (cells.dtype != object and not self._fits(name, values)):
             cells = self._cells[name] = cells.astype(object)
         exact = values.astype(object) if cells.dtype == object else values
         (np.add if sign > 0 else np.subtract).at(cells, person, exact)
+
+    def _fits(self, name: str, values: Ints) -> bool:
+        """Whether no cell can leave 64 bits; the column itself is looked through only when a running bound says no."""
+        added = float(np.abs(values.astype(np.float64)).sum())
+        bound = self._bounds.get(name, 0.0) + added
+        if bound >= _SAFE:
+            bound = float(np.abs(self._cells[name].astype(np.float64)).max(initial=0.0)) + added
+        self._bounds[name] = bound
+        return bound < _SAFE
+
+    def copy(self, other: Columns) -> None:
+        """Take the cells of columns of the same names."""
+        self.n = other.n
+        self._cells = {name: cells.copy() for name, cells in other._cells.items()}
+        self._bounds = dict(other._bounds)
 
     def dump(self) -> dict[str, Any]:
         """Plain data."""
@@ -54,12 +70,13 @@ class Columns:
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         self._cells = dict(state)
+        self._bounds = dict.fromkeys(state, _SAFE)  # the first sum looks
         self.n = len(next(iter(state.values())))
 
 
-def _fits(cells: Ints, values: Ints) -> bool:
-    added = float(np.abs(values.astype(np.float64)).sum())
-    return added < _SAFE and (len(cells) == 0 or added + float(np.abs(cells.astype(np.float64)).max()) < _SAFE)
+def add_ones(cells: NDArray[Any], person: Ints, sign: int = 1) -> None:
+    """Count one more (or one less) per row; an array of ones of the cells' own type is much faster than a number."""
+    (np.add if sign > 0 else np.subtract).at(cells, person, np.ones(len(person), dtype=cells.dtype))
 
 
 class Totals:
@@ -74,7 +91,7 @@ class Totals:
 
     def add(self, rows: Rows) -> None:
         """Count rows and add their values."""
-        np.add.at(self.cells["count"], rows.person, 1)
+        add_ones(self.cells["count"], rows.person)
         self.cells.add("sum", rows.person, rows.value)
 
     def merge(self, into: Person, gone: Person) -> None:

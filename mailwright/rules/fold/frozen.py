@@ -46,9 +46,9 @@ class Parts(Mapping[str, Any]):
 
 
 def _copied(state: Any) -> Any:
-    """Plain data that shares no array, list or mapping with `state`."""
+    """Plain data that shares nothing with `state` that can change; read-only arrays are never written to again."""
     if isinstance(state, np.ndarray):
-        return state.copy()
+        return state.copy() if state.flags.writeable else state
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     if isinstance(state, list):

@@ -32,11 +32,11 @@ def total(store: Totals | Windowed, function: str) -> Reader:
     """Count, sum or average from running values; what leaves a window is told by the queue, so it holds forever."""
 
     def read(frame: Frame) -> Cells:
-        count, amount = store.cells["count"][frame.persons], store.cells["sum"][frame.persons]
-        until = (
-            store.leave_at(frame.persons) if frame.tells_due and isinstance(store, Windowed) else forever(len(frame))
-        )
-        return figure(function, count, amount, until)
+        count = store.cells["count"][frame.persons]
+        amount = count if function == "count" else store.cells["sum"][frame.persons]
+        if frame.tells_due and isinstance(store, Windowed):
+            return figure(function, count, amount, store.leave_at(frame.persons))
+        return figure(function, count, amount, forever(len(frame)))
 
     return read
 

@@ -134,7 +134,7 @@ class Fold:
         self._inbox = Inbox()
         self._world.members = {} if stores.partial else {name: _membership() for name in self._order}
         self._people = Columns(until=np.int64(VOLATILE), alive=np.bool_(True))
-        self._at = BEFORE_TIME
+        self._at: Instant = BEFORE_TIME
         self._upto = -1  # the newest offset ingested
         self._meanings = meanings(self._order, rules.segments, outline)
         self._first_time: dict[str, int] = {}

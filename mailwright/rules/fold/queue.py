@@ -1,7 +1,7 @@
 """Windowed counts and sums: running columns, and a calendar queue that says what leaves the window.
 
-Rows lie in buckets by stamp, unsorted inside, so a late one costs no more than a punctual one. Leaves that differ only
-in the window share the queue, each with its own edge; a bucket is searched only when an edge reaches it.
+Leaves that differ only in the window share the queue, each with its own edge; each row is looked at once per leaf,
+when that leaf's edge passes it.
 """
 
 from __future__ import annotations
@@ -13,40 +13,74 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mailwright.core.events import Person
-from mailwright.core.instants import HOUR, Instant
-from mailwright.rules.fold.columns import Columns
-from mailwright.rules.fold.rows import Ints, Rows, join, no_rows
-
-WIDTH = HOUR  # of a bucket: small beside the windows that marketers use, large beside a tick
-NEVER = np.iinfo(np.int64).max
+from mailwright.core.instants import Instant
+from mailwright.rules.fold.calendar import NEVER, Calendar, Dated, checked
+from mailwright.rules.fold.columns import Columns, add_ones
+from mailwright.rules.fold.heirs import Heirs
+from mailwright.rules.fold.rows import Ints, Rows
 
 
 class Windowed:
-    """Count and exact sum of the rows stamped after `edge`: a leaf's window is ``(edge, edge + micros]``."""
+    """Count and exact sum of the rows stamped after `edge`: a leaf's window is ``(edge, edge + micros]``.
+
+    `cells` holds ``count``, and ``sum`` where the rows have values.
+    """
 
     def __init__(self, micros: int, queue: Queue) -> None:
         self.micros = micros
         self._queue = queue
-        self.cells = Columns(count=np.int64(0), sum=np.int64(0))
+        self.cells = Columns(count=np.int32(0), **({"sum": np.int64(0)} if queue.valued else {}))
         self.edge = -NEVER
-        self.next_stamp = NEVER  # a lower bound of the oldest row inside; NEVER when there is none
+        self.next_stamp = NEVER  # of the oldest row inside; NEVER when there is none
 
-    def add(self, rows: Rows) -> None:
-        """Count the rows that are inside the window."""
-        rows = rows.take(rows.stamp > self.edge)
-        if len(rows.person):
-            np.add.at(self.cells["count"], rows.person, 1)
-            self.cells.add("sum", rows.person, rows.value)
-            self.next_stamp = min(self.next_stamp, int(rows.stamp.min()))
+    def add(self, rows: Dated) -> None:
+        """Count the rows that are inside the window, given in order of stamp."""
+        start = int(rows.stamp.searchsorted(self.edge, "right")) if rows.stamp[0] <= self.edge else 0
+        if start == len(rows.stamp):
+            return
+        self._count(rows.person[start:], None if rows.value is None else rows.value[start:])
+        self.next_stamp = min(self.next_stamp, int(rows.stamp[start]))
 
-    def take_off(self, rows: Rows) -> None:
-        """Take back rows that left the window."""
-        np.subtract.at(self.cells["count"], rows.person, 1)
-        self.cells.add("sum", rows.person, rows.value, sign=-1)
+    def _count(self, person: Ints, value: Ints | None, sign: int = 1) -> None:
+        add_ones(self.cells["count"], person, sign)
+        if value is not None:
+            self.cells.add("sum", person, value, sign)
+
+    def advance(self, edge: int) -> Ints | None:
+        """Move the edge on and take off what it passed: the people concerned; None if there are none."""
+        before, self.edge = self.edge, max(edge, self.edge)
+        if self.next_stamp > self.edge:
+            return None
+        left = self._queue.between(max(before, self.next_stamp - 1), self.edge)
+        self._count(left.person, left.value, sign=-1)
+        self.next_stamp = self._queue.first_after(self.edge)
+        return left.person
+
+    def refill(self, at: int | None) -> None:
+        """Make the figures anew from the queue's rows, as of `at`."""
+        self.edge = -NEVER if at is None else at - self.micros
+        rows = self._queue.between(self.edge, NEVER)
+        self.next_stamp = int(rows.stamp.min(initial=NEVER))
+        self._count(rows.person, rows.value)
+
+    def refill_beyond(self, shorter: Windowed, at: int) -> None:
+        """Make the figures anew: those of a shorter window, and the rows beyond it."""
+        self.edge = at - self.micros
+        self.cells.copy(shorter.cells)
+        rows = self._queue.between(self.edge, shorter.edge)
+        self.next_stamp = min(shorter.next_stamp, int(rows.stamp.min(initial=NEVER)))
+        self._count(rows.person, rows.value)
+
+    def merge(self, into: Person, gone: Person) -> None:
+        """Add one person's figures to another's."""
+        self.cells["count"][into] += self.cells["count"][gone]
+        if self._queue.valued:
+            self.cells.add("sum", np.array([into]), self.cells["sum"][[gone]])
+        self.cells.clear(gone)
 
     def leave_at(self, persons: Ints) -> Ints:
         """When the oldest row of each of these people leaves the window; NEVER for those without one."""
-        rows = self._queue.after(self.edge)
+        rows = self._queue.between(self.edge, NEVER)
         oldest = np.full(len(persons), NEVER)
         if len(persons):
             order = np.argsort(persons)
@@ -61,13 +95,17 @@ class Windowed:
 
 
 class Queue:
-    """The rows inside the longest of some windows, and the leaves that read them."""
+    """The rows inside the longest of some windows, and the leaves that read them.
 
-    def __init__(self, longest: int) -> None:
+    Rows of people who were merged into another are theirs in the calendar and their heirs' when they are read.
+    """
+
+    def __init__(self, longest: int, valued: bool, heirs: Heirs) -> None:
         self.longest = longest
+        self.valued = valued
         self.leaves: dict[int, Windowed] = {}
-        self._buckets: dict[int, list[Rows]] = {}
-        self._heir: dict[int, int] = {}  # gone person -> into, applied when a row is read
+        self._calendar = Calendar(valued)
+        self._heirs = heirs
         self._n = 0
         self._at: int | None = None
 
@@ -80,9 +118,7 @@ class Queue:
     def _made(self, micros: int) -> Windowed:
         leaf = Windowed(micros, self)
         leaf.cells.grow(self._n)
-        if self._at is not None:
-            leaf.edge = self._at - micros
-        leaf.add(self._all())
+        leaf.refill(self._at)
         return leaf
 
     def view(self, micros: int) -> Windowed:
@@ -91,61 +127,49 @@ class Queue:
         return leaf if leaf is not None else self._made(micros)
 
     def grow(self, n: int) -> None:
-        """Make room for `n` people."""
-        self._n = max(self._n, n)
+        """Make room for `n` people.
+
+        Raises:
+            Permanent: If there are more people than can be numbered.
+        """
+        self._n = checked(max(self._n, n))
         for leaf in self.leaves.values():
             leaf.cells.grow(n)
 
     def add(self, rows: Rows) -> None:
         """Count rows into every leaf whose window they are in, and remember when they leave."""
-        if self._at is not None:
-            rows = rows.take(rows.stamp > self._at - self.longest)
-        if not len(rows.person):
-            return
-        for leaf in self.leaves.values():
-            leaf.add(rows)
-        number = rows.stamp // WIDTH
-        order = np.argsort(number, kind="stable")
-        cuts = np.flatnonzero(np.diff(number[order])) + 1
-        for part in np.split(order, cuts):
-            self._buckets.setdefault(int(number[part[0]]), []).append(rows.take(part))
+        self.take(Dated(rows.person, rows.stamp, rows.value if self.valued else None))
 
-    def passed(self, at: Instant) -> Ints:
-        """Move every edge to `at`; the people for whom a row left a window."""
+    def take(self, rows: Dated) -> None:
+        """`add` of rows in any order."""
+        stamp = rows.stamp
+        order = np.argsort(stamp, kind="stable") if bool((stamp[1:] < stamp[:-1]).any()) else np.s_[:]
+        sorted_rows = Dated(rows.person[order], stamp[order], None if rows.value is None else rows.value[order])
+        rows = _after(sorted_rows, -NEVER if self._at is None else self._at - self.longest)
+        if len(rows.stamp):
+            for leaf in self.leaves.values():
+                leaf.add(rows)
+            self._calendar.add(*rows)
+
+    def passed(self, at: Instant) -> dict[int, Ints]:
+        """Move every edge to `at`; by window, the people for whom a row left it."""
         self._at = at
-        touched = [self._advance(leaf, at - leaf.micros) for leaf in self.leaves.values()]
-        for number in [number for number in self._buckets if (number + 1) * WIDTH <= at - self.longest]:
-            del self._buckets[number]
-        return np.unique(np.concatenate([np.zeros(0, np.int64), *touched]))
+        left: dict[int, Ints] = {}
+        for micros, leaf in self.leaves.items():
+            person = leaf.advance(at - micros)
+            if person is not None:
+                left[micros] = person
+        self._calendar.drop(at - self.longest)
+        return left
 
-    def _advance(self, leaf: Windowed, edge: int) -> Ints:
-        before, leaf.edge = leaf.edge, max(edge, leaf.edge)
-        if leaf.next_stamp > leaf.edge:
-            return np.zeros(0, np.int64)
-        left = self._between(max(before, leaf.next_stamp - 1), leaf.edge)
-        leaf.take_off(left)
-        leaf.next_stamp = self._oldest_after(leaf.edge)
-        return left.person
+    def between(self, after: int, upto: int) -> Dated:
+        """The rows with ``after < stamp <= upto``, in no order."""
+        rows = self._calendar.between(after, upto)
+        return rows._replace(person=self._heirs.of(rows.person))
 
-    def _between(self, after: int, upto: int) -> Rows:
-        first, last = (after + 1) // WIDTH, upto // WIDTH
-        numbers = [number for number in self._buckets if first <= number <= last]
-        rows = join([self._bucket(number) for number in sorted(numbers)])
-        return self._resolved(rows.take((rows.stamp > after) & (rows.stamp <= upto)))
-
-    def _bucket(self, number: int) -> Rows:
-        parts = self._buckets[number]
-        if len(parts) > 1:
-            self._buckets[number] = parts = [join(parts)]
-        return parts[0]
-
-    def _oldest_after(self, edge: int) -> int:
-        for number in sorted(number for number in self._buckets if number >= (edge + 1) // WIDTH):
-            stamps = self._bucket(number).stamp
-            inside = stamps[stamps > edge]
-            if len(inside):
-                return int(inside.min())
-        return NEVER
+    def first_after(self, edge: int) -> int:
+        """The stamp of the first row past `edge`; NEVER if there is none."""
+        return self._calendar.first_after(edge)
 
     def next_due(self) -> Instant | None:
         """When the first row leaves any window."""
@@ -154,53 +178,46 @@ class Queue:
 
     def merge(self, into: Person, gone: Person) -> None:
         """Add the running values; the queue's rows find the heir when they are read."""
-        at = np.array([into])
         for leaf in self.leaves.values():
-            leaf.cells["count"][into] += leaf.cells["count"][gone]
-            leaf.cells.add("sum", at, leaf.cells["sum"][[gone]])
-            leaf.cells.clear(gone)
-        self._heir = {old: into if new == gone else new for old, new in self._heir.items()}
-        self._heir[gone] = into
+            leaf.merge(into, gone)
 
-    def _resolved(self, rows: Rows) -> Rows:
-        if not self._heir or not len(rows.person):
-            return rows
-        person = rows.person.copy()
-        gone = np.fromiter(self._heir, np.int64)
-        for number in gone[np.isin(gone, person)]:
-            person[rows.person == number] = self._heir[int(number)]
-        return rows._replace(person=person)
-
-    def _all(self) -> Rows:
-        """Every row, in one order that depends on nothing but the rows."""
-        rows = self._resolved(join([rows for parts in self._buckets.values() for rows in parts]))
-        if self._at is not None:
-            rows = rows.take(rows.stamp > self._at - self.longest)
-        return rows.take(np.lexsort((rows.value, rows.place, rows.offset, rows.stamp, rows.person)))
-
-    def after(self, edge: int) -> Rows:
-        """The rows stamped after `edge`."""
-        rows = self._all()
-        return rows.take(rows.stamp > edge)
+    def _inside(self) -> Dated:
+        """Every row of the longest window."""
+        return self.between(-NEVER if self._at is None else self._at - self.longest, NEVER)
 
     def combine(self, other: Queue, codes: NDArray[Any] | None) -> None:
         """Join the queues of two parts of the log; the windows stay where this one's are."""
         del codes
-        self.add(other._all())
+        self.take(other._inside())
 
     def dump(self) -> dict[str, Any]:
         """Plain data; running values are made anew from the rows."""
-        return {"longest": self.longest, "n": self._n, "at": self._at, **self._all()._asdict()}
+        return {"longest": self.longest, "n": self._n, "at": self._at, "days": self._calendar.dump()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        self._buckets, self._heir, self._at = {}, {}, state["at"]
+        self._at = state["at"]
+        self._calendar.load(state["days"])
         self.grow(state["n"])
-        for leaf in self.leaves.values():
-            leaf.edge = leaf.edge if self._at is None else self._at - leaf.micros
-        self.add(Rows(*(state[name] for name in Rows._fields)))
+        before: Windowed | None = None
+        for _, leaf in sorted(self.leaves.items()):
+            if before is None or self._at is None:
+                leaf.refill(self._at)
+            else:
+                leaf.refill_beyond(before, self._at)
+            before = leaf
 
     def digest(self, words: object) -> list[Any]:
         """What the state hash sees."""
         del words
-        return [column.tolist() for column in (self._all() if self._buckets else no_rows())]
+        person, stamp, value = self._inside()
+        order = np.lexsort((stamp, person) if value is None else (value, stamp, person))
+        return [column[order].tolist() for column in (person, stamp, value) if column is not None]
+
+
+def _after(rows: Dated, edge: int) -> Dated:
+    """The rows past `edge`, of rows in order of stamp."""
+    if not len(rows.stamp) or rows.stamp[0] > edge:
+        return rows
+    inside = slice(int(rows.stamp.searchsorted(edge, "right")), None)
+    return Dated(rows.person[inside], rows.stamp[inside], None if rows.value is None else rows.value[inside])

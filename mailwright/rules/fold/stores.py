@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
 from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Source
+from mailwright.rules.fold.heirs import Heirs
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
@@ -90,6 +91,7 @@ class Stores:
         self._before = before
         self._replaced = before is not None
         self._n: int = before._n if before else 0
+        self._heirs: Heirs = before._heirs if before else Heirs()
 
     def totals(self, source: Source) -> Totals:
         """All-time count and sum."""
@@ -118,7 +120,10 @@ class Stores:
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; `longest` is the longest window of any leaf of this source."""
         covering = self.covering(source, "queue:", micros, longest)
-        return self._store(source, f"queue:{covering}", lambda: Queue(covering)).leaf(micros)
+        return self._store(source, f"queue:{covering}", lambda: self._queue(source, covering)).leaf(micros)
+
+    def _queue(self, source: Source, longest: int) -> Queue:
+        return Queue(longest, source.kind == "number", self._heirs)
 
     def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
         """Every row of a window."""
@@ -208,7 +213,7 @@ class Stores:
         self._elsewhere = {
             key: limits for key, limits in self._elsewhere.items() if key in self.missing or limits[0] >= oldest
         }
-        left = [store.passed(t) for store in self.stores.values() if isinstance(store, Queue)]
+        left = [each for store in self.stores.values() if isinstance(store, Queue) for each in store.passed(t).values()]
         return touched, np.unique(np.concatenate([np.zeros(0, np.int64), *left]))
 
     def _apply(self, key: str, feed: Feed, batch: Batch, t: Instant) -> Touched:
@@ -246,6 +251,7 @@ class Stores:
 
     def merge(self, into: Person, gone: Person) -> None:
         """One person's state becomes part of another's."""
+        self._heirs.merge(into, gone)
         for store in self.stores.values():
             store.merge(into, gone)
 
@@ -297,17 +303,19 @@ class Stores:
             "fresh_feeds": sorted(self._fresh_feeds),
             "elsewhere": self._elsewhere,
             "keys": list(self.stores),
+            "heirs": self._heirs.dump(),
             "partial": self.partial,
         }
 
     def dump_each(self) -> dict[str, dict[str, Any]]:
         """Plain data of each leaf and feed, by the name of its part in a checkpoint."""
         feeds = {f"feed/{key}": feed.dump() for key, feed in self.feeds.items()}
-        return feeds | {f"leaf/{key}": store.dump() for key, store in self.stores.items()}
+        return feeds | {name: part for key, store in self.stores.items() for name, part in _in_parts(key, store.dump())}
 
     def load(self, state: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
         """Take over what `dump` and `dump_each` gave, for the same rules."""
         self._n = state["n"]
+        self._heirs.load(state["heirs"])
         self.missing = set(state["missing"])
         self._replaced = state["replaced"]
         self._fresh_feeds = set(state["fresh_feeds"])
@@ -315,4 +323,26 @@ class Stores:
         for key, feed in self.feeds.items():
             feed.load(parts[f"feed/{key}"])
         for key, store in self.stores.items():
-            store.load(parts[f"leaf/{key}"])
+            store.load(_whole(key, parts))
+
+
+_DAYS = 8  # of a calendar, in one part of a checkpoint: few enough that most parts stay what they were
+
+
+def _in_parts(key: str, state: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A store's state by part; the days of its calendar apart, so that those that did not change are the same bytes."""
+    blocks: dict[str, dict[str, Any]] = {}
+    for day, rows in state.get("days", {}).items():
+        blocks.setdefault(str(int(day) // _DAYS), {})[day] = rows
+    yield f"leaf/{key}", state | {"days": sorted(blocks)} if "days" in state else state
+    for block, days in blocks.items():
+        yield f"leaf/{key}/{block}", days
+
+
+def _whole(key: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """What `_in_parts` took apart."""
+    state: dict[str, Any] = parts[f"leaf/{key}"]
+    if "days" not in state:
+        return state
+    blocks = [parts[f"leaf/{key}/{block}"] for block in state["days"]]
+    return state | {"days": {day: rows for block in blocks for day, rows in block.items()}}
