@@ -259,9 +259,12 @@ def test_definitions_on_the_pages_are_valid(page: str, block: str) -> None:
         assert isinstance(msgspec.convert(data, kind), kind)
     else:
         assert data, "an empty block shows nothing"
-        for one in data.values():
-            msgspec.convert(one, SegmentDefinition if "rule" in one else AttributeDefinition)
-            parse(one.get("rule") or one["value"])
+        for name, one in data.items():
+            if "rule" in one:
+                parse(msgspec.convert(one, SegmentDefinition).rule)
+                continue
+            for plain in msgspec.convert(one, AttributeDefinition).plain(name).values():
+                parse(plain.value)
 
 
 @pytest.mark.parametrize(("page", "block"), blocks("toml"))

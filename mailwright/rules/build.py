@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import DAY, HOUR, MINUTE, SECOND, parse_iso
+from mailwright.rules import sugar
 from mailwright.rules import syntax as s
 from mailwright.rules.values import ANY_PAGE, ANY_SCREEN
 
@@ -144,6 +145,20 @@ def _did(did: str, event: str, *options: Any) -> s.Expression:
     return s.Not(term=node) if "not" in _words(did) else node
 
 
+def _mailed(words: str, *options: Any) -> s.Expression:
+    return _mailed_one(words, "''", *options)
+
+
+def _mailed_one(words: str, name: str, *options: Any) -> s.Expression:
+    verb, *_, kind = _words(words).split()
+    event, where = sugar.mailed(verb, kind, _unquoted(name))  # type: ignore[arg-type]  # the grammar has no others
+    return _did("did", event, *([Option("where", where)] if where else []), *options)
+
+
+def _abandoned(path: tuple[str, ...] | None, wait: s.Constant | None, window: s.Window | None) -> s.Sequence:
+    return sugar.abandoned_cart(path, _micros(wait) if wait else None, window)
+
+
 def _sequence(did: str, event: str, *rest: Any) -> s.Sequence:
     steps = [each for each in rest if isinstance(each, s.Step)]
     tails = [each for each in rest if isinstance(each, Option) and each.kind in ("same", "completed")]
@@ -200,17 +215,29 @@ def _last_distinct(n: str, event: str, path: tuple[str, ...], *options: Any) -> 
     return s.LastDistinct(n=_whole(n, 1), event=event, path=path, **_options(options))
 
 
-def _score(*parts: Any) -> s.Score:
-    *points, half_life, scale, where = parts
+def _points(*points: tuple[str, str]) -> dict[str, str]:
     by_event = dict(points)
     if len(by_event) < len(points):
         raise Fault("an event has two numbers of points", "name each event once")
+    return by_event
+
+
+def _score(points: Mapping[str, str], half_life: s.Constant | None, scale: str | None, where: Option | None) -> s.Score:
     return s.Score(
-        points=tuple(sorted(by_event.items())),
+        points=tuple(sorted(points.items())),
         half_life=_micros(half_life) if half_life else None,
         scale=decimal_text(scale) if scale else None,
         where=where.value if where else None,
     )
+
+
+def _engagement(points: Mapping[str, str], half_life: s.Constant | None, scale: str | None) -> s.Score:
+    micros = _micros(half_life) if half_life else None
+    return sugar.engagement(points, micros, decimal_text(scale) if scale else None)
+
+
+def _mail_rate(verb: str, n: str) -> s.Rate:
+    return sugar.mail_rate("opened" if verb.lower().startswith("open") else "clicked", _whole(n, 1))
 
 
 def _rate(hit: str, n: str, of: str, key: tuple[str, ...], where: Option | None) -> s.Rate:
@@ -225,6 +252,16 @@ def _session(fact: str, gap: s.Constant) -> s.Session:
 def _case(*parts: Any) -> s.Case:
     *rows, otherwise = parts
     return s.Case(rows=tuple(rows), otherwise=otherwise)
+
+
+def _arithmetic(left: s.Expression, op: str, right: s.Expression) -> s.Arithmetic:
+    name: Any = str(op)
+    return s.Arithmetic(op=name, left=left, right=right)
+
+
+def _as_time(words: str, of: s.Expression) -> s.AsTime:
+    kind: Any = _words(words).split()[0]
+    return s.AsTime(kind=kind, of=of)
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------
@@ -296,6 +333,7 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     "same": _option("same"),
     "completed": _option("completed"),
     # values
+    "property_as_time": lambda kind, path: _as_time(kind, s.Property(path=path)),
     "property": lambda path: s.Property(path=path),
     "bare_attribute": _bare_attribute,
     "quoted_attribute": lambda token: s.Attribute(name=_unquoted(token)),
@@ -309,15 +347,25 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     "list_of": lambda add, path, remove, clear: s.ListOf(path=path, add=add, remove=remove, clear=clear),
     "rate": _rate,
     "point": lambda event, points: (event, decimal_text(points)),
+    "mail_point": lambda verb, points: (sugar.MAILS[verb.lower()], decimal_text(points)),
+    "points": _points,
     "score": _score,
+    "engagement": _engagement,
+    "mail_rate": _mail_rate,
+    "affinity": lambda value, path, points, half_life: sugar.affinity(value, path, points, _micros(half_life)),
+    "rising_interest": lambda value, path, points, recent, long_run: sugar.rising_interest(
+        value, path, points, _micros(recent), _micros(long_run)
+    ),
+    "lifetime_value": sugar.lifetime_value,
     "session": _session,
     "context": lambda root, path: s.ContextFact(path=(root.lower(), *path)),
     "context_path": lambda path: s.ContextFact(path=path),
     "traffic_source": lambda: s.ContextFact(path=("traffic_source",)),
     "local_time": lambda part: s.LocalTime(part=_words(part).split()[1]),  # type: ignore[arg-type]
-    "as_time": lambda kind, of: s.AsTime(kind=_words(kind).split()[0], of=of),  # type: ignore[arg-type]
+    "as_time": lambda kind, of: _as_time(kind, of),
     "row": lambda condition, value: (condition, value),
     "case": _case,
+    "arithmetic": _arithmetic,
     # conditions
     "both": lambda *terms: s.And(terms=terms),
     "either": lambda *terms: s.Or(terms=terms),
@@ -329,6 +377,9 @@ BUILDERS: Mapping[str, Callable[..., Any]] = {
     "is_missing": lambda value: s.Not(term=s.IsKnown(value=value)),
     "did": _did,
     "sequence": _sequence,
+    "mailed": _mailed,
+    "mailed_one": _mailed_one,
+    "abandoned": _abandoned,
     "step": _step,
     "any_of": lambda path, where: s.AnyOf(path=path, where=where),
     "in_segment": lambda name: s.InSegment(name=name),

@@ -180,10 +180,18 @@ class _Check:
                     yield _Fault(
                         node, f"nothing lies between {show(low)} and {show(high)}", "write the smaller one first"
                     )
+            case s.Arithmetic():
+                yield from self._numbers(node)
             case s.In(value=value, options=options):
                 op = "contains" if static_kind(value, self.expressions) == "list" else "="
                 for option in options:
                     yield from self._pair(node, op, value, option)
+
+    def _numbers(self, node: s.Arithmetic) -> Iterator[_Fault]:
+        for side in (node.left, node.right):
+            kind = static_kind(side, self.expressions)
+            if kind not in ("number", "json", "any"):
+                yield _Fault(side, f"{show(side)} is {_said(kind)}, and {node.op} takes numbers", "")
 
     def _pair(self, node: s.Expression, op: Any, left: s.Expression, right: s.Expression) -> Iterator[_Fault]:
         kinds = [static_kind(side, self.expressions) for side in (left, right)]
@@ -207,6 +215,8 @@ class _Check:
             case s.And() | s.Or() | s.Not() | s.Compare() | s.BetweenValues() | s.In() | s.IsKnown():
                 for child in s.children(where):
                     yield from self._filter(child, event, inside)
+            case s.AsTime(of=s.Property() as property):
+                yield from self._filter(property, event, inside)
             case s.Constant() | s.Always():
                 pass
             case _:

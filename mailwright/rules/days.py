@@ -1,54 +1,10 @@
-"""Values as days and instants; ages and anniversaries."""
+"""Ages, anniversaries and the wall clock."""
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime, tzinfo
-from typing import Any
 
-from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import Instant, parse_iso, to_datetime
-from mailwright.rules.values import Moment, local_date
-
-_DECIMALS = re.compile(r"\.\d+")
-_TIME = re.compile(r"\dT\d|\d \d")
-
-
-def as_date(value: Any, zone: tzinfo) -> date | None:
-    """The day that a date, an instant or ISO 8601 text means; None for anything else.
-
-    An instant, and text with an offset, gives its day in `zone`; text with a time but no offset, the day it names.
-    """
-    match value:
-        case Moment(at=at):
-            return local_date(at, zone)
-        case date():
-            return value
-        case str():
-            return _date_in(value, zone)
-        case _:
-            return None
-
-
-def _date_in(text: str, zone: tzinfo) -> date | None:
-    try:
-        # More than six decimals are refused by some versions of Python and needless for a day.
-        read = datetime.fromisoformat(_DECIMALS.sub("", text.strip()))
-        return (read if read.tzinfo is None else read.astimezone(zone)).date()
-    except (ValueError, OverflowError):
-        return None
-
-
-def as_instant(value: Any) -> Moment | None:
-    """The instant that an instant or ISO 8601 text with a time of day means; without an offset it is UTC."""
-    if isinstance(value, Moment):
-        return value
-    if not isinstance(value, str) or not _TIME.search(value):
-        return None
-    try:
-        return Moment(parse_iso(value))
-    except (InvalidInput, OverflowError):
-        return None
+from mailwright.core.instants import Instant, to_datetime
 
 
 def observed(day: date, year: int) -> date:

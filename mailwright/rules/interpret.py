@@ -22,7 +22,10 @@ from mailwright.rules.catalog import Catalog
 from mailwright.rules.values import (
     Duration,
     Moment,
+    as_date,
+    as_instant,
     between,
+    calculated,
     compare,
     constant,
     elements,
@@ -112,7 +115,7 @@ class _Person:
             case s.Attribute(name=name):
                 return self.value(_declared(self.context.attributes, name, "attribute"))
             case s.Age():
-                birthday = days.as_date(self._trait(("birthday",)), self.zone)
+                birthday = as_date(self._trait(("birthday",)), self.zone)
                 return None if birthday is None else days.age_on(birthday, self.today)
             case s.Aggregate():
                 return self._aggregate(node)
@@ -126,12 +129,14 @@ class _Person:
             case s.LocalTime(part=part):
                 return (days.local_hour if part == "hour" else days.local_weekday)(self.t, self.zone)
             case s.AsTime(kind="date", of=of):
-                return days.as_date(self.value(of), self.zone)
+                return as_date(self.value(of), self.zone)
             case s.AsTime(of=of):
-                return days.as_instant(self.value(of))
+                return as_instant(self.value(of))
             case s.Case(rows=rows, otherwise=otherwise):
                 chosen = next((value for when, value in rows if self.holds(when)), otherwise)
                 return None if chosen is None else self.value(chosen)
+            case s.Arithmetic(op=op, left=left, right=right):
+                return calculated(op, self.value(left), self.value(right))
             case s.LastDistinct() | s.ListOf() | s.Rate() | s.Session():
                 return self._ordered_value(node)
             case s.Property():
@@ -223,7 +228,7 @@ class _Person:
             case s.InList(name=name):
                 return name in self.context.lists
             case s.Anniversary(of=of, direction=direction, days=reach):
-                day = days.as_date(self.value(of), self.zone)
+                day = as_date(self.value(of), self.zone)
                 return day is not None and days.anniversary_near(day, self.today, direction, reach)
             case s.RandomBucket(salt=salt, percent=percent):
                 return bucket(salt, self.context.first_identifier) * 100 < Decimal(percent) * 2**32

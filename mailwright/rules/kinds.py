@@ -25,7 +25,7 @@ def static_kind(node: s.Expression, attributes: Mapping[str, s.Expression]) -> S
             return "json"
         case s.Attribute(name=name):
             return static_kind(attributes[name], attributes) if name in attributes else "any"
-        case s.Age() | s.Rate() | s.Score() | s.LocalTime():
+        case s.Age() | s.Rate() | s.Score() | s.LocalTime() | s.Arithmetic():
             return "number"
         case s.TimeSince():
             return "duration"

@@ -84,10 +84,18 @@ def _steps(steps: tuple[s.Step, ...]) -> Iterator[Fault]:
         return
     if steps[0].negated or steps[0].within is not None:
         yield "a sequence begins with something done", "put `no` and `within` on later steps"
-    if steps[-1].negated and steps[-1].within is None:
+    if _open_ended(steps):
         yield f"no {steps[-1].event!r}, but until when?", "give it a deadline: then no 'B' within 30 minutes"
     if any(step.within is not None and step.within < 1 for step in steps):
         yield "within no time nothing can follow", "say `within 30 minutes`"
+
+
+def _open_ended(steps: tuple[s.Step, ...]) -> bool:
+    """Whether it ends with a negated step without an end; after another one's deadline that means: up to now."""
+    before = list(steps)
+    while before and before[-1].negated and before[-1].within is None:
+        before.pop()
+    return len(before) < len(steps) and not (before and before[-1].negated)
 
 
 def _constant(node: s.Constant) -> Iterator[Fault]:

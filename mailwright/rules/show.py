@@ -16,6 +16,7 @@ _LONE = _AT_START | {"did", "trait", "attribute", "context"}
 _ATTRIBUTE = _LONE | {"age", "birthday", "null", "none"}
 _NAME = re.compile(r"[^\W\d]\w*")
 _FUNCTIONS = {"most_frequent": "most frequent of", "first": "first", "last": "last"}
+_TIGHT = ("*", "/")
 _OPERATORS = {"starts_with": "starts with", "ends_with": "ends with"}
 
 
@@ -74,7 +75,7 @@ def _leaf(node: s.Expression) -> str:
         case s.InList(name=name):
             return f"in list {_name(name)}"
         case s.Anniversary(of=of, direction=direction, days=days):
-            subject = "birthday" if of == BIRTHDAY else _operand(of)
+            subject = "birthday" if of == BIRTHDAY else _single(of)
             near = "today" if (direction, days) == ("next", 0) else f"within {direction} {_counted(days, 'day')}"
             return f"anniversary of {subject} is {near}"
         case s.RandomBucket(salt=salt, percent=percent):
@@ -106,7 +107,7 @@ def _operand(node: s.Expression) -> str:
 
 
 def _takes_window(node: s.Expression) -> bool:
-    return isinstance(node, s.Aggregate | s.LastDistinct) and node.window is None
+    return isinstance(node, s.Arithmetic) or (isinstance(node, s.Aggregate | s.LastDistinct) and node.window is None)
 
 
 def _value(node: s.Expression) -> str:
@@ -130,12 +131,29 @@ def _value(node: s.Expression) -> str:
         case s.LocalTime(part=part):
             return f"local {part}"
         case s.AsTime(kind=kind, of=of):
-            return f"{kind} of {_operand(of)}"
+            return f"{kind} of {_single(of)}"
+        case s.Arithmetic():
+            return _arithmetic(node)
         case s.Case(rows=rows, otherwise=otherwise):
             lines = [f"when {_when(when)} then {_operand(value)}" for when, value in rows]
             return " ".join(["case", *lines, *([f"else {_operand(otherwise)}"] if otherwise else []), "end"])
         case _:
             return _of_events(node)
+
+
+def _single(node: s.Expression) -> str:
+    """Where one value stands: a calculation stands in brackets."""
+    return f"({_value(node)})" if isinstance(node, s.Arithmetic) else _operand(node)
+
+
+def _arithmetic(node: s.Arithmetic) -> str:
+    """Brackets only where the order of calculation needs them."""
+    left, right = _operand(node.left), _operand(node.right)
+    if node.op in _TIGHT and isinstance(node.left, s.Arithmetic) and node.left.op not in _TIGHT:
+        left = f"({left})"
+    if isinstance(node.right, s.Arithmetic) and (node.op in _TIGHT or node.right.op not in _TIGHT):
+        right = f"({right})"
+    return f"{left} {node.op} {right}"
 
 
 def _when(node: s.Expression) -> str:

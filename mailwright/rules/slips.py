@@ -75,6 +75,7 @@ _PHRASES: Mapping[str, frozenset[str]] = {
     "a date such as 2026-01-31": frozenset({"DATE"}),
     "a month such as 2026-01": frozenset({"MONTH"}),
     "a comparison (=, !=, <, contains, is known, ...)": frozenset({"COMPARATOR"}),
+    "a calculation (+, -, *, /)": frozenset({"TIMES_OVER"}),
     "'<'": frozenset({"LESS"}),
     "'%'": frozenset({"_PERCENT"}),
     "a filter (where ...)": frozenset({"_WHERE"}),

@@ -204,10 +204,24 @@ class AsTime(Node, frozen=True, tag="as_time"):
 
     ISO 8601 alone. ``date``: a text with a time of day, or an instant, gives its day in the person's zone. ``instant``:
     a text without an offset is UTC; a bare date is missing. Anything else, and text that is no time: missing.
+    In a filter it reads a property (``where (date of due > 2026-01-31)``), and days are those of UTC.
     """
 
     kind: Literal["date", "instant"]
     of: Expression
+
+
+class Arithmetic(Node, frozen=True, tag="arithmetic"):
+    """`left` op `right`, of numbers alone; a side that is missing or no number, and division by 0: missing.
+
+    Exact decimals of up to 28 digits, half even beyond; a decayed score brings its floating-point value. ``*`` and
+    ``/`` bind tighter than ``+`` and ``-``, equals go from left to right. Only outside ``where``.
+    The quotient of two decayed scores of one half-life stays what it is until an event comes.
+    """
+
+    op: Literal["+", "-", "*", "/"]
+    left: Expression
+    right: Expression
 
 
 Value = (
@@ -227,6 +241,7 @@ Value = (
     | LocalTime
     | Case
     | AsTime
+    | Arithmetic
 )
 
 

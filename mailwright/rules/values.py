@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import Any, Literal
@@ -21,7 +22,7 @@ import re2
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import Event
-from mailwright.core.instants import Instant, to_datetime
+from mailwright.core.instants import Instant, parse_iso, to_datetime
 from mailwright.rules import syntax as s
 
 ItemLookup = Callable[[str, str, Instant], "Mapping[str, Any] | None"]
@@ -42,6 +43,16 @@ _ORDER: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 # Wide enough that multiplying any double's decimal text by 10^6 is exact (17 digits, exponents to +-324).
 _EXACT = Context(prec=800, rounding=ROUND_HALF_EVEN)
+_DECIMALS = re.compile(r"\.\d+")
+_TIME = re.compile(r"\dT\d|\d \d")
+# Without traps: what leaves the range of decimals becomes infinite or 0, and is then missing or 0.
+_NUMBERS = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[])
+_ARITHMETIC: Mapping[str, Callable[[Decimal, Decimal], Decimal]] = {
+    "+": _NUMBERS.add,
+    "-": _NUMBERS.subtract,
+    "*": _NUMBERS.multiply,
+    "/": _NUMBERS.divide,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -101,6 +112,15 @@ def scaled(total: Decimal, scale: Decimal) -> Decimal:
     """A score on 0..100: ``100 x total / (total + scale)`` for scale > 0; a total below 0 counts as 0."""
     floor = max(total, Decimal(0))
     return Context(prec=28).divide(100 * floor, floor + scale)
+
+
+def calculated(op: Literal["+", "-", "*", "/"], left: Any, right: Any) -> Decimal | None:
+    """`left` op `right` in decimals of 28 digits, half even; None unless both are numbers, and for x / 0."""
+    a, b = number(left), number(right)
+    if a is None or b is None or (op == "/" and b == 0):
+        return None
+    found = _ARITHMETIC[op](a, b)
+    return found if found.is_finite() else None
 
 
 def kind_of(value: Any) -> Kind:
@@ -281,6 +301,46 @@ def zone_named(name: str) -> tzinfo | None:
         return None
 
 
+# --- text as time -----------------------------------------------------------------------------------------------------
+
+
+def as_date(value: Any, zone: tzinfo) -> date | None:
+    """The day that a date, an instant or ISO 8601 text means; None for anything else.
+
+    An instant, and text with an offset, gives its day in `zone`; text with a time but no offset, the day it names.
+    """
+    match value:
+        case Moment(at=at):
+            return local_date(at, zone)
+        case date():
+            return value
+        case str():
+            return _date_in(value, zone)
+        case _:
+            return None
+
+
+def _date_in(text: str, zone: tzinfo) -> date | None:
+    try:
+        # More than six decimals are refused by some versions of Python and needless for a day.
+        read = datetime.fromisoformat(_DECIMALS.sub("", text.strip()))
+        return (read if read.tzinfo is None else read.astimezone(zone)).date()
+    except (ValueError, OverflowError):
+        return None
+
+
+def as_instant(value: Any) -> Moment | None:
+    """The instant that an instant or ISO 8601 text with a time of day means; without an offset it is UTC."""
+    if isinstance(value, Moment):
+        return value
+    if not isinstance(value, str) or not _TIME.search(value):
+        return None
+    try:
+        return Moment(parse_iso(value))
+    except (InvalidInput, OverflowError):
+        return None
+
+
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
@@ -437,6 +497,9 @@ def _operand(node: s.Expression, scope: _Scope) -> list[Any]:
             return scope.values(path)
         case s.Constant():
             return [constant(node)]
+        case s.AsTime(kind=kind, of=s.Property(path=path)):
+            times = (as_date(value, UTC) if kind == "date" else as_instant(value) for value in scope.values(path))
+            return [time for time in times if time is not None]
         case _:
             raise InvalidInput.one(
                 "rule.where",

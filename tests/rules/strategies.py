@@ -201,12 +201,13 @@ def windows() -> st.SearchStrategy[s.Window | None]:
 
 def filters(scope: Scope = Scope(), depth: int = 2, element: bool = False) -> st.SearchStrategy[s.Expression]:
     """Conditions on one event."""
-    values = constants(scope) | st.builds(s.Property, path=_property_paths(scope, element))
     properties = st.builds(s.Property, path=_property_paths(scope, element))
+    times = st.builds(s.AsTime, kind=st.sampled_from(("date", "instant")), of=properties)
+    values = constants(scope) | properties
     simple = st.one_of(
         properties,
         _comparisons(properties, values, scope),
-        _comparisons(properties, values, scope),
+        _comparisons(properties | times, values | times, scope),
         st.just(s.Always()),
     )
     if not depth:
@@ -237,6 +238,9 @@ def values(scope: Scope = Scope(), depth: int = 1) -> st.SearchStrategy[s.Expres
         st.builds(s.LocalTime, part=st.sampled_from(("hour", "weekday"))),
         st.builds(s.AsTime, kind=st.sampled_from(("date", "instant")), of=st.builds(s.Trait, path=_trait_paths(scope))),
     ]
+    if depth:
+        operands = values(scope, depth - 1)
+        leaves.append(st.builds(s.Arithmetic, op=st.sampled_from(("+", "-", "*", "/")), left=operands, right=operands))
     if scope.attributes:
         leaves.append(st.builds(s.Attribute, name=st.sampled_from(scope.attributes)))
     if scope.ordered:
@@ -289,7 +293,8 @@ def sequences(draw: st.DrawFn, scope: Scope = Scope()) -> s.Sequence:
         )
     )
     last = rest[-1]
-    if last.negated and last.within is None:
+    after_deadline = len(rest) > 1 and rest[-2].negated and rest[-2].within is not None
+    if last.negated and last.within is None and not after_deadline:
         rest[-1] = s.Step(event=last.event, where=last.where, negated=True, within=draw(st.sampled_from(SPANS)))
     same = draw(st.sampled_from(((), (("key",),), (("key",), ("product_id",)))))
     return s.Sequence(steps=(first, *rest), same=same, window=draw(windows()))

@@ -68,7 +68,7 @@ SLIPS = [
     ("did 'X' at least 0 times", "at least 0 times", "too few"),
     ("did 'X' at least 1.5 times", "at least 1.5 times", "whole number"),
     ("sum of 'X' > 5", "sum of 'X'", "needs a property"),
-    ("score {'a': 1, 'a': 2} > 3", "score {'a': 1, 'a': 2}", "once"),
+    ("score {'a': 1, 'a': 2} > 3", "{'a': 1, 'a': 2}", "once"),
     ("random bucket 'x' < 120%", "random bucket 'x' < 120%", "0% to 100%"),
     ("did 'A' within 1 day then 'B'", "did 'A' within 1 day then 'B'", "later step"),
     ("did not 'A' then 'B'", "did not 'A' then 'B'", "not (did 'A' then 'B')"),

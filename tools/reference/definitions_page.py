@@ -19,6 +19,7 @@ from mailwright.journeys.definitions import (
 )
 from mailwright.models.definitions import GateDefinition, ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
+from mailwright.rules.sugar import Intent, IntentBand, Lifecycle, Rfm, RfmCell
 from mailwright.runtime.project.load import FOLDERS, SINGLE_FILES
 from mailwright.segments.definitions import SegmentDefinition
 from tools.reference.markdown import code, doc_of, table
@@ -53,6 +54,11 @@ class Place:
 
 PLACES = (
     Place(cls=AttributeDefinition, where="`attributes.yaml`: name → attribute"),
+    Place(cls=Rfm, where="`rfm` of an attribute"),
+    Place(cls=RfmCell, where="one of `cells` of `rfm`"),
+    Place(cls=Lifecycle, where="`lifecycle` of an attribute"),
+    Place(cls=Intent, where="`intent` of an attribute"),
+    Place(cls=IntentBand, where="a band of `intent`"),
     Place(cls=SegmentDefinition, where="`segments.yaml`: name → segment"),
     Place(cls=CatalogDefinition, where="`catalog.yaml`: name → catalog"),
     Place(cls=TrackingPlan, where="`tracking-plan.yaml`"),

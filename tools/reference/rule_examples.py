@@ -4,6 +4,32 @@ from __future__ import annotations
 
 from mailwright.rules import syntax as s
 
+SHORT: dict[str, tuple[str, ...]] = {
+    "Mails, without what machines open and follow by themselves": (
+        "opened any mail within 30 days",
+        "clicked campaign 'spring' at least 2 times",
+        "received journey 'win_back' and not opened journey 'win_back'",
+        "open rate over last 5 mails > 50%",
+        "click rate over last 10 mails",
+    ),
+    "Engagement: points per action, fading, on 0 to 100": (
+        "engagement {opened: 1, clicked: 2, 'Order Completed': 5} half-life 30 days scaled to 0..100 by 20 > 70",
+    ),
+    "A cart left behind: true from the deadline until something is ordered or added; each cart by itself with `by`": (
+        "abandoned a cart",
+        "abandoned a cart by cart_id after 45 minutes within 7 days",
+    ),
+    "Affinity: the share, 0 to 1, of one value in all that a person did; without any such action missing": (
+        "affinity to 'Shoes' by category over {'Product Viewed': 1, 'Product Added': 3} half-life 30 days > 0.5",
+        "affinity to 'google' by context.traffic_source over {any page: 1} half-life 90 days",
+    ),
+    "Rising interest: the recent affinity minus the long-run one, -1 to 1": (
+        "rising interest in 'Shoes' by category over {'Product Viewed': 1} half-life 7 days against 90 days > 0.2",
+    ),
+    "Lifetime value to date": ("lifetime value >= 500",),
+}
+"""Short ways of saying things, by what they are about."""
+
 EXAMPLES: dict[type[s.Node], tuple[str, ...]] = {
     s.Within: ("did 'Order Completed' within 30 days",),
     s.Between: (
@@ -43,6 +69,7 @@ EXAMPLES: dict[type[s.Node], tuple[str, ...]] = {
     s.LocalTime: ("local hour between 8 and 20", "local weekday = 1"),
     s.Case: ("case when orders >= 10 then 'regular' when orders >= 1 then 'customer' else 'visitor' end",),
     s.AsTime: ("date of trait signup >= 2026-01-01", "instant of trait trial_ends < 2026-12-01T00:00:00Z"),
+    s.Arithmetic: ("spend / orders > 50", "sum of 'Order Completed'.total - sum of 'Order Refunded'.total"),
     s.Compare: ("spend_90d > 100", "trait city starts with 'San'", "trait sku matches '^A[0-9]+$'"),
     s.BetweenValues: ("orders between 2 and 5",),
     s.In: ("trait city in ('Paris', 'Lyon')",),

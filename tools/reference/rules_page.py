@@ -9,7 +9,7 @@ from mailwright.rules import syntax as s
 from mailwright.rules.parse import MAX_DEPTH, MAX_LENGTH, parse
 from mailwright.rules.show import show
 from tools.reference.markdown import code, doc_of, parse_doc
-from tools.reference.rule_examples import EXAMPLES
+from tools.reference.rule_examples import EXAMPLES, SHORT
 
 HEAD = f"""One language says everything: segments, computed attributes, audiences, exits, content rows. A rule is text
 of at most {MAX_LENGTH:,} characters, nested at most {MAX_DEPTH} deep; words of the language are written in any case;
@@ -60,7 +60,20 @@ def page() -> str:
         parts += [f"## {title}", *(_node(node) for node in _members(union))]
         if title == "Conditions":
             parts += [_node(node) for node in PARTS]
+    parts += _short()
     return "\n\n".join(parts)
+
+
+def _short() -> Iterator[str]:
+    yield "## Short ways"
+    yield (
+        "What is said often has a short form. It becomes the longer one as soon as it is read: that is what is kept, "
+        "shown and explained. RFM, lifecycle stage and purchase intent are declared in `attributes.yaml`, see "
+        "[Write a segment](../how-to/write-a-segment.md#scores-stages-and-bands)."
+    )
+    for title, texts in SHORT.items():
+        yield f"### {title}"
+        yield from (f"    {text}\n\nbecomes {code(show(parse(text)))}" for text in texts)
 
 
 def _node(node: type[s.Node]) -> str:

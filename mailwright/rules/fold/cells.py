@@ -254,6 +254,10 @@ class Fading(Cells):
         self._t = t
         self.until = np.where(scores == 0, FOREVER, VOLATILE)
 
+    def fades_like(self, other: Fading) -> bool:
+        """Whether both are plain scores of one half-life."""
+        return self._scale is None and other._scale is None and self._half_life == other._half_life
+
     def shown(self) -> NDArray[np.float64]:
         """The scores, scaled if asked for."""
         if self._scale is None:

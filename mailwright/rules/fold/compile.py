@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mailwright.core.errors import UnsupportedRule
 from mailwright.rules import syntax as s
-from mailwright.rules.fold import conditions, dates, leaves, timelines
+from mailwright.rules.fold import calculations, conditions, dates, leaves, timelines
 from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator, forever
 from mailwright.rules.fold.feeds import ANY, Source
@@ -128,6 +128,8 @@ class Compiler:
                 return self._score(node)
             case s.Case():
                 return self._case(node)
+            case s.Arithmetic(op=op, left=left, right=right):
+                return calculations.arithmetic(op, self.reader(left), self.reader(right))
             case s.ListOf() | s.Rate() | s.Session() | s.Sequence():
                 return self._ordered(node)
             case s.Age() | s.Anniversary() | s.AsTime() | s.LocalTime():

@@ -15,7 +15,7 @@ from mailwright.rules.fold.cells import FOREVER, Cells, Loose, Whole
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.leaves import period_end
 from mailwright.rules.fold.rows import Ints
-from mailwright.rules.values import local_date
+from mailwright.rules.values import as_date, as_instant, local_date
 
 _QUARTER = 15 * MINUTE  # every zone in use is a multiple of it from UTC, so no local hour begins between two
 
@@ -47,7 +47,7 @@ def _today(value: Reader, asks: Callable[[date, date], Any], of_none: Any) -> Re
 
 
 def _dates(cells: Cells, frame: Frame) -> list[date | None]:
-    return [days.as_date(value, zone) for value, zone in zip(cells.values(), frame.zone_each(), strict=True)]
+    return [as_date(value, zone) for value, zone in zip(cells.values(), frame.zone_each(), strict=True)]
 
 
 def _midnight(frame: Frame) -> Ints:
@@ -59,7 +59,7 @@ def as_time(kind: Literal["date", "instant"], of: Reader) -> Reader:
 
     def read(frame: Frame) -> Cells:
         cells = of(frame)
-        found = _dates(cells, frame) if kind == "date" else [days.as_instant(value) for value in cells.values()]
+        found = _dates(cells, frame) if kind == "date" else [as_instant(value) for value in cells.values()]
         return Loose(found, cells.until)
 
     return read

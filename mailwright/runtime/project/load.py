@@ -143,6 +143,7 @@ class _Loader:
         self._files = files
         self.issues: list[Issue] = []
         self.documents: dict[str, Document] = {}
+        self._origins: dict[str, tuple[str, str]] = {}
 
     def load(self) -> Project:
         settings = parse_toml(SETTINGS_FILE, self._files[SETTINGS_FILE]).data if SETTINGS_FILE in self._files else {}
@@ -151,7 +152,7 @@ class _Loader:
             name=shop.get("name", ""),
             zone=ZoneInfo(shop.get("time_zone", "UTC")),
             currency=shop.get("currency", "USD"),
-            attributes=self._entries("attributes.yaml", AttributeDefinition),
+            attributes=self._attributes(),
             segments=self._entries("segments.yaml", SegmentDefinition),
             catalogs=self._entries("catalog.yaml", CatalogDefinition),
             tracking_plan=self._plan(),
@@ -186,6 +187,30 @@ class _Loader:
         found = {str(name): self._try(partial(convert, document, (name,), kind)) for name in document.data}
         return {name: value for name, value in found.items() if value is not None}
 
+    def _attributes(self) -> dict[str, AttributeDefinition]:
+        """Declared ones taken apart into plain ones; `_origins` keeps where each one is declared."""
+        found: dict[str, AttributeDefinition] = {}
+        path = "attributes.yaml"
+        for name, definition in self._entries(path, AttributeDefinition).items():
+            key = next(iter(definition.declared()), "value")
+            try:
+                parts = definition.plain(name)
+            except InvalidInput as error:
+                self.issues += [
+                    self.documents[path].issue((name, key, *filter(None, (issue.path,))), issue.message, issue.hint)
+                    for issue in error.issues
+                ]
+                continue
+            for part in parts:
+                if part != name and part in self.documents[path].data:
+                    message = f"{name!r} gives an attribute {part!r} too"
+                    self.issues.append(
+                        self.documents[path].key_issue((part,), message, "give one of them another name")
+                    )
+                self._origins[part] = (name, key)
+            found |= parts
+        return found
+
     def _plan(self) -> TrackingPlan:
         path = "tracking-plan.yaml"
         if path not in self._files or (document := self._document(path)) is None:
@@ -216,12 +241,12 @@ class _Loader:
 
     def _with_rules(self, project: Project) -> Project:
         names = Names(
-            attributes=self._named("attributes.yaml"),
+            attributes=self._named("attributes.yaml") | set(project.attributes),
             segments=self._named("segments.yaml"),
             expressions=_parsed({name: one.value for name, one in project.attributes.items()}),
         )
         attributes = {
-            name: self._rule("attributes.yaml", (name, "value"), definition.value, names, "value")
+            name: self._rule("attributes.yaml", self._origins[name], definition.value, names, "value")
             for name, definition in project.attributes.items()
         }
         segments = {
