@@ -82,12 +82,13 @@ class Feed:
         if self._in_time(event):
             self._take(at, (event.stamp_at if self.source.kind == "stamp" else 0,))
             if self.source.kind == "kept":
-                self.kept[at] = self._slim(event)
+                self.kept[at] = self.slim(event)
 
     def _in_time(self, event: Event) -> bool:
         return self.source.lateness is None or event.known_at - event.stamp_at <= self.source.lateness
 
-    def _slim(self, event: Event) -> Event:
+    def slim(self, event: Event) -> Event:
+        """The event with nothing but what the leaf reads."""
         reads = self.source.reads
         properties = {name: event.properties[name] for name in reads if name in event.properties}
         context = {name: value for name, value in event.context.items() if f"context/{name}" in reads}

@@ -12,18 +12,18 @@ import msgspec
 import numpy as np
 
 from mailwright.core.errors import InvalidInput, NotFound, nearest
-from mailwright.core.events import Person
+from mailwright.core.events import Event, Offset, Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import FOREVER, VOLATILE, Cells
 from mailwright.rules.fold.columns import Columns
 from mailwright.rules.fold.compile import Compiler
-from mailwright.rules.fold.feeds import Arrival, Batch, Inbox, Reading
+from mailwright.rules.fold.feeds import Arrival, Batch, Feed, Inbox, Reading
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.frozen import Frozen, Parts
 from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings, segments_asked
-from mailwright.rules.fold.rows import Bools, Ints
+from mailwright.rules.fold.rows import Bools, Ints, Rows
 from mailwright.rules.fold.stores import Stores, Touched
 from mailwright.rules.syntax import Expression
 from mailwright.rules.values import plain
@@ -165,6 +165,25 @@ class Fold:
             take(put(arrival), arrival.event)
         if arrivals:
             self._upto = max(self._upto, arrivals[-1].offset)
+
+    @property
+    def feeds(self) -> Mapping[str, Feed]:
+        """What the leaves at hand read, by key: for who brings `fold_in` their rows."""
+        return self._stores.feeds
+
+    def fold_in(self, feed: str, rows: Rows, kept: Sequence[Event] = ()) -> None:
+        """Take in what a feed's events gave, all of them due by now: in place of `ingest`, for rows read in bulk.
+
+        Args:
+            feed: Key of the feed.
+            rows: What the feed would take of its events.
+            kept: The events themselves, one per row, of a feed that keeps them.
+        """
+        self._stores.take(feed, rows, kept, self._at)
+
+    def reached(self, offset: Offset) -> None:
+        """Everything up to `offset` was taken in."""
+        self._upto = max(self._upto, offset)
 
     def tick(self, t: Instant, first_identifiers: Sequence[str]) -> list[Change]:
         """Let time come to `t` and evaluate who was touched or fell due.

@@ -224,6 +224,11 @@ class Stores:
             self._add(self.stores[name], rows.take(here), [kept.get(at) for at in index[here].tolist()], t)
         return Touched(np.unique(rows.person[~history]), np.unique(rows.person[history]))
 
+    def take(self, feed: str, rows: Rows, kept: Sequence[Event], t: Instant) -> None:
+        """Count rows that a feed's events gave, which nothing waits for any more; `kept`: those events, if they are."""
+        for name in self._behind(feed):
+            self._add(self.stores[name], rows, kept, t)
+
     def _behind(self, feed: str) -> list[str]:
         return [name for name in self.stores if self._of[name] == feed]
 
