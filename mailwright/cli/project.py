@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from mailwright.cli.in_force import wait_until_in_force
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import Conflict
 from mailwright.runtime.installation import open_installation
@@ -48,15 +49,25 @@ def plan(project: ProjectOption = HERE) -> None:
         installation.close()
 
 
-def apply(project: ProjectOption = HERE) -> None:
-    """Put the definitions in force as a new version."""
+def apply(
+    project: ProjectOption = HERE,
+    wait: Annotated[bool, typer.Option(help="Wait until the version is in force.")] = True,
+) -> None:
+    """Put the definitions in force as a new version.
+
+    A rule that asks for something new is first filled from all that happened before; until then the version before
+    stays in force.
+    """
     installation = open_installation(load_settings(project))
     try:
         planned = make_plan(installation)
         _show(planned)
         if planned.differences:
-            version = apply_plan(installation, planned)
-            console.print(f"Version {version.version} is in force.")
+            version = apply_plan(installation, planned).version
+            if wait:
+                wait_until_in_force(installation.engine, version)
+            else:
+                console.print(f"Version {version} is on its way; `mailwright status` says when it is in force.")
     finally:
         installation.close()
 

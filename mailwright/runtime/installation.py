@@ -22,7 +22,8 @@ from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.policy import DEFAULT_PERSONAL
 from mailwright.privacy.sealing import Sealer
-from mailwright.runtime.clocks import SystemClock, VirtualClock
+from mailwright.runtime.clock_watch import ClockWatch
+from mailwright.runtime.clocks import SystemClock, VirtualClock, machine_steady, machine_wall
 from mailwright.runtime.engine.socket import EngineClient
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
@@ -52,6 +53,11 @@ class Installation:
         """Bring what Records holds for the log into the log, now."""
         while pump(self.records.outbox, self.log, self.clock):
             pass
+
+    def clock_watch(self) -> ClockWatch | None:
+        """A watch on the machine's clock for one process; none where time is virtual."""
+        virtual = self.settings.clock.kind == "virtual"
+        return None if virtual else ClockWatch(self.records.meta, machine_wall, machine_steady)
 
     def close(self) -> None:
         """Give files and connections back."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mailwright.core.errors import NotFound
+from mailwright.core.errors import NotFound, Transient
+from mailwright.core.instants import SECOND
 from mailwright.core.ports import DefinitionVersion
 from mailwright.decisions.content_rules import condition_name
 from mailwright.decisions.matched import facts_used
@@ -13,6 +14,7 @@ from mailwright.delivery.plan import Condition, Material, Plan
 from mailwright.journeys.definitions import audience_condition, exit_condition
 from mailwright.journeys.requests import CAMPAIGN_STEP
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.project.in_force import in_force
 from mailwright.runtime.project.load import Project, load_project
 from mailwright.runtime.project.templates import templates_of
 from mailwright.runtime.recommender import ModelShelf
@@ -23,6 +25,7 @@ class MaterialSource:
 
     def __init__(self, installation: Installation) -> None:
         self._there = installation
+        self._watch = installation.clock_watch()
         self._made: Material | None = None
         self._catalog = "products"
         self._shelf = ModelShelf(installation.records.models, installation.blobs, self._titles)
@@ -32,8 +35,15 @@ class MaterialSource:
 
         Raises:
             NotFound: Before the first apply.
+            Transient: While the machine's clock has jumped: nothing is handed over then.
         """
-        version = self._there.records.definitions.current()
+        if self._watch and (jump := self._watch.look()):
+            raise Transient(
+                "clock.parted",
+                f"the machine's clock has jumped by {jump.parted_micros // SECOND:,} s",
+                "`mailwright clock` says more; nothing is handed over until that is confirmed",
+            )
+        version = in_force(self._there.records.definitions, self._there.records.meta)
         if version is None:
             raise NotFound("definition.not_applied", "nothing was applied yet", "run `mailwright apply`")
         if self._made is None or self._made.version != version.version:

@@ -47,7 +47,7 @@ class Installer:
         Raises:
             Transient: If the log cannot be written; the next call tries again.
         """
-        version = underway and (underway.version, underway.defined)
+        version = (underway.version, underway.defined) if underway else None
         if version != self._version:
             self.stop()
             self._forget()

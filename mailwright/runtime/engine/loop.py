@@ -23,6 +23,7 @@ from mailwright.runtime.engine.effects import tick_commit
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.installer import Installer
 from mailwright.runtime.engine.state import EngineState, Folded
+from mailwright.runtime.project.in_force import IN_FORCE
 
 _log = logging.getLogger(__name__)
 
@@ -196,6 +197,7 @@ class Engine:
             self._touched_s = self._steady()
         if folded.definitions:
             self._close_history()  # a job waits for it
+            self._tell_version()
 
     def _take_effect(self, tick: LogRecord, changes: Sequence[Change]) -> None:
         """Write a tick's effects, once; a full disk pauses the engine here, reads go on, and nothing is skipped."""
@@ -243,6 +245,11 @@ class Engine:
         # Before the end of the log an `Installed` may lie ahead, written before a restart.
         self._installer.look(self.state.underway if self._was_at_end else None, self.state.number)
         self.state.installing = self._installer.status()
+
+    def _tell_version(self) -> None:
+        """Senders take the version that is in force here."""
+        if self.state.upto > self._caught_up_at:
+            self._records.meta.put(IN_FORCE, str(self.state.version))
 
     def _append_installed(self, body: Installed) -> int:
         (number,) = self._log.append([body], self._clock.now())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mailwright.runtime.clock_watch import ClockWatch
-from mailwright.runtime.clocks import machine_steady, machine_wall
 from mailwright.runtime.engine.backfill import ChildJob
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.loop import Engine, Pace
@@ -25,7 +23,6 @@ def run_engine(installation: Installation, on_ready: Callable[[Callable[[], None
     """
     settings = installation.settings
     folder = settings.data_folder
-    on_system_clock = settings.clock.kind == "system"
     with only_one(folder / "engine.lock", "an engine"):
         engine = Engine(
             log=installation.log,
@@ -33,14 +30,14 @@ def run_engine(installation: Installation, on_ready: Callable[[Callable[[], None
             history=HistoryWriter(installation.history),
             blobs=installation.blobs,
             clock=installation.clock,
-            append_ticks=on_system_clock,
+            append_ticks=settings.clock.kind == "system",
             pace=Pace(
                 checkpoint_s=settings.engine.checkpoint_s,
                 checkpoint_events=settings.engine.checkpoint_events,
                 history_s=settings.engine.history_s,
             ),
             backfill=lambda order, tell: ChildJob(settings.folder, order, tell),
-            watch=ClockWatch(installation.records.meta, machine_wall, machine_steady) if on_system_clock else None,
+            watch=installation.clock_watch(),
         )
         server = EngineServer(engine, folder / "engine.sock")
         on_ready(engine.stop)

@@ -61,7 +61,9 @@ def plan(installation: Installation) -> Plan:
 
 
 def apply(installation: Installation, planned: Plan) -> DefinitionVersion:
-    """Make the planned files the version in force; the engine follows when it reads of it in the log.
+    """Make the planned files a new version. The engine puts it in force when it has read of it in the log.
+
+    If it has leaves that were not kept before, a job folds their past first; see `EngineStatus.installing`.
 
     Raises:
         Conflict: If another version was applied since the plan was made.
@@ -78,7 +80,7 @@ def apply(installation: Installation, planned: Plan) -> DefinitionVersion:
 
 
 def current_project(installation: Installation) -> tuple[int, Project]:
-    """The version in force and its typed project.
+    """The newest version that was applied, and its typed project.
 
     Raises:
         NotFound: Before the first apply.
