@@ -56,6 +56,20 @@ class EventLog(Protocol):
         ...
 
 
+class Piece(Protocol):
+    """A stretch of a History table: rows that lie together, read column by column as they are needed."""
+
+    n_rows: int
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """These columns of all rows, in offset order; one that the piece is older than is null.
+
+        Raises:
+            NotFound: If the file was rewritten since: begin anew.
+        """
+        ...
+
+
 class History(Protocol):
     """Every record as typed tables, readable by other engines. One writer."""
 
@@ -76,6 +90,15 @@ class History(Protocol):
 
     def columns(self, table: str) -> list[str]:
         """Names of the columns that `table` has by now; none for a table that does not exist."""
+        ...
+
+    def pieces(self, table: str, coded: Sequence[str] = ()) -> Iterator[Piece]:
+        """The table piece by piece, in offset order; nothing is read yet. None for a table that does not exist.
+
+        Args:
+            table: Its name.
+            coded: Text columns that `Piece.read` gives as dictionaries: few distinct values, read faster.
+        """
         ...
 
     def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:

@@ -97,6 +97,36 @@ class Belongings:
         return texts
 
 
+class KeyTable:
+    """Identifier key -> person, looked up for a million keys at once. Keys are hashes already, so their bits serve."""
+
+    def __init__(self, keys: Ints, persons: Ints) -> None:
+        size = 1 << max(4, int(len(keys) * 3).bit_length())
+        self._mask = size - 1
+        self._keys = np.zeros(size, dtype=np.int64)
+        self._persons = np.full(size, NOBODY, dtype=np.int64)
+        place, left = keys & self._mask, np.arange(len(keys))
+        while len(left):
+            free = self._persons[place] == NOBODY
+            self._keys[place[free]] = keys[left[free]]
+            self._persons[place[free]] = persons[left[free]]
+            lost = ~(free & (self._keys[place] == keys[left]))  # taken before, or by another in this round
+            left, place = left[lost], (place[lost] + 1) & self._mask
+
+    def persons_of(self, keys: Ints) -> Ints:
+        """The person of each key; NOBODY for an unknown one."""
+        place = keys & self._mask
+        found = self._persons[place]
+        left = np.flatnonzero((self._keys[place] != keys) & (found != NOBODY))
+        place = place[left]
+        while len(left):
+            place = (place + 1) & self._mask
+            found[left] = self._persons[place]
+            going_on = (self._keys[place] != keys[left]) & (found[left] != NOBODY)
+            left, place = left[going_on], place[going_on]
+        return found
+
+
 class Graph:
     """The people as known at one offset."""
 
@@ -109,7 +139,11 @@ class Graph:
 
     def persons_of(self, keys: Ints) -> Ints:
         """The person whose each identifier key is; NOBODY for one that is not known."""
-        return self._belongings.persons_of(keys, self.offset)
+        return self._table.persons_of(keys)
+
+    @cached_property
+    def _table(self) -> KeyTable:
+        return KeyTable(*self._belongings.owned(self.offset))
 
     @cached_property
     def current(self) -> Ints:

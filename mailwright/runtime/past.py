@@ -6,7 +6,7 @@ first where what was folded just now must be in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,21 +16,17 @@ import numpy as np
 import pyarrow as pa
 
 from mailwright.core.errors import NotFound
-from mailwright.core.events import Event, Identifier, Item, Offset, Person
+from mailwright.core.events import Item, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.core.ports import History
 from mailwright.rules.catalog import Catalog
-from mailwright.rules.fold import Arrival, Change
+from mailwright.rules.fold import Arrival, Change, Fold, Rules
+from mailwright.rules.fold.bulk import columns_for, fill
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, keys_in
+from mailwright.runtime.past_blocks import WHOLE_EVENT, blocks, events_in, numbers
 
-_EVENT = ("message_id", "source", "type", "name", "identifier_kind", "identifier")
-_INSTANTS = ("stamp_at", "received_at", "known_at")
-_OBJECTS = ("properties", "traits", "context")
-
-_COLUMNS = ("offset", *_EVENT, *_INSTANTS, *_OBJECTS, "history", "identifier_key")
-
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_COLUMNS = ("offset", *WHOLE_EVENT, "identifier_key")
 
 
 class PastTick(NamedTuple):
@@ -222,7 +218,11 @@ class Past:
                 chosen &= np.isin(person, persons)
             place = np.flatnonzero(chosen)
             if len(place):
-                yield from _arrivals(batch.take(pa.array(place)), person[place])
+                told = zip(
+                    offset[place].tolist(), person[place].tolist(), events_in(batch.take(pa.array(place))), strict=True
+                )
+                for each, whose, event in told:
+                    yield Arrival(Offset(each), Person(whose), event)
 
     def arrivals_as_of(self, moment: AsOf, persons: Ints | None = None) -> Iterator[Arrival]:
         """The events that a question about a moment is answered from; the fold itself leaves out what is not due."""
@@ -242,12 +242,48 @@ class Past:
         keys = keys_in(batch)
         return self.belongings.persons_of(keys, offset) if graph is None else graph.persons_of(keys)
 
+    def fill(
+        self,
+        rules: Rules,
+        at: Instant,
+        upto: Offset,
+        *,
+        leaves: Collection[str] | None = None,
+        graph: Graph | None = None,
+        catalog: Catalog | None = None,
+        persons: Bools | None = None,
+        imported_by: Instant | None = None,
+    ) -> Fold:
+        """A fold over the past in bulk, see `mailwright.rules.fold.bulk.fill`.
+
+        Args:
+            rules: What to keep.
+            at: The instant of the fold.
+            upto: The last offset that counts.
+            leaves: Keys of the leaves to fill (None: all, and everybody is evaluated).
+            graph: Whose each event is; None: by the graph as it was at `upto`.
+            catalog: Items; None: those of the log up to `upto`.
+            persons: By number, whose events count; None: everybody's.
+            imported_by: Also events of history imports above `upto` that were known by this instant.
+        """
+        graph = graph or self.graph_at(upto)
+        paths = columns_for(rules, leaves)
+        told = blocks(self._history, graph, upto, paths, persons=persons, imported_by=imported_by)
+        people = graph.n_persons if leaves is not None else graph.first_identifiers()
+        return fill(rules, catalog or self.catalog_at(upto), told, at, people, leaves)
+
+    def fill_as_of(self, rules: Rules, moment: AsOf) -> Fold:
+        """The fold that answers a question about a moment."""
+        imported_by = moment.at if moment.reconstructed else None
+        graph = self.graph_at(moment.graph_offset)
+        return self.fill(rules, moment.at, moment.offset, graph=graph, imported_by=imported_by)
+
     def catalog_at(self, offset: Offset) -> Catalog:
         """The catalog with every item version that the log held up to `offset`."""
         catalog = Catalog()
         rows = self._rows("items", ["offset", "catalog", "item_id", "stamp_at", "facts"], offset)
         for row, stamp in zip(rows.to_pylist(), _numbers(rows, "stamp_at").tolist(), strict=True):
-            facts = _decode(row["facts"]) if row["facts"] else {}
+            facts = msgspec.json.decode(row["facts"] or "{}")
             catalog.put(Item(catalog=row["catalog"], item_id=row["item_id"], stamp_at=Instant(stamp), facts=facts))
         return catalog
 
@@ -278,39 +314,8 @@ def _schema(batches: list[pa.RecordBatch], columns: list[str]) -> pa.Schema:
 
 def _numbers(rows: pa.Table | pa.RecordBatch | None, name: str) -> Ints:
     """A column of numbers or instants; no rows for None."""
-    if rows is None:
-        return np.zeros(0, np.int64)
-    return np.asarray(rows.column(name).cast(pa.int64()).to_numpy(), dtype=np.int64)
+    return np.zeros(0, np.int64) if rows is None else numbers(rows, name)
 
 
 def _micros(value: Any) -> int:
     return int(pa.scalar(value, pa.timestamp("us", tz="UTC")).cast(pa.int64()).as_py())
-
-
-def _arrivals(batch: pa.RecordBatch, persons: Ints) -> Iterator[Arrival]:
-    texts = zip(*(batch.column(name).to_pylist() for name in _EVENT), strict=True)
-    instants = zip(*(_numbers(batch, name).tolist() for name in _INSTANTS), strict=True)
-    objects = zip(*(_objects(batch.column(name)) for name in _OBJECTS), strict=True)
-    history = batch.column("history").to_pylist()
-    offsets = _numbers(batch, "offset").tolist()
-    rows = zip(offsets, persons.tolist(), texts, instants, objects, history, strict=True)
-    for offset, person, (message_id, source, kind, name, id_kind, id_value), when, whats, imported in rows:
-        event = Event(
-            message_id=message_id,
-            source=source,
-            type=kind,
-            name=name,
-            stamp_at=Instant(when[0]),
-            received_at=Instant(when[1]),
-            known_at=Instant(when[2]),
-            identifiers=[Identifier(id_kind, id_value)],
-            properties=whats[0],
-            traits=whats[1],
-            context=whats[2],
-            history=bool(imported),
-        )
-        yield Arrival(Offset(offset), Person(person), event)
-
-
-def _objects(column: pa.Array) -> list[dict[str, Any]]:
-    return [_decode(text) if text else {} for text in column.to_pylist()]

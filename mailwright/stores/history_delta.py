@@ -22,6 +22,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from mailwright.core.errors import Corrupt, InvalidInput, MailwrightError, NotFound, Permanent, Transient
 from mailwright.core.events import Offset
 from mailwright.stores.files import file_error, make_folder, sync_folder, sync_path
+from mailwright.stores.history_pieces import FilePiece, pieces_of
 from mailwright.stores.history_queries import run_query
 
 _APP = "mailwright"
@@ -96,6 +97,11 @@ class DeltaHistory:
                 "history.column", f"{table} has no column {unknown[0]!r}", hint=f"it has {', '.join(schema.names)}"
             )
         return _batches(schema, files, list(columns), upto)
+
+    def pieces(self, table: str, coded: Sequence[str] = ()) -> Iterator[FilePiece]:
+        """See `mailwright.core.ports.History.pieces`: a row group of a file is one."""
+        found = self._files(table)
+        return iter(()) if found is None else pieces_of(*found, coded)
 
     def _files(self, table: str) -> tuple[pa.Schema, list[str]] | None:
         """Schema and files, in offset order, of the newest version; None if there is no such table."""

@@ -43,7 +43,6 @@ def block(arrivals: Sequence[Arrival], paths: Sequence[Path]) -> Block:
         person=np.array([arrival.person for arrival in arrivals], dtype=np.int64),
         stamp=column(lambda each: each.stamp_at),
         known=column(lambda each: each.known_at),
-        history=column(lambda each: each.history).astype(bool),
         call=column(lambda each: calls.index((each.type, each.name))),
         calls=calls,
         typed={path: typed(inside(path), path) for path in paths},

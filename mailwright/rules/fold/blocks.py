@@ -27,7 +27,6 @@ class Block:
 
     Attributes:
         offset, person, stamp, known: Of each event; instants in microseconds.
-        history: Whether it came with an import declared as history.
         call: Each event's place in `calls`.
         calls: The distinct (type, name) of the block.
         typed: Typed columns by path; a path that is not here must be asked of the events.
@@ -38,7 +37,6 @@ class Block:
     person: Ints
     stamp: Ints
     known: Ints
-    history: Bools
     call: Ints
     calls: Sequence[Call]
     typed: Mapping[Path, Typed]

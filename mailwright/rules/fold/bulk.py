@@ -6,7 +6,7 @@ made, but only those whose name a leaf reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -249,10 +249,11 @@ def _as_numbers(cells: Typed) -> Ints:
     return np.stack([kind, value], axis=1)
 
 
-def covered_paths(fold_feeds: Mapping[str, Feed]) -> list[Path]:
-    """The typed columns that filling these feeds would use."""
+def columns_for(rules: Rules, leaves: Collection[str] | None = None) -> list[Path]:
+    """The paths whose typed columns `fill` uses for these leaves (None: all), sorted."""
+    feeds = (Fold(rules, Catalog()) if leaves is None else Fold.of_leaves(rules, Catalog(), leaves)).feeds
     found: set[Path] = set()
-    for feed in fold_feeds.values():
+    for feed in feeds.values():
         source = feed.source
         found |= paths_asked(source.where) or set()
         if source.kind == "context":

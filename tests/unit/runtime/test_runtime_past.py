@@ -27,10 +27,12 @@ from mailwright.core.events import (
     Tick,
 )
 from mailwright.profiles.identifier_key import identifier_key, identifier_keys
-from mailwright.rules.fold import Arrival
+from mailwright.rules.fold import Arrival, Fold
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.state import EngineState, Folded
+from mailwright.runtime.graphs import KeyTable
 from mailwright.runtime.past import Past
+from mailwright.runtime.project.load import load_project
 from mailwright.stores.history_delta import DeltaHistory
 
 
@@ -203,3 +205,40 @@ def test_nothing_happened_yet(tmp_path: Path) -> None:
 def test_identifier_keys_are_one_number_however_asked() -> None:
     assert identifier_keys(["a:1", "b:2", "a:1"]).tolist() == [identifier_key(each) for each in ("a:1", "b:2", "a:1")]
     assert identifier_key("email:x") == -5092714556594394108
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(logs(), st.integers(0, 20), st.booleans())
+def test_filled_from_history_it_is_the_fold_of_the_same_events(
+    tmp_path_factory: pytest.TempPathFactory, log: list[LogRecord], days: int, typed: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("history")
+    past, _, state = written(folder, log if typed else records([(0, Tick()), *[(1, r.body) for r in log[1:]]]))
+    rules = load_project(FILES).rules
+    ends = [state.upto, log[len(log) // 2].offset]
+    for upto in ends:
+        graph = past.graph_at(upto)
+        filled = past.fill(rules, at(days), upto)
+        expected = Fold(rules, state.catalog)
+        expected.ingest(list(past.arrivals(upto, graph=graph)))
+        expected.tick(at(days), graph.first_identifiers())
+        assert filled.state_hash() == expected.state_hash()
+        leaves = expected.leaves()[::2]
+        part = past.fill(rules, at(days), upto, leaves=leaves)
+        assert part.leaves() == leaves
+        some = np.arange(graph.n_persons) % 2 == 0
+        fewer = Fold(rules, state.catalog)
+        fewer.ingest(list(past.arrivals(upto, graph=graph, persons=np.flatnonzero(some))))
+        fewer.tick(at(days), graph.first_identifiers())
+        assert past.fill(rules, at(days), upto, persons=some).state_hash() == fewer.state_hash()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), unique=True), st.lists(st.integers(-(2**63), 2**63 - 1)))
+def test_a_key_table_finds_every_key_and_no_other(known: list[int], asked: list[int]) -> None:
+    collide = [key & ~0xFFF for key in known]  # many keys that want one place
+    known = list(dict.fromkeys([*known, *collide]))
+    table = KeyTable(np.array(known, dtype=np.int64), np.arange(len(known)))
+    keys = [*known, *asked, *(key ^ 1 for key in known)]
+    places = {key: place for place, key in enumerate(known)}
+    assert table.persons_of(np.array(keys, dtype=np.int64)).tolist() == [places.get(key, -1) for key in keys]
