@@ -116,7 +116,7 @@ class KeyTable:
     def persons_of(self, keys: Ints) -> Ints:
         """The person of each key; NOBODY for an unknown one."""
         place = keys & self._mask
-        found = self._persons[place]
+        found: Ints = self._persons[place]
         left = np.flatnonzero((self._keys[place] != keys) & (found != NOBODY))
         place = place[left]
         while len(left):

@@ -217,3 +217,28 @@ def test_a_full_disk_appends_nothing_and_goes_on(small_disk: Path):
     ballast.unlink()
     history.append("events", large, Offset(60_000))
     assert history.query("SELECT count(*) AS n FROM events")["n"].to_pylist() == [59_999]
+
+
+def test_pieces_are_the_table_in_order_with_nulls_where_a_column_is_younger(history):
+    assert list(history.pieces("events")) == []
+    assert history.columns("events") == []
+    history.append("events", rows(2, 1), Offset(2))
+    history.append("events", rows(), Offset(3))
+    history.append("events", rows(5, 4, price=pa.array([2.5, None], pa.float64())), Offset(5))
+    assert sorted(history.columns("events")) == ["name", "offset", "price"]
+    pieces = list(history.pieces("events", coded=["name"]))
+    assert [piece.n_rows for piece in pieces] == [2, 2]
+    read = [piece.read(["price", "name", "offset"]) for piece in pieces]
+    assert [table["offset"].to_pylist() for table in read] == [[1, 2], [4, 5]]
+    assert [table["name"].to_pylist() for table in read] == [["n1", "n2"], ["n4", "n5"]]
+    assert [table["price"].to_pylist() for table in read] == [[None, None], [None, 2.5]]
+    assert all(pa.types.is_dictionary(table["name"].type) for table in read)
+
+
+def test_a_piece_that_was_rewritten_is_told(history, tmp_path):
+    history.append("events", rows(1), Offset(1))
+    (piece,) = history.pieces("events")
+    for file in tmp_path.rglob("*.parquet"):
+        file.unlink()
+    with pytest.raises(NotFound, match="ask again"):
+        piece.read(["offset"])
