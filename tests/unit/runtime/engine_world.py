@@ -205,8 +205,11 @@ class World:
         """The job; a test may put another in its place."""
         return backfill(order, self.history, self.blobs, tell)
 
-    def engine(self, *, checkpoint_events: int = 10**9) -> Engine:
-        return Engine(
+    def engine(self, *, checkpoint_events: int = 10**9, **more: Any) -> Engine:
+        return Engine(**{**self._parts(checkpoint_events), **more})
+
+    def _parts(self, checkpoint_events: int) -> dict[str, Any]:
+        return dict(
             log=self.log,
             records=self.stored,
             history=HistoryWriter(self.history),
