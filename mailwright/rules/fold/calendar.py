@@ -143,7 +143,7 @@ def _edge(stamp: int, day: int) -> int:
 
 
 def _run(day: int, person: Ints, stamp: Ints, value: Ints | None) -> Run:
-    keys = ((stamp - day * DAY).view(np.uint64) << _SHIFT) | person.view(np.uint64)
+    keys = ((stamp - day * DAY).astype(np.uint64) << _SHIFT) | person.astype(np.uint64)
     return _fixed(keys, None if value is None else value.copy())
 
 

@@ -1,15 +1,12 @@
-"""From events to rows: each event is looked at once, and only for what a leaf reads.
+"""Feeds: the rows that wait for the next tick, by what leaves read; and the inbox that knows whose and when they are.
 
-A `Feed` is what several leaves share: the events of one name that meet one filter, and the property they read. Feeds
-are found by event name; a filter is asked once per event however many feeds stand behind it.
+A `Feed` is what several leaves share: the events of one name that meet one filter, and the property they read.
 """
 
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -19,9 +16,8 @@ from numpy.typing import NDArray
 from mailwright.core.events import Event, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
-from mailwright.rules.fold.filters import compiled, quick_elements
+from mailwright.rules.fold.heirs import Heirs
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
-from mailwright.rules.values import ItemLookup, names_of, paths, to_micro_units, trait_write
 
 NEWEST = np.iinfo(np.int64).max
 ANY = "$any"
@@ -63,256 +59,249 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind + ":" + hashlib.sha256(msgspec.json.encode(plain)).hexdigest()[:24]
 
 
-class Feed:
-    """The rows that wait for the next tick, as runs of values by place in the inbox; with its values' dictionary."""
+class Taken(NamedTuple):
+    """Rows of a feed, in order of arrival.
 
-    _COLUMNS = ("index", "size", "value")
+    Attributes:
+        at: The event of each row, by its place in the inbox's part that it is in.
+        place: Place of each value in its event; None: all 0.
+        value: See `Source.kind`; None: all 0.
+        events: The events themselves, for a feed that keeps them.
+    """
+
+    at: Ints
+    place: Ints | None = None
+    value: Ints | None = None
+    events: list[Event] | None = None
+
+    def chosen(self, mask: Bools) -> Taken:
+        """The rows of a mask."""
+        events = self.events and [event for event, yes in zip(self.events, mask.tolist(), strict=True) if yes]
+        place, value = (None if column is None else column[mask] for column in (self.place, self.value))
+        return Taken(self.at[mask], place, value, events)
+
+
+def joined(parts: Sequence[Taken]) -> Taken:
+    """All rows, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Taken(np.zeros(0, np.int64))
+    events = [event for part in parts for event in part.events or ()]
+    sizes = [len(part.at) for part in parts]
+    place, value = (_concatenated(column, sizes) for column in zip(*(part[1:3] for part in parts), strict=True))
+    return Taken(np.concatenate([part.at for part in parts]), place, value, events or None)
+
+
+def _concatenated(columns: Sequence[Any], sizes: Sequence[int]) -> Ints | None:
+    if all(column is None for column in columns):
+        return None
+    pairs = zip(columns, sizes, strict=True)
+    return np.concatenate([np.zeros(size, np.int64) if column is None else column for column, size in pairs])
+
+
+class Block(NamedTuple):
+    """Events that wait: who, when, from when they count, and whether they are history."""
+
+    person: Ints
+    stamp: Ints
+    offset: Ints
+    due: Ints
+    history: Bools
+
+    def chosen(self, mask: Bools) -> Block:
+        """The events of a mask."""
+        person, stamp, offset, due = (column[mask] for column in self[:4])
+        return Block(person, stamp, offset, due, self.history[mask])
+
+
+def together(blocks: Sequence[Block]) -> Block:
+    """All events, in order."""
+    if len(blocks) == 1:
+        return blocks[0]
+    none = np.zeros(0, np.int64)
+    person, stamp, offset, due = (
+        np.concatenate([none, *columns])
+        for columns in zip(*([(none,) * 4, *(block[:4] for block in blocks)]), strict=True)
+    )
+    return Block(person, stamp, offset, due, np.concatenate([np.zeros(0, bool), *(block.history for block in blocks)]))
+
+
+class Inbox:
+    """Events that no tick has counted: the fresh ones, and held ones that were not due at the last tick.
+
+    Held events are not looked at before the first of them is due, so that any number of them costs a tick nothing.
+    """
+
+    def __init__(self) -> None:
+        self.held = together([])
+        self.held_due = NEWEST  # of the first held event
+        self.fresh: list[Block] = []
+        self.n_fresh = 0
+
+    def __len__(self) -> int:
+        return len(self.held.person) + self.n_fresh
+
+    def put(self, block: Block) -> int:
+        """Add events; the place of the first among the fresh ones."""
+        first = self.n_fresh
+        self.fresh.append(block)
+        self.n_fresh += len(block.person)
+        return first
+
+    def hold(self, block: Block) -> None:
+        """Replace the held events; there are no fresh ones after."""
+        self.held, self.held_due = block, int(block.due.min(initial=NEWEST))
+        self.fresh, self.n_fresh = [], 0
+
+    def all(self) -> Block:
+        """Held and fresh events."""
+        return together([self.held, *self.fresh])
+
+    def next_due(self) -> int:
+        """From when the first waiting event counts; NEWEST if none waits."""
+        return min([self.held_due, *(int(block.due.min(initial=NEWEST)) for block in self.fresh)])
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data."""
+        return self.all()._asdict()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.hold(Block(**state))
+
+
+class Batch:
+    """The events that a tick lets count, taken out of the inbox.
+
+    Attributes:
+        person: Of each event that counts, whose it is now.
+        history: Which of them are history.
+        due: By place in what was looked at, see `rows`.
+        oldest_waiting: A bound of the offsets that still wait: none is smaller.
+    """
+
+    def __init__(self, inbox: Inbox, t: Instant, heirs: Heirs) -> None:
+        self._wakes = inbox.held_due <= t  # held ones are looked at too
+        held, block = inbox.held, together([*([inbox.held] if inbox.held_due <= t else []), *inbox.fresh])
+        self._shift = len(held.person) if self._wakes else 0  # of fresh places in `block`
+        self._base = 0 if self._wakes else len(held.person)  # of those who stay, in the next held block
+        block = block._replace(person=heirs.of(block.person))
+        self._ready: Bools = block.due <= t
+        self._all_ready = bool(self._ready.all())
+        self._block, self.due = block, block.due
+        counting = block if self._all_ready else block.chosen(self._ready)
+        self.person, self.history = counting.person, counting.history
+        self._moved = self._hold(inbox, held)
+        self.oldest_waiting = int(inbox.held.offset.min(initial=NEWEST))
+
+    def _hold(self, inbox: Inbox, held: Block) -> Ints:
+        """Leave in the inbox what does not count yet; by old place, the new one."""
+        if self._all_ready:
+            inbox.hold(together([]) if self._wakes else held)
+            return np.zeros(0, np.int64)
+        stay = self._block.chosen(~self._ready)
+        inbox.hold(stay if self._wakes else together([held, stay]))
+        return np.asarray(np.cumsum(~self._ready) - 1 + self._base)
+
+    def concerns(self, feed: Feed) -> bool:
+        """Whether the feed has rows to be looked at."""
+        return bool(feed.fresh) or (self._wakes and len(feed.held.at) > 0)
+
+    def rows(self, feed: Feed) -> tuple[Rows, Ints, Bools, list[Event] | None]:
+        """A feed's rows, the place of each in `due`, which are history, and the events of a feed that keeps them."""
+        index, place, value, events = self._drained(feed)
+        block, none = self._block, np.zeros(len(index), np.int64)
+        rows = Rows(
+            block.person[index],
+            block.stamp[index],
+            block.offset[index],
+            none if place is None else place,
+            none if value is None else value,
+        )
+        return rows, index, block.history[index], events
+
+    def _drained(self, feed: Feed) -> Taken:
+        """Take the rows of events that count; the others stay with their new places."""
+        fresh = [part._replace(at=part.at + self._shift) for part in feed.fresh] if self._shift else feed.fresh
+        taken = joined([*([feed.held] if self._wakes and len(feed.held.at) else []), *fresh])
+        kept = [] if self._wakes else [feed.held]
+        if not self._all_ready:
+            ready = self._ready[taken.at]
+            stays = taken.chosen(~ready)
+            kept.append(stays._replace(at=self._moved[stays.at]))
+            taken = taken.chosen(ready)
+        feed.hold(joined([part for part in kept if len(part.at)]))
+        return taken
+
+
+class Feed:
+    """The rows that wait, of held and of fresh events; with the dictionary of their values."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.words = Dictionary()
-        self.index = array("q")
-        self.size = array("q")
-        self.value = array("q")
-        self.kept: dict[int, Event] = {}
-        self._points = dict(source.points)
+        self.held = joined([])
+        self.fresh: list[Taken] = []
 
-    def take_event(self, at: int, event: Event) -> None:
-        """One row for the event, if it is not too late."""
-        if self._in_time(event):
-            self._take(at, (event.stamp_at if self.source.kind == "stamp" else 0,))
-            if self.source.kind == "kept":
-                self.kept[at] = self.slim(event)
+    def take(self, taken: Taken) -> None:
+        """Rows of fresh events."""
+        if len(taken.at):
+            self.fresh.append(taken)
 
-    def _in_time(self, event: Event) -> bool:
-        return self.source.lateness is None or event.known_at - event.stamp_at <= self.source.lateness
+    def hold(self, taken: Taken) -> None:
+        """Replace the rows of held events; there are no fresh ones after."""
+        self.held, self.fresh = taken, []
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are any rows."""
+        return bool(self.fresh) or len(self.held.at) > 0
+
+    def all(self, n_held: int) -> Taken:
+        """Rows of held and fresh events, as if all `n_held` held events and the fresh ones were held."""
+        fresh = [part._replace(at=part.at + n_held) for part in self.fresh]
+        return joined([part for part in (self.held, *fresh) if len(part.at)])
+
+    def append(self, other: Taken, codes: Ints | None, shift: int) -> None:
+        """Take over rows of events that are held from place `shift` on; `codes` translates their dictionary."""
+        value = other.value if codes is None or other.value is None else codes[other.value]
+        more = other._replace(at=other.at + shift, value=value)
+        self.hold(joined([part for part in (self.held, more) if len(part.at)]))
 
     def slim(self, event: Event) -> Event:
-        """The event with nothing but what the leaf reads."""
+        """What of an event a feed that keeps events reads."""
         reads = self.source.reads
         properties = {name: event.properties[name] for name in reads if name in event.properties}
         context = {name: value for name, value in event.context.items() if f"context/{name}" in reads}
         return msgspec.structs.replace(event, properties=properties, context=context, traits={}, identifiers=[])
 
-    def take_points(self, at: int, name: str) -> None:
-        """One row with the points of the event's name."""
-        self._take(at, (self._points[name],))
-
-    def take_numbers(self, at: int, values: Sequence[Any]) -> None:
-        """A row for each value that can be summed."""
-        units = [_units(value) for value in values if type(value) in _NUMBERS]
-        self._take(at, [each for each in units if each is not None])
-
-    def take_values(self, at: int, event: Event, values: Sequence[Any]) -> None:
-        """A row for each value, in order."""
-        if self._in_time(event):
-            coded = self.source.kind == "value"
-            self._take(at, self.words.encoded(values) if coded else (0,) * len(values))
-
-    def take_write(self, at: int, value: Any) -> None:
-        """A row for a write; None, a removal, is a row too."""
-        self._take(at, (self.words.code(value),))
-
-    def _take(self, at: int, values: Sequence[int]) -> None:
-        if values:
-            self.index.append(at)
-            self.size.append(len(values))
-            self.value.extend(values)
-
-    def drain(self, ready: Bools, moved: Ints) -> tuple[Ints, Ints, Ints]:
-        """Take the rows of events that are ready: (inbox place, place, value); the others stay, renumbered."""
-        index, size, value = self._columns()
-        due = ready[index]
-        spread = np.repeat(due, size)
-        self._keep({"index": moved[index[~due]], "size": size[~due], "value": value[~spread]})
-        self.kept = {int(moved[at]): event for at, event in self.kept.items() if not ready[at]}
-        sizes = size[due]
-        starts = np.cumsum(sizes) - sizes
-        place = np.arange(int(sizes.sum())) - np.repeat(starts, sizes)
-        return np.repeat(index[due], sizes), place, value[spread]
-
-    def _columns(self) -> tuple[Ints, Ints, Ints]:
-        index, size, value = (np.array(getattr(self, name), dtype=np.int64) for name in self._COLUMNS)
-        return index, size, value
-
-    def _keep(self, columns: Mapping[str, Ints]) -> None:
-        for name in self._COLUMNS:
-            setattr(self, name, array("q", columns[name].tobytes()))
-
-    def append(self, other: Feed, codes: Ints | None, shift: int) -> None:
-        """Take over rows that wait in another part of the log, whose inbox begins at `shift` here."""
-        index, size, value = other._columns()
-        self.index.frombytes((index + shift).tobytes())
-        self.size.frombytes(size.tobytes())
-        self.value.frombytes((value if codes is None else codes[value]).tobytes())
-        self.kept.update({at + shift: event for at, event in other.kept.items()})
-
-    def dump(self) -> dict[str, Any]:
-        """Plain data."""
-        waiting = dict(zip(self._COLUMNS, self._columns(), strict=True))
-        kept = msgspec.msgpack.encode(list(self.kept.items()))
-        return {"words": self.words.values, "kept": kept, **waiting}
+    def dump(self, n_held: int) -> dict[str, Any]:
+        """Plain data, of an inbox with `n_held` held events."""
+        at, place, value, events = self.all(n_held)
+        kept = msgspec.msgpack.encode(events)
+        return {"words": list(self.words.values), "at": at, "place": place, "value": value, "events": kept}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         for value in state["words"]:
             self.words.code(value)  # the same dictionary: readers hold on to it
-        self.kept = dict(msgspec.msgpack.decode(state["kept"], type=list[tuple[int, Event]]))
-        self._keep(state)
+        events = msgspec.msgpack.decode(state["events"], type=list[Event] | None)
+        self.hold(Taken(state["at"], state["place"], state["value"], events))
 
 
-class _Filtered:
-    """Feeds behind one filter of one event name, by what they read."""
-
-    def __init__(self, where: s.Expression | None, items: ItemLookup) -> None:
-        self.where = where
-        self.holds = compiled(where, items)
-        self.plain: list[Feed] = []
-        self.points: list[Feed] = []
-        self.by_path: dict[tuple[str, ...], tuple[list[Feed], list[Feed]]] = {}
-
-    def add(self, feed: Feed) -> None:
-        kind = feed.source.kind
-        if kind in ("event", "stamp", "kept"):
-            self.plain.append(feed)
-        elif kind == "points":
-            self.points.append(feed)
-        else:
-            numbers, values = self.by_path.setdefault(feed.source.path, ([], []))
-            (numbers if kind == "number" else values).append(feed)
+def points_of(source: Source) -> Mapping[str, int]:
+    """Micro-units by event name."""
+    return dict(source.points)
 
 
-class Reading:
-    """Hands each event to the feeds that read it."""
-
-    def __init__(self, feeds: Sequence[Feed], items: ItemLookup) -> None:
-        self._items = items
-        self._by_name: dict[str, list[_Filtered]] = {}
-        self._traits = [feed for feed in feeds if feed.source.kind == "trait"]
-        self._context = [feed for feed in feeds if feed.source.kind == "context"]
-        for feed in feeds:
-            for name in feed.source.names:
-                self._behind(name, feed.source.where).add(feed)
-        self._any = ANY in self._by_name
-
-    def _behind(self, name: str, where: s.Expression | None) -> _Filtered:
-        group = self._by_name.setdefault(name, [])
-        for filtered in group:
-            if filtered.where == where:
-                return filtered
-        group.append(_Filtered(where, self._items))
-        return group[-1]
-
-    def take(self, at: int, event: Event) -> None:
-        """Give the event, number `at` of the inbox, to every feed that reads it."""
-        for name in self._names(event):
-            for filtered in self._by_name.get(name, ()):
-                if filtered.holds(event, None):
-                    self._take_named(at, event, name, filtered)
-        if event.traits and event.type == "identify":
-            self._take_traits(at, event)
-        if event.context and self._context:
-            self._take_context(at, event)
-
-    def _names(self, event: Event) -> tuple[str, ...]:
-        if event.type == "track" and not self._any:
-            return (event.name,)
-        names = names_of(event)
-        return (*names, ANY) if self._any and event.type in ("track", "page", "screen") else names
-
-    def _take_named(self, at: int, event: Event, name: str, filtered: _Filtered) -> None:
-        for feed in filtered.plain:
-            feed.take_event(at, event)
-        for feed in filtered.points:
-            feed.take_points(at, name)
-        for path, (numbers, values) in filtered.by_path.items():
-            found = quick_elements(event, path, self._items)
-            if found:
-                for feed in numbers:
-                    feed.take_numbers(at, found)
-                for feed in values:
-                    feed.take_values(at, event, found)
-
-    def _take_traits(self, at: int, event: Event) -> None:
-        for feed in self._traits:
-            written, value = trait_write(event.traits, feed.source.path)
-            if written:
-                feed.take_write(at, value)
-
-    def _take_context(self, at: int, event: Event) -> None:
-        for feed in self._context:
-            found = paths(event.context, feed.source.path, event.stamp_at, self._items)
-            if found:
-                feed.take_write(at, found[0])
+def columns_of(arrivals: Sequence[Arrival]) -> tuple[Block, Ints, list[Event]]:
+    """Arrivals as a block, when each was known, and the events."""
+    offsets, persons, events = zip(*arrivals, strict=True)
+    stamp, known = _ints([event.stamp_at for event in events]), _ints([event.known_at for event in events])
+    history: NDArray[np.bool_] = np.array([event.history for event in events], dtype=bool)
+    return Block(_ints(persons), stamp, _ints(offsets), np.maximum(stamp, known), history), known, list(events)
 
 
-class Inbox:
-    """Events that wait for a tick: who, when, from when they count, and whether they are history."""
-
-    _COLUMNS = ("person", "stamp", "offset", "due", "history")
-
-    def __init__(self) -> None:
-        self.person = array("q")
-        self.stamp = array("q")
-        self.offset = array("q")
-        self.due = array("q")
-        self.history = array("q")
-
-    def put(self, arrival: Arrival) -> int:
-        """Add an event; its place."""
-        offset, person, event = arrival
-        at = len(self.person)
-        self.person.append(person)
-        self.stamp.append(event.stamp_at)
-        self.offset.append(offset)
-        self.due.append(max(event.stamp_at, event.known_at))
-        self.history.append(event.history)
-        return at
-
-    def columns(self) -> dict[str, Ints]:
-        """The waiting events as arrays."""
-        return {name: np.array(getattr(self, name), dtype=np.int64) for name in self._COLUMNS}
-
-    def keep(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Replace the waiting events."""
-        for name in self._COLUMNS:
-            setattr(self, name, array("q", columns[name].tobytes()))
-
-    def join(self, other: Inbox, wanted: bool) -> None:
-        """Append another part's waiting events, if any of their rows were."""
-        for name in self._COLUMNS if wanted else ():
-            getattr(self, name).extend(getattr(other, name))
-
-    def rename(self, into: Person, gone: Person) -> None:
-        """Events of one person belong to another."""
-        if gone in self.person:
-            person = np.array(self.person, dtype=np.int64)
-            self.person = array("q", np.where(person == gone, into, person).tobytes())
-
-
-class Batch:
-    """The events that a tick lets count."""
-
-    def __init__(self, inbox: Inbox, t: Instant) -> None:
-        columns = inbox.columns()
-        self.ready: Bools = columns["due"] <= t
-        stay = ~self.ready
-        self.moved: Ints = np.cumsum(stay) - 1
-        inbox.keep({name: column[stay] for name, column in columns.items()})
-        self._columns = columns
-        self.due: Ints = columns["due"]
-        self.oldest_waiting: int = int(columns["offset"][stay].min(initial=NEWEST))
-        self.person: Ints = columns["person"][self.ready]
-        self.history: Bools = columns["history"][self.ready].astype(bool)
-
-    def rows(self, feed: Feed) -> tuple[Rows, Ints, Bools]:
-        """A feed's rows, each one's place in the inbox as it was, and whether it is history."""
-        index, place, value = feed.drain(self.ready, self.moved)
-        person, stamp, offset, history = (
-            self._columns[name][index] for name in ("person", "stamp", "offset", "history")
-        )
-        return Rows(person, stamp, offset, place, value), index, history.astype(bool)
-
-
-_NUMBERS = (int, float)
-_units = lru_cache(maxsize=65_536, typed=True)(to_micro_units)
+def _ints(numbers: Sequence[int]) -> Ints:
+    return np.array(numbers, dtype=np.int64)

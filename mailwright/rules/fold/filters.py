@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mailwright.core.events import Event
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
+from mailwright.rules.fold.rows import Bools
 from mailwright.rules.values import ItemLookup, compare, constant, holds, in_options
 
 Test = Callable[[Event, Any], bool]
 """Asked of an event, or of one element of a list in it; the element is None for the event itself."""
 
 _REMEMBERED = 50_000  # answers by distinct value and question; beyond, they are found anew
+_SHORT = 256  # characters of a text that is remembered
 
 
 def compiled(where: s.Expression | None, items: ItemLookup) -> Test:
@@ -66,7 +72,7 @@ def _any_value(path: tuple[str, ...], asks: Callable[[Any], bool], items: ItemLo
             return asks(value)
         if found is None:
             found = asks(value)
-            if len(answers) < _REMEMBERED:
+            if len(answers) < _REMEMBERED and (type(value) is not str or len(value) <= _SHORT):
                 answers[key] = found
         return found
 
@@ -174,3 +180,106 @@ def _flat(values: Sequence[Any]) -> list[Any]:
         elif value is not None and (type(value) is not float or math.isfinite(value)):
             found.append(value)
     return found
+
+
+# --- many events at once ---------------------------------------------------------------------------------------------
+
+BulkTest = Callable[[Sequence[Event]], Bools]
+"""Asked of many events at once."""
+
+_WHOLE = 2.0**53  # whole numbers below are doubles
+
+
+def in_bulk(where: s.Expression, items: ItemLookup) -> BulkTest:
+    """What `compiled` says of each of many events; the usual shapes column by column."""
+    match where:
+        case s.Always():
+            return lambda events: np.ones(len(events), dtype=bool)
+        case s.And(terms=terms):
+            tests = [in_bulk(term, items) for term in terms]
+            return lambda events: np.logical_and.reduce([test(events) for test in tests])
+        case s.Or(terms=terms):
+            tests = [in_bulk(term, items) for term in terms]
+            return lambda events: np.logical_or.reduce([test(events) for test in tests])
+        case s.Not(term=term):
+            denied = in_bulk(term, items)
+            return lambda events: ~denied(events)
+        case s.Compare(left=s.Property(path=(step,)), right=s.Constant()) if step not in ("product", "context"):
+            return _over_column(step, where, compiled(where, items))
+        case s.In(value=s.Property(path=(step,))) if step not in ("product", "context"):
+            return _over_column(step, where, compiled(where, items))
+        case _:
+            return _each(compiled(where, items))
+
+
+def _each(test: Test) -> BulkTest:
+    return lambda events: np.array([test(event, None) for event in events], dtype=bool)
+
+
+def _over_column(step: str, where: s.Compare | s.In, test: Test) -> BulkTest:
+    """Over texts by distinct value, over numbers as a column, else event by event."""
+    answers: dict[str | None, bool] = {None: False}
+    beside = _beside_limit(where)
+
+    def ask(event: Event, value: Any) -> bool:
+        found = test(event, None)
+        if len(answers) < _REMEMBERED and len(value) <= _SHORT:
+            answers[value] = found
+        return found
+
+    def read(events: Sequence[Event]) -> Bools:
+        raw = [event.properties.get(step) for event in events]
+        kinds = set(map(type, raw))
+        if kinds <= {str, type(None)}:
+            found = [answers.get(value) for value in raw]
+            if None in found:
+                found = [
+                    answers[value] if value in answers else ask(e, value) for e, value in zip(events, raw, strict=True)
+                ]
+            return np.array(found, dtype=bool)
+        if beside is not None and kinds <= {int, float}:
+            numbers = np.array(raw, dtype=np.float64) if int not in kinds else _doubles(raw)
+            if numbers is not None:
+                return beside(numbers)
+        return np.array([test(event, None) for event in events], dtype=bool)
+
+    return read
+
+
+def _doubles(numbers: Sequence[Any]) -> NDArray[np.float64] | None:
+    """Whole numbers among others as doubles; None if a double may not hold one."""
+    try:
+        doubles = np.array(numbers, dtype=np.float64)
+    except OverflowError:
+        return None
+    return doubles if bool((np.abs(doubles) < _WHOLE).all()) else None
+
+
+def _beside_limit(where: s.Compare | s.In) -> Callable[[NDArray[np.float64]], Bools] | None:
+    """A comparison of numbers with a number, column by column; None for any other."""
+    if not isinstance(where, s.Compare) or not isinstance(where.right, s.Constant) or where.op not in _SIDES:
+        return None
+    limit = constant(where.right)
+    sides = _SIDES[where.op]
+    return (lambda numbers: _beside(numbers, limit, sides)) if isinstance(limit, Decimal) else None
+
+
+_SIDES: dict[str, tuple[bool, bool, bool]] = {
+    "<": (True, False, False),
+    "<=": (True, True, False),
+    "=": (False, True, False),
+    "!=": (True, False, True),
+    ">=": (False, True, True),
+    ">": (False, False, True),
+}
+"""Per operator, whether it holds of a number below, at and above the limit."""
+
+
+def _beside(numbers: NDArray[np.float64], limit: Decimal, holds_if: tuple[bool, bool, bool]) -> Bools:
+    """Doubles, which count by their decimal text, beside a decimal: the order of doubles is that of their texts."""
+    near = float(limit)
+    below, at, above = holds_if
+    text = Decimal(repr(near)) if math.isfinite(near) else limit
+    beside = at if text == limit else below if text < limit else above
+    found = np.where(numbers < near, below, np.where(numbers > near, above, beside))
+    return np.asarray(found & np.isfinite(numbers), dtype=bool)

@@ -19,12 +19,13 @@ from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import FOREVER, VOLATILE, Cells
 from mailwright.rules.fold.columns import Columns
 from mailwright.rules.fold.compile import Compiler
-from mailwright.rules.fold.feeds import Arrival, Batch, Feed, Inbox, Reading
+from mailwright.rules.fold.feeds import NEWEST, Arrival, Batch, Feed, Inbox
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.frozen import Frozen, Parts
 from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings, segments_asked
+from mailwright.rules.fold.reading import Reading
 from mailwright.rules.fold.rows import Bools, Ints, Rows
-from mailwright.rules.fold.stores import Stores, Touched
+from mailwright.rules.fold.stores import Stores, Touched, WindowKey
 from mailwright.rules.syntax import Expression
 from mailwright.rules.values import plain
 
@@ -75,6 +76,8 @@ class Fold:
     into micro-batches gives the same state. All answers are as of the last tick.
     """
 
+    _at: Instant
+
     def __init__(self, rules: Rules, catalog: Catalog, *, replacing: Fold | None = None) -> None:
         """Start empty, or from another fold.
 
@@ -115,9 +118,9 @@ class Fold:
 
     def count(self, t: Instant, n: int) -> None:
         """Let time come to `t` for `n` people without evaluating anybody: of a part."""
-        self._at = max(t, self._at)
+        self._at = Instant(max(t, self._at))
         self._grow_to(n)
-        self._stores.apply(Batch(self._inbox, self._at), self._at)
+        self._stores.apply(Batch(self._inbox, self._at, self._stores.heirs), self._at)
 
     def _begin(self, rules: Rules, catalog: Catalog, stores: Stores) -> None:
         outline = Outline(rules.attributes)
@@ -134,7 +137,7 @@ class Fold:
         self._inbox = Inbox()
         self._world.members = {} if stores.partial else {name: _membership() for name in self._order}
         self._people = Columns(until=np.int64(VOLATILE), alive=np.bool_(True))
-        self._at: Instant = BEFORE_TIME
+        self._at = BEFORE_TIME
         self._upto = -1  # the newest offset ingested
         self._meanings = meanings(self._order, rules.segments, outline)
         self._first_time: dict[str, int] = {}
@@ -160,10 +163,8 @@ class Fold:
 
     def ingest(self, arrivals: Sequence[Arrival]) -> None:
         """Take in events in order of offset, without duplicates. They count from the next tick that reaches them."""
-        put, take = self._inbox.put, self._reading.take
-        for arrival in arrivals:
-            take(put(arrival), arrival.event)
         if arrivals:
+            self._reading.take(arrivals, self._inbox.put)
             self._upto = max(self._upto, arrivals[-1].offset)
 
     @property
@@ -179,7 +180,7 @@ class Fold:
             rows: What the feed would take of its events.
             kept: The events themselves, one per row, of a feed that keeps them.
         """
-        self._stores.take(feed, rows, kept, self._at)
+        self._stores.take(feed, rows, kept)
 
     def reached(self, offset: Offset) -> None:
         """Everything up to `offset` was taken in."""
@@ -198,7 +199,7 @@ class Fold:
         self._at = t = max(t, self._at)
         n_before = self._people.n
         self._grow(first_identifiers)
-        batch = Batch(self._inbox, t)
+        batch = Batch(self._inbox, t, self._stores.heirs)
         touched, expired = self._stores.apply(batch, t)
         persons = self._to_look_at(batch, expired)
         changes = self._evaluate(Frame(persons, t, self._world), _Causes(batch, touched, self._merged, n_before))
@@ -209,10 +210,11 @@ class Fold:
         self._world.first_identifiers = first_identifiers
         self._grow_to(len(first_identifiers))
 
-    def _to_look_at(self, batch: Batch, expired: Ints) -> Ints:
+    def _to_look_at(self, batch: Batch, expired: Mapping[WindowKey, Ints]) -> Ints:
         chosen: Bools = self._people["until"][: self._people.n] <= self._at
         chosen[batch.person] = True
-        chosen[expired] = True
+        for left in expired.values():
+            chosen[left] = True
         return np.flatnonzero(chosen)
 
     def _evaluate(self, frame: Frame, causes: _Causes) -> list[Change]:
@@ -250,7 +252,8 @@ class Fold:
         until = self._people["until"][: self._people.n]
         ahead = until[(until > self._at) & (until < FOREVER)]
         dues = [int(ahead.min())] if len(ahead) else []
-        dues += [max(due, self._at + 1) for due in self._inbox.due]
+        if (waiting := self._inbox.next_due()) != NEWEST:
+            dues.append(max(waiting, self._at + 1))
         if (due := self._stores.next_due()) is not None:
             dues.append(due)
         if self._at != BEFORE_TIME and bool((until == VOLATILE).any()):
@@ -403,7 +406,6 @@ class Fold:
         """`gone` turns out to be `into`: as if all their events had been one person's. `gone` is never used again."""
         self._grow_to(max(into, gone) + 1)
         self._stores.merge(into, gone)
-        self._inbox.rename(into, gone)
         self._people["alive"][gone] = False
         self._people["until"][[into, gone]] = VOLATILE
         carried, before = self._merged.setdefault(into, {}), self._merged.pop(gone, {})
@@ -431,10 +433,9 @@ class Fold:
         other._grow_to(self._people.n)
         at = max(self._at, other._at)
         if at != BEFORE_TIME:
-            other._stores.apply(Batch(other._inbox, at), at)
+            other._stores.apply(Batch(other._inbox, at, other._stores.heirs), at)
         chosen = leaves if leaves is not None else self.missing_leaves() if self._stores.replaced else None
-        needed = self._stores.combine(other._stores, chosen, len(self._inbox.person), at)
-        self._inbox.join(other._inbox, needed)
+        self._stores.combine(other._stores, chosen, self._inbox, other._inbox, at)
         self._upto = max(self._upto, other._upto)
         stores = set(self._stores.stores if chosen is None else chosen)
         self._reevaluate([name for name in self._order if stores & self._readers.stores[name]])
@@ -446,7 +447,8 @@ class Fold:
             [name, cells["inside"][:n].tolist(), cells["since"][:n].tolist()]
             for name, cells in sorted(self._world.members.items())
         ]
-        waiting = sorted(zip(self._inbox.offset, self._inbox.person, strict=True))
+        inbox = self._inbox.all()
+        waiting = sorted(zip(inbox.offset.tolist(), self._stores.heirs.of(inbox.person).tolist(), strict=True))
         state = [int(self._at), n, self._people["alive"][:n].tolist(), members, waiting, self._stores.digest()]
         return hashlib.sha256(msgspec.json.encode(state)).hexdigest()
 
@@ -455,14 +457,14 @@ class Fold:
         fold = {
             "at": int(self._at),
             "upto": self._upto,
-            "inbox": self._inbox.columns(),
+            "inbox": self._inbox.dump(),
             "people": self._people.dump(),
             "first_time": self._first_time,
             "merged": list(self._merged.items()),
             "stores": self._stores.dump(),
         }
         members = {f"segment/{name}": cells.dump() for name, cells in self._world.members.items()}
-        return Frozen({"fold": fold, **members, **self._stores.dump_each()})
+        return Frozen({"fold": fold, **members, **self._stores.dump_each(self._inbox)})
 
     @classmethod
     def load(
@@ -485,7 +487,7 @@ class Fold:
         keys = frozenset(state["stores"]["keys"])
         fold._begin(rules, catalog, Stores(known=keys, kept=keys.__contains__ if state["stores"]["partial"] else None))
         fold._at, fold._upto = Instant(state["at"]), state["upto"]
-        fold._inbox.keep(state["inbox"])
+        fold._inbox.load(state["inbox"])
         fold._people.load(state["people"])
         for name, cells in fold._world.members.items():
             cells.load(states[f"segment/{name}"])
@@ -502,7 +504,7 @@ class _Causes:
     def __init__(
         self, batch: Batch, touched: Mapping[str, Touched], merged: Mapping[int, Carried], n_before: int
     ) -> None:
-        self._any = Touched(batch.person[~batch.history], batch.person[batch.history])
+        self._any = Touched(batch.person, batch.history)
         self._touched = touched
         self._merged = merged
         self._n_before = n_before
@@ -511,7 +513,7 @@ class _Causes:
         """The cause of a change that the segment's `feeds` may have brought about."""
         if self._merged.get(person, {}).get(segment, 0) & (_INSIDE if entered else _OUTSIDE):
             return "merge"
-        touched = [self._touched[feed] for feed in feeds]
+        touched = [self._touched[feed] for feed in feeds if feed in self._touched]
         new = person >= self._n_before
         if new:
             touched.append(self._any)

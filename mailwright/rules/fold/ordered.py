@@ -30,7 +30,7 @@ class Decayed:
         """Make room for `n` people."""
         self.cells.grow(n)
 
-    def starting(self, t: Instant) -> None:
+    def at_tick(self, t: Instant) -> None:
         """Before rows of a tick at `t` are added: move the reference on, always to a multiple of the same span."""
         span = _SPAN * self.half_life
         self._rebase(max(self._reference, t // span * span))

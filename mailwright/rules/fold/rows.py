@@ -35,6 +35,12 @@ class Rows(NamedTuple):
         return np.lexsort((self.place, self.offset, self.stamp, self.person))
 
 
+def distinct(numbers: Ints) -> Ints:
+    """Ascending, each once; sorting is far quicker than ``np.unique`` where numbers are many."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+
+
 def no_rows() -> Rows:
     """Rows of nothing."""
     return Rows(*(np.zeros(0, np.int64) for _ in range(5)))

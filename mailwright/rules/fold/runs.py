@@ -46,7 +46,7 @@ class Ledger:
         if self._n_tail > max(_TAIL, len(self._run.person) // 4):
             self._settle()
 
-    def passed(self, at: int) -> None:
+    def at_tick(self, at: int) -> None:
         """Time has come to `at`: what left the retention is dropped at the next merge of the tail."""
         self._at = max(self._at, at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
 from mailwright.rules.fold.columns import End, Extreme, Totals
-from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Source
+from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Inbox, Source, together
 from mailwright.rules.fold.heirs import Heirs
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
-from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
+from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows, distinct
 from mailwright.rules.fold.runs import Ledger, Tally
 
 
@@ -50,12 +51,31 @@ S = TypeVar("S", bound=Store)
 _CODED = ("value", "trait", "context")
 
 
-class Touched:
-    """The people whom a tick's rows of one feed concern."""
+WindowKey = tuple[str, int]
+"""A counted window: the key of its store and its length in microseconds."""
 
-    def __init__(self, live: Ints, history: Ints) -> None:
-        self.live = live
-        self.history = history
+
+class Touched:
+    """The people whom a tick's rows of one feed concern; each list ascending, without repeats, made when asked for."""
+
+    def __init__(self, person: Ints, history: Bools) -> None:
+        self._person = person
+        self._history = history
+
+    @cached_property
+    def everybody(self) -> Ints:
+        """All of them."""
+        return distinct(self._person)
+
+    @cached_property
+    def live(self) -> Ints:
+        """Those with a row that is not of history."""
+        return self.everybody if not self._history.any() else distinct(self._person[~self._history])
+
+    @cached_property
+    def history(self) -> Ints:
+        """Those with a row of history."""
+        return distinct(self._person[self._history])
 
 
 class Stores:
@@ -88,10 +108,11 @@ class Stores:
         self.stores: dict[str, Store] = {}
         self.missing: set[str] = set()
         self._of: dict[str, str] = {}  # store key -> feed key
+        self._behind: dict[str, list[str]] = {}  # feed key -> store keys
         self._before = before
         self._replaced = before is not None
         self._n: int = before._n if before else 0
-        self._heirs: Heirs = before._heirs if before else Heirs()
+        self.heirs: Heirs = before.heirs if before else Heirs()
 
     def totals(self, source: Source) -> Totals:
         """All-time count and sum."""
@@ -123,7 +144,7 @@ class Stores:
         return self._store(source, f"queue:{covering}", lambda: self._queue(source, covering)).leaf(micros)
 
     def _queue(self, source: Source, longest: int) -> Queue:
-        return Queue(longest, source.kind == "number", self._heirs)
+        return Queue(longest, source.kind == "number", self.heirs)
 
     def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
         """Every row of a window."""
@@ -196,58 +217,59 @@ class Stores:
     def planned(self) -> None:
         """Every leaf is declared: what nobody reads any more is let go."""
         self._before = None
+        for key in self.stores:
+            self._behind.setdefault(self._of[key], []).append(key)
         if self._kept is not None:
             read = {self._of[key] for key in self.stores}
             self.feeds = {key: feed for key, feed in self.feeds.items() if key in read}
 
     def grow(self, n: int) -> None:
         """Make room for `n` people."""
-        self._n = max(n, self._n)
+        if n <= self._n:
+            return
+        self._n = n
         for store in self.stores.values():
             store.grow(n)
 
-    def apply(self, batch: Batch, t: Instant) -> tuple[dict[str, Touched], Ints]:
-        """Fold a tick's rows and move time on: the people touched, by feed, and those for whom time changed a leaf."""
-        oldest = batch.oldest_waiting
-        touched = {key: self._apply(key, feed, batch, t) for key, feed in self.feeds.items()}
-        self._elsewhere = {
-            key: limits for key, limits in self._elsewhere.items() if key in self.missing or limits[0] >= oldest
-        }
-        left = [each for store in self.stores.values() if isinstance(store, Queue) for each in store.passed(t).values()]
-        return touched, np.unique(np.concatenate([np.zeros(0, np.int64), *left]))
+    def apply(self, batch: Batch, t: Instant) -> tuple[dict[str, Touched], dict[WindowKey, Ints]]:
+        """Fold a tick's rows and move time on: the people touched, by feed, and those for whom a row left a window."""
+        for store in self._timed():
+            store.at_tick(t)
+        touched = {key: self._apply(key, feed, batch) for key, feed in self.feeds.items() if batch.concerns(feed)}
+        if self._elsewhere:
+            oldest = batch.oldest_waiting
+            self._elsewhere = {
+                key: limits for key, limits in self._elsewhere.items() if key in self.missing or limits[0] >= oldest
+            }
+        left = {key: store.passed(t) for key, store in self.stores.items() if isinstance(store, Queue)}
+        return touched, {(key, micros): who for key, leaves in left.items() for micros, who in leaves.items()}
 
-    def _apply(self, key: str, feed: Feed, batch: Batch, t: Instant) -> Touched:
-        kept = feed.kept
-        rows, index, history = batch.rows(feed)
-        for name in self._behind(key):
-            here = self._counted_here(name, rows, index, batch)
-            self._add(self.stores[name], rows.take(here), [kept.get(at) for at in index[here].tolist()], t)
-        return Touched(np.unique(rows.person[~history]), np.unique(rows.person[history]))
+    def _timed(self) -> list[Decayed | Ledger]:
+        return [store for store in self.stores.values() if isinstance(store, Decayed | Ledger)]
 
-    def take(self, feed: str, rows: Rows, kept: Sequence[Event], t: Instant) -> None:
+    def take(self, feed: str, rows: Rows, kept: Sequence[Event]) -> None:
         """Count rows that a feed's events gave, which nothing waits for any more; `kept`: those events, if they are."""
-        for name in self._behind(feed):
-            self._add(self.stores[name], rows, kept, t)
+        for name in self._behind.get(feed, ()):
+            _add(self.stores[name], rows, kept)
 
-    def _behind(self, feed: str) -> list[str]:
-        return [name for name in self.stores if self._of[name] == feed]
+    def _apply(self, key: str, feed: Feed, batch: Batch) -> Touched:
+        rows, index, history, events = batch.rows(feed)
+        kept = events or []
+        for name in self._behind.get(key, ()):
+            here = self._counted_here(name, rows, index, batch)
+            if here is None:
+                _add(self.stores[name], rows, kept)
+            else:
+                mine = [event for event, yes in zip(kept, here.tolist(), strict=False) if yes]
+                _add(self.stores[name], rows.take(here), mine)
+        return Touched(rows.person, history)
 
-    def _counted_here(self, name: str, rows: Rows, index: Ints, batch: Batch) -> Bools:
-        """Rows that a store takes: not those of events that were ingested before it began and come with the past."""
+    def _counted_here(self, name: str, rows: Rows, index: Ints, batch: Batch) -> Bools | None:
+        """Rows that a store takes (None: all): not those ingested before it began, which come with the past."""
         if name not in self._elsewhere:
-            return np.ones(len(index), dtype=bool)
+            return None
         upto, due = self._elsewhere[name]
         return np.asarray((rows.offset > upto) | (batch.due[index] > due), dtype=bool)
-
-    def _add(self, store: Store, rows: Rows, kept: Sequence[Event | None], t: Instant) -> None:
-        if isinstance(store, Decayed):
-            store.starting(t)
-        if isinstance(store, Ledger):
-            store.passed(t)
-        if isinstance(store, Kept):
-            store.keep(rows, [event for event in kept if event is not None])
-        else:
-            store.add(rows)  # type: ignore[attr-defined]  # every store but Kept takes rows
 
     def next_due(self) -> Instant | None:
         """When the first row leaves a counted window."""
@@ -256,21 +278,21 @@ class Stores:
 
     def merge(self, into: Person, gone: Person) -> None:
         """One person's state becomes part of another's."""
-        self._heirs.merge(into, gone)
+        self.heirs.merge(into, gone)
         for store in self.stores.values():
             store.merge(into, gone)
 
-    def combine(self, other: Stores, keys: Collection[str] | None, shift: int, at: Instant) -> bool:
-        """Add another part's state to the stores named (None: all), with rows that still wait.
+    def combine(
+        self, other: Stores, keys: Collection[str] | None, inbox: Inbox, others_inbox: Inbox, at: Instant
+    ) -> None:
+        """Add another part's state to the stores named (None: all), with rows and events that still wait.
 
         Args:
             other: The other part; must not be used any more.
             keys: Store keys.
-            shift: Number of events in this part's inbox, to which the other's are appended.
+            inbox: This part's.
+            others_inbox: The other's, whose events are appended to it if any of their rows are.
             at: The instant up to which the other part has counted its events.
-
-        Returns:
-            Whether the other's waiting events are needed.
         """
         self.grow(other._n)
         for key in list(other.stores) if keys is None else keys:
@@ -281,10 +303,18 @@ class Stores:
                 self._elsewhere[key] = (self._elsewhere[key][0], at)
         # A feed of which this part read events before has these waiting rows already, unless all is joined.
         feeds = [key for key in self.feeds if keys is None or key in self._fresh_feeds]
-        for key in feeds:
-            self.feeds[key].append(other.feeds[key], self._translation(key, other), shift)
         self._fresh_feeds -= set(feeds)
-        return bool(feeds)
+        if feeds:
+            self._join_waiting(other, feeds, inbox, others_inbox)
+
+    def _join_waiting(self, other: Stores, feeds: Sequence[str], inbox: Inbox, others_inbox: Inbox) -> None:
+        n_held, theirs_held = len(inbox.held.person), len(others_inbox.held.person)
+        theirs = others_inbox.all()
+        for key, feed in self.feeds.items():
+            feed.hold(feed.all(n_held))
+            if key in feeds:
+                feed.append(other.feeds[key].all(theirs_held), self._translation(key, other), len(inbox))
+        inbox.hold(together([inbox.all(), theirs._replace(person=other.heirs.of(theirs.person))]))
 
     def _translation(self, feed: str, other: Stores) -> Ints | None:
         coded = self.feeds[feed].source.kind in _CODED
@@ -308,19 +338,20 @@ class Stores:
             "fresh_feeds": sorted(self._fresh_feeds),
             "elsewhere": self._elsewhere,
             "keys": list(self.stores),
-            "heirs": self._heirs.dump(),
+            "heirs": self.heirs.dump(),
             "partial": self.partial,
         }
 
-    def dump_each(self) -> dict[str, dict[str, Any]]:
+    def dump_each(self, inbox: Inbox) -> dict[str, dict[str, Any]]:
         """Plain data of each leaf and feed, by the name of its part in a checkpoint."""
-        feeds = {f"feed/{key}": feed.dump() for key, feed in self.feeds.items()}
+        n_held = len(inbox.held.person)
+        feeds = {f"feed/{key}": feed.dump(n_held) for key, feed in self.feeds.items()}
         return feeds | {name: part for key, store in self.stores.items() for name, part in _in_parts(key, store.dump())}
 
     def load(self, state: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
         """Take over what `dump` and `dump_each` gave, for the same rules."""
         self._n = state["n"]
-        self._heirs.load(state["heirs"])
+        self.heirs.load(state["heirs"])
         self.missing = set(state["missing"])
         self._replaced = state["replaced"]
         self._fresh_feeds = set(state["fresh_feeds"])
@@ -329,6 +360,13 @@ class Stores:
             feed.load(parts[f"feed/{key}"])
         for key, store in self.stores.items():
             store.load(_whole(key, parts))
+
+
+def _add(store: Store, rows: Rows, kept: Sequence[Event]) -> None:
+    if isinstance(store, Kept):
+        store.keep(rows, kept)
+    else:
+        store.add(rows)  # type: ignore[attr-defined]  # every store but Kept takes rows
 
 
 _DAYS = 8  # of a calendar, in one part of a checkpoint: few enough that most parts stay what they were
