@@ -7,6 +7,7 @@ one transaction: all of its writes are durable when it returns, or none is.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +41,14 @@ class EventLog(Protocol):
 
         Raises:
             Transient: If the disk is full or the log stays locked: nothing was appended.
+        """
+        ...
+
+    def put(self, bodies: Sequence[Body], now: Instant) -> Future[list[int]]:
+        """`append` without waiting: the future is done, with its answer or error, when `append` would return.
+
+        Raises:
+            Transient: If too much waits already.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import zstandard
@@ -39,6 +40,18 @@ def pack(body: Body) -> Packed:
         if len(smaller) < len(data):
             codec, data = ZSTD, smaller
     return Packed(codec, data, zlib.crc32(data))
+
+
+def pack_all(encoded: Sequence[bytes]) -> list[Packed]:
+    """`pack` of bodies that are encoded already; they are compressed together, without holding other threads up."""
+    large = [place for place, data in enumerate(encoded) if len(data) >= _COMPRESS_FROM_BYTES]
+    smaller = _compressor().multi_compress_to_buffer([encoded[place] for place in large]) if large else ()
+    packed = [Packed(RAW, data, zlib.crc32(data)) for data in encoded]
+    for place, found in zip(large, smaller, strict=True):
+        if len(found) < len(encoded[place]):
+            data = found.tobytes()
+            packed[place] = Packed(ZSTD, data, zlib.crc32(data))
+    return packed
 
 
 def checksum(number: int, at: int, codec: int, crc: int) -> int:

@@ -20,10 +20,10 @@ from typing import cast
 import apsw
 
 from mailwright.core.errors import Corrupt, MailwrightError, Permanent, Transient
-from mailwright.core.events import Body, LogRecord
+from mailwright.core.events import Body, LogRecord, encode_body
 from mailwright.core.instants import Instant
 from mailwright.stores.files import locked_folder
-from mailwright.stores.log_records import Packed, checksum, pack, unpack
+from mailwright.stores.log_records import Packed, checksum, pack_all, unpack
 from mailwright.stores.sqlite_version import require_sqlite
 
 _SCHEMA = """
@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS record (
 ) STRICT
 """
 _INSERT = "INSERT INTO record (number, at, codec, checksum, data) VALUES (?, ?, ?, ?, ?)"
+# Several rows in one statement: with each statement apsw gives Python's lock away, and waits to have it back.
+_ROWS_AT_ONCE = 8
+_INSERT_MANY = _INSERT + ", (?, ?, ?, ?, ?)" * (_ROWS_AT_ONCE - 1)
 _LAST = "SELECT number, at FROM record ORDER BY number DESC LIMIT 1"
 _READ = "SELECT number, at, codec, checksum, data FROM record WHERE number > ? ORDER BY number LIMIT ?"
 
@@ -55,7 +58,7 @@ _COMMIT_BYTES = 8_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Append:
-    bodies: tuple[Packed, ...]
+    bodies: Sequence[bytes]  # encoded; the writer compresses them
     now: int
     n_bytes: int
     done: Future[list[int]]
@@ -67,7 +70,8 @@ class SqliteEventLog:
     Args:
         path: The file; its folder is made if missing.
         busy_timeout_ms: How long an append waits for other processes before it gives up with Transient.
-        max_waiting_bytes: Appends beyond this much waiting data are refused with Transient (backpressure).
+        max_waiting_bytes: Appends beyond this much waiting data (before compression) are refused with Transient, which
+            is backpressure.
     """
 
     def __init__(self, path: Path | str, *, busy_timeout_ms: int = 10_000, max_waiting_bytes: int = 64_000_000) -> None:
@@ -102,12 +106,22 @@ class SqliteEventLog:
             Permanent: If the disk failed: nothing is acknowledged until the process starts anew, since the
                 operating system may have dropped what it could not write.
         """
-        if not bodies:
-            return []
-        packed = tuple(pack(body) for body in bodies)
+        return self.put(bodies, now).result()
+
+    def put(self, bodies: Sequence[Body], now: Instant) -> Future[list[int]]:
+        """See `mailwright.core.ports.EventLog.put`.
+
+        Raises:
+            Permanent: See `append`.
+        """
         done: Future[list[int]] = Future()
-        self._enqueue(_Append(packed, now, sum(len(body.data) for body in packed), done))
-        return done.result()
+        done.set_running_or_notify_cancel()  # what is on its way to the disk cannot be called back
+        if not bodies:
+            done.set_result([])
+            return done
+        encoded = [encode_body(body) for body in bodies]
+        self._enqueue(_Append(encoded, now, sum(map(len, encoded)), done))
+        return done
 
     def read(self, after: int, limit: int) -> list[LogRecord]:
         """See `mailwright.core.ports.EventLog.read`."""
@@ -177,9 +191,10 @@ class SqliteEventLog:
             return group
 
     def _commit(self, group: list[_Append]) -> list[list[int]]:
+        packed = pack_all([body for append in group for body in append.bodies])
         self._writes.execute("BEGIN IMMEDIATE")
         try:
-            numbers = self._insert(group)
+            numbers = self._insert(group, packed)
             self._writes.execute("COMMIT")
         except BaseException:
             if not self._writes.get_autocommit():
@@ -187,17 +202,22 @@ class SqliteEventLog:
             raise
         return numbers
 
-    def _insert(self, group: list[_Append]) -> list[list[int]]:
+    def _insert(self, group: list[_Append], packed: Sequence[Packed]) -> list[list[int]]:
         number, at = _last(self._writes)
+        bodies = iter(packed)
         rows: list[tuple[int, int, int, int, bytes]] = []
         numbers: list[list[int]] = []
         for append in group:
             at = Instant(max(at, append.now))
             numbers.append(list(range(number + 1, number + 1 + len(append.bodies))))
-            for body in append.bodies:
+            for body in itertools.islice(bodies, len(append.bodies)):
                 number += 1
                 rows.append((number, at, body.codec, checksum(number, at, body.codec, body.crc), body.data))
-        self._writes.executemany(_INSERT, rows)
+        whole = len(rows) - len(rows) % _ROWS_AT_ONCE
+        for start in range(0, whole, _ROWS_AT_ONCE):
+            values = tuple(itertools.chain.from_iterable(rows[start : start + _ROWS_AT_ONCE]))
+            self._writes.execute(_INSERT_MANY, values)
+        self._writes.executemany(_INSERT, rows[whole:])
         return numbers
 
     def _refuse(self, group: list[_Append], error: MailwrightError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 from mailwright.core.errors import NotFound
 from mailwright.core.events import Body, LogRecord
@@ -27,6 +28,12 @@ class MemoryEventLog:
             at = Instant(max(self.last()[1], now))
             self._rows.extend((at, body) for body in packed)
             return list(range(first, len(self._rows) + 1))
+
+    def put(self, bodies: Sequence[Body], now: Instant) -> Future[list[int]]:
+        """See `mailwright.core.ports.EventLog.put`."""
+        done: Future[list[int]] = Future()
+        done.set_result(self.append(bodies, now))
+        return done
 
     def read(self, after: int, limit: int) -> list[LogRecord]:
         """See `mailwright.core.ports.EventLog.read`."""

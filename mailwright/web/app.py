@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from mailwright.core.errors import MailwrightError
 from mailwright.web import api, previews, sessions, tracking
 from mailwright.web.context import WebContext
-from mailwright.web.door import door_routes
+from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
 from mailwright.web.pages import definitions, mails, models, overview, people, segments
-from mailwright.web.security import Guard
+from mailwright.web.security import Guard, safe_headers
 from mailwright.web.sessions import Throttle
 from mailwright.web.templating import STATIC, CachedStatic, make_environment
 
@@ -49,4 +49,5 @@ def create_app(context: WebContext) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(RequestValidationError, answer_http_error)
     app.add_middleware(Guard, secure=context.settings.secure_cookies)
+    app.add_middleware(Door, context=context, headers=safe_headers(secure=context.settings.secure_cookies))
     return app

@@ -1,26 +1,31 @@
 """The door: the Segment-compatible API. 200 only after the log has the events durably; an answer for every item.
 
-Plain Starlette routes and msgspec rather than models and dependencies: this path carries nearly all requests.
+A plain ASGI application before the framework, and msgspec: this path carries nearly all requests.
 """
 
 from __future__ import annotations
 
+import time
 import uuid
+from asyncio import wrap_future
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.events import Events, Items
 from mailwright.ingest.consents import parse_consents, parse_suppressions
+from mailwright.ingest.definitions import TrackingPlan
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
-from mailwright.ingest.segment import PATHS, Source, parse_request
+from mailwright.ingest.segment import PATHS, Parsed, Source, parse_request
 from mailwright.web.bodies import read_body
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, error_body, error_headers, status_of
@@ -34,6 +39,16 @@ _PREFLIGHT = _CORS | {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
     "Access-Control-Max-Age": "86400",
 }
+_INLINE_BYTES = 65_536
+"""A body up to this size is parsed on the event loop, which takes at most a few milliseconds."""
+
+_PLAN_S = 0.1
+"""The door looks so often whether the tracking plan has changed; `WebContext.project` asks Records once a second."""
+
+Headers = list[tuple[bytes, bytes]]
+_Answer = tuple[int, dict[str, Any], dict[str, str]]
+"""Status, body, headers of its own."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,63 +62,137 @@ _keyed = msgspec.json.Decoder(_Keyed)
 
 
 def door_routes() -> list[Route]:
-    """All routes of the door."""
+    """All routes of the door; those of `Door` stand here so that the router knows them and their methods."""
     calls = [*sorted(PATHS), *_SERVER_CALLS]
-    return [Route(f"/v1/{call}", _Call(call), methods=["POST", "OPTIONS"]) for call in calls]
+    return [Route(f"/v1/{call}", _unreached, methods=["POST", "OPTIONS"]) for call in calls]
 
 
-class _Call:
-    """The endpoint of one call, as an ASGI application."""
+class Door:
+    """ASGI middleware that answers the door's own calls itself: nothing of the framework stands before them.
 
-    def __init__(self, call: str) -> None:
-        self._call = call
+    A body of usual size is parsed on the event loop, which is quicker than to hand it to a thread; a large one, and
+    whatever must ask Records (a key seen for the first time, definitions that may have changed), goes to a thread.
+    """
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        await (await self._answer(request))(scope, receive, send)
+    def __init__(self, app: ASGIApp, *, context: WebContext, headers: Headers) -> None:
+        """Stand before `app`; `headers` are added to every answer."""
+        self._app = app
+        self._context = context
+        self._calls = {f"/v1/{call}": call for call in [*PATHS, *_SERVER_CALLS]}
+        self._headers = [*headers, *_raw(_CORS), (b"content-type", b"application/json")]
+        self._preflight = [*headers, *_raw(_PREFLIGHT)]
+        self._keys: dict[str, Source] = {}
+        self._plan: TrackingPlan | None = None
+        self._plan_until = 0.0
 
-    async def _answer(self, request: Request) -> Response:
-        if request.method == "OPTIONS":
-            return Response(status_code=204, headers=_PREFLIGHT)
-        context: WebContext = request.app.state.context
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on what is not the door's."""
+        call = self._calls.get(scope["path"]) if scope["type"] == "http" else None
+        if call is None or scope["method"] not in ("POST", "OPTIONS"):
+            await self._app(scope, receive, send)
+        elif scope["method"] == "OPTIONS":
+            await _send(send, 204, self._preflight, b"")
+        else:
+            await self._answer(call, _Asked(scope), receive, send)
+
+    async def _answer(self, call: str, asked: _Asked, receive: Receive, send: Send) -> None:
         try:
-            body = await read_body(request, context.settings.limits.request_bytes)
-            return await run_in_threadpool(_take, context, self._call, request, body)
+            body = await asked.body(receive, self._context.settings.limits.request_bytes)
+            status, told, headers = await self._taken(call, asked, body)
         except MailwrightError as error:
-            return _json(error_body(error), status_of(error), error_headers(error))
+            status, told, headers = status_of(error), error_body(error), error_headers(error)
+        await _send(send, status, self._headers + _raw(headers), _encoder.encode(told))
 
+    async def _taken(self, call: str, asked: _Asked, body: bytes) -> _Answer:
+        if call in _SERVER_CALLS:
+            return await run_in_threadpool(self._take_from_server, call, asked, body)
+        source, plan = self._keys.get(asked.authorization), self._plan_in_force()
+        if source is None or plan is None or len(body) > _INLINE_BYTES:
+            parsed = await run_in_threadpool(self._parsed_by_thread, call, asked, body)
+        else:
+            parsed = self._parsed(call, asked, body, source, plan)
+        if parsed.events:
+            await wrap_future(self._context.log.put([Events(list(parsed.events))], self._context.clock.now()))
+        return _outcome(len(parsed.events), parsed.refused, parsed.warned)
 
-def _take(context: WebContext, call: str, request: Request, body: bytes) -> Response:
-    source = _source(context, request, body)
-    if call in _SERVER_CALLS:
-        return _take_from_server(context, source, call, body)
-    parsed = parse_request(
-        call,
-        body,
-        source=source,
-        received_at=context.clock.now(),
-        seal=context.sealer,
-        new_id=_new_id,
-        history=_declared_history(call, request),
-        plan=context.project.tracking_plan,
-        context=_seen_by_the_door(source, request),
-        limits=context.settings.limits,
-    )
-    if parsed.events:
-        context.log.append([Events(list(parsed.events))], context.clock.now())
-    return _outcome(len(parsed.events), parsed.refused, parsed.warned)
+    def _plan_in_force(self) -> TrackingPlan | None:
+        """The tracking plan; None when it is to be looked at again, which one request does for all."""
+        now = time.monotonic()
+        if now < self._plan_until:
+            return self._plan
+        self._plan_until = now + _PLAN_S
+        return None
 
+    def _parsed_by_thread(self, call: str, asked: _Asked, body: bytes) -> Parsed:
+        source = self._source(asked, body)
+        self._plan = plan = self._context.project.tracking_plan
+        return self._parsed(call, asked, body, source, plan)
 
-def _source(context: WebContext, request: Request, body: bytes) -> Source:
-    key = write_key(request.headers.get("authorization")) or _body_key(body)
-    source = context.sources.get(key) if key else None
-    if source is None:
-        raise NotSignedIn(
-            "key.unknown" if key else "key.missing",
-            "no source has this write key" if key else "the request has no write key",
-            "send it as the user name of Basic auth, as a bearer token, or as writeKey in the body",
+    def _parsed(self, call: str, asked: _Asked, body: bytes, source: Source, plan: TrackingPlan) -> Parsed:
+        context = self._context
+        return parse_request(
+            call,
+            body,
+            source=source,
+            received_at=context.clock.now(),
+            seal=context.sealer,
+            new_id=_new_id,
+            history=_declared_history(call, asked),
+            plan=plan,
+            context=_seen_by_the_door(source, asked),
+            limits=context.settings.limits,
         )
-    return source
+
+    def _source(self, asked: _Asked, body: bytes) -> Source:
+        """Whose key it is. Keys found in a header are remembered by the header, so that it is read once."""
+        told = write_key(asked.authorization)
+        key = told or _body_key(body)
+        source = self._context.sources.get(key) if key else None
+        if source is None:
+            raise NotSignedIn(
+                "key.unknown" if key else "key.missing",
+                "no source has this write key" if key else "the request has no write key",
+                "send it as the user name of Basic auth, as a bearer token, or as writeKey in the body",
+            )
+        if told:
+            self._keys[asked.authorization] = source
+        return source
+
+    def _take_from_server(self, call: str, asked: _Asked, body: bytes) -> _Answer:
+        if self._source(asked, body).kind != "server":
+            raise Refused("key.server", f"only a server key may send {call}", "use an sk_ key")
+        return _SERVER_CALLS[call](self._context, body)
+
+
+class _Asked:
+    """What the door reads of a request beside its body."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two of a name the first counts
+        self.authorization = self.header(b"authorization")
+
+    def header(self, name: bytes) -> str:
+        """A header's text; empty if it was not sent."""
+        return self._headers.get(name, b"").decode("latin-1")
+
+    async def body(self, receive: Receive, limit_bytes: int) -> bytes:
+        """The decoded body, see `read_body`; one that comes in one piece, which is usual, costs nothing more."""
+        first = await receive()
+        plain = not self._headers.get(b"content-encoding") and first["type"] == "http.request"
+        body: bytes = first.get("body", b"")
+        if plain and not first.get("more_body", False) and len(body) <= limit_bytes:
+            return body
+        waiting = [first]
+
+        async def again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        return await read_body(Request(self.scope, again), limit_bytes)
+
+
+def _unreached(request: Request) -> Response:
+    raise AssertionError(f"{request.url.path} is answered by the middleware")
 
 
 def _body_key(body: bytes) -> str | None:
@@ -113,26 +202,27 @@ def _body_key(body: bytes) -> str | None:
         return None
 
 
-def _declared_history(call: str, request: Request) -> bool:
-    declared = request.query_params.get("history", "false") == "true"
+def _declared_history(call: str, asked: _Asked) -> bool:
+    query = asked.scope["query_string"]
+    declared = bool(query) and QueryParams(query).get("history", "false") == "true"
     if declared and call != "import":
         raise InvalidInput.one("ingest.history_call", "only /v1/import takes history=true", hint="use /v1/import")
     return declared
 
 
-def _seen_by_the_door(source: Source, request: Request) -> dict[str, Any]:
+def _seen_by_the_door(source: Source, asked: _Asked) -> dict[str, Any]:
     """A browser's own address and program; of a server's request they would be the server's, not the person's."""
     if source.kind != "browser":
         return {}
-    agent = request.headers.get("user-agent")
-    return ({"ip": request.client.host} if request.client else {}) | ({"userAgent": agent} if agent else {})
+    agent, client = asked.header(b"user-agent"), asked.scope.get("client")
+    return ({"ip": client[0]} if client else {}) | ({"userAgent": agent} if agent else {})
 
 
 def _new_id() -> str:
     return f"mailwright-{uuid.uuid4()}"
 
 
-def _outcome(accepted: int, refused: Sequence[Refusal], warned: Sequence[Refusal] = ()) -> Response:
+def _outcome(accepted: int, refused: Sequence[Refusal], warned: Sequence[Refusal] = ()) -> _Answer:
     """Some bad: 200, since the good ones are in. All bad: 400, since sending them again would not help."""
     answer: dict[str, Any] = {"accepted": accepted, "refused": [_told(one) for one in refused]}
     if warned:
@@ -140,28 +230,28 @@ def _outcome(accepted: int, refused: Sequence[Refusal], warned: Sequence[Refusal
     if refused and not accepted:
         message = f"none of {len(refused)} items could be taken; the first: {refused[0].field} {refused[0].reason}"
         answer |= error_body(MailwrightError("ingest.refused", message, "see `refused` for each item"))
-        return _json(answer, 400)
-    return _json(answer, 200)
+        return 400, answer, {}
+    return 200, answer, {}
 
 
 def _told(one: Refusal) -> dict[str, Any]:
     return {"index": one.index, "field": one.field, "reason": one.reason}
 
 
-def _json(value: Any, status: int, headers: dict[str, str] | None = None) -> Response:
-    return Response(_encoder.encode(value), status, _CORS | (headers or {}), "application/json")
+def _raw(headers: Mapping[str, str]) -> Headers:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    length = [(b"content-length", str(len(body)).encode())] if status != 204 else []
+    await send({"type": "http.response.start", "status": status, "headers": headers + length})
+    await send({"type": "http.response.body", "body": body})
 
 
 # --- what only a server key may tell: catalog, consents, suppressions -------------------------------------------------
 
 
-def _take_from_server(context: WebContext, source: Source, call: str, body: bytes) -> Response:
-    if source.kind != "server":
-        raise Refused("key.server", f"only a server key may send {call}", "use an sk_ key")
-    return _SERVER_CALLS[call](context, body)
-
-
-def _take_items(context: WebContext, body: bytes) -> Response:
+def _take_items(context: WebContext, body: bytes) -> _Answer:
     now, limits = context.clock.now(), context.settings.limits
     parsed = parse_items(body, catalogs=context.project.catalogs, received_at=now, limits=limits)
     if parsed.items:
@@ -169,7 +259,7 @@ def _take_items(context: WebContext, body: bytes) -> Response:
     return _outcome(len(parsed.items), parsed.refused)
 
 
-def _take_consents(context: WebContext, body: bytes) -> Response:
+def _take_consents(context: WebContext, body: bytes) -> _Answer:
     """Into Records, which binds the gate at once; its outbox brings the rows to the log."""
     now, limits = context.clock.now(), context.settings.limits
     parsed = parse_consents(body, hash_address=context.sealer.hash_address, received_at=now, limits=limits)
@@ -177,14 +267,14 @@ def _take_consents(context: WebContext, body: bytes) -> Response:
     return _outcome(len(parsed.consents), parsed.refused)
 
 
-def _take_suppressions(context: WebContext, body: bytes) -> Response:
+def _take_suppressions(context: WebContext, body: bytes) -> _Answer:
     parsed = parse_suppressions(body, hash_address=context.sealer.hash_address, limits=context.settings.limits)
     reasons = {one.address_hash: one.reason for one in reversed(parsed.suppressions)}  # of two the first counts
     context.records.consents.suppress(reasons, context.clock.now())
     return _outcome(len(parsed.suppressions), parsed.refused)
 
 
-_SERVER_CALLS: Mapping[str, Callable[[WebContext, bytes], Response]] = {
+_SERVER_CALLS: Mapping[str, Callable[[WebContext, bytes], _Answer]] = {
     "items": _take_items,
     "consents": _take_consents,
     "suppressions": _take_suppressions,

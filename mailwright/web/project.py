@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
@@ -34,11 +35,16 @@ class CurrentProject:
         self._definitions = definitions
         self._clock = clock
         self._known = _Known()
+        self._looking = threading.Lock()
 
     def _current(self) -> _Known:
         now, known = self._clock.now(), self._known
         if now < known.good_until:
             return known
+        with self._looking:  # one looks, and the others wait for what it finds rather than read all files, too
+            return self._known if now < self._known.good_until else self._looked(now, self._known)
+
+    def _looked(self, now: Instant, known: _Known) -> _Known:
         until = Instant(now + LOOK_EVERY_MICROS)
         found = self._definitions.current()
         if found is None or found.version == known.version:

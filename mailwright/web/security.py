@@ -30,9 +30,18 @@ _DEFAULTS = {
     "Cache-Control": "no-store",
 }
 
+_HSTS = {"Strict-Transport-Security": "max-age=31536000"}
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _WITHOUT_COOKIES = ("/v1/", "/u/")
 """Unsafe methods here act on a key or a signed token, never on a cookie, so another site gains nothing by them."""
+
+
+def safe_headers(*, secure: bool) -> list[tuple[bytes, bytes]]:
+    """The headers that `Guard` gives an answer that has none of its own, for what answers before it."""
+    headers = _ALWAYS | _DEFAULTS | (_HSTS if secure else {})
+    del headers["Cross-Origin-Resource-Policy"]
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 class Guard:
@@ -40,7 +49,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._always = _ALWAYS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
+        self._always = _ALWAYS | (_HSTS if secure else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""

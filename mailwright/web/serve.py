@@ -13,6 +13,9 @@ from mailwright.web.app import create_app
 from mailwright.web.context import WebContext, WebSettings
 from mailwright.web.project import CurrentProject
 
+KEEP_ALIVE_S = 75
+"""An idle connection is kept so long: the libraries of the shops send every ten seconds or so."""
+
 
 def web_context(installation: Installation, base_url: str) -> WebContext:
     """What the application needs, out of an installation."""
@@ -36,9 +39,16 @@ def serve_door(
     installation: Installation, fd: int, base_url: str, on_ready: Callable[[Callable[[], None]], None]
 ) -> None:
     """Answer HTTP on the inherited socket `fd` until stopped; `on_ready` gets the function that stops it."""
-    app = create_app(web_context(installation, base_url))
+    context = web_context(installation, base_url)
+    context.project.tracking_plan  # noqa: B018 reads the definitions: a second that the first request need not wait
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, http="httptools", loop="uvloop", server_header=False
+        create_app(context),
+        log_level="warning",
+        access_log=False,
+        http="httptools",
+        loop="uvloop",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = uvicorn.Server(config)
     # As a socket, not as `fd`: uvicorn takes a descriptor for a Unix socket and then knows neither whom it talks to nor

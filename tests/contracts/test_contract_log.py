@@ -82,6 +82,17 @@ def test_time_never_decreases_and_numbers_have_no_gaps(times):
     assert [record.at for record in records] == sorted(record.at for record in records)
 
 
+def test_records_that_are_put_are_there_when_the_future_is_done(log):
+    waiting = [log.put([Events([bought(str(n), n_products=n)]), Tick()], Instant(n)) for n in range(40)]
+    assert not any(future.cancel() for future in waiting)
+    assert [future.result(10) for future in waiting] == [[2 * n + 1, 2 * n + 2] for n in range(40)]
+    assert [record.body for record in log.read(0, 100)][::2] == [
+        Events([bought(str(n), n_products=n)]) for n in range(40)
+    ]
+    assert log.put([], Instant(99)).result(10) == []
+    assert log.last() == (80, 39)
+
+
 def test_a_clock_that_goes_back_is_held(log):
     for now in (100, 50, 120, 119):
         log.append([Tick()], Instant(now))

@@ -225,7 +225,7 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(small_disk):
 
 def test_too_much_waiting_is_refused_at_once(tmp_path):
     other = apsw.Connection(str(tmp_path / "log.sqlite"))
-    with SqliteEventLog(tmp_path / "log.sqlite", max_waiting_bytes=3_000) as log:
+    with SqliteEventLog(tmp_path / "log.sqlite", max_waiting_bytes=5_000) as log:
         for _ in range(3):
             before = log.last()[0]
             numbers, refused = _append_while_locked(log, other)

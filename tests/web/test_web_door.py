@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import tracemalloc
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -204,7 +205,7 @@ def test_any_page_may_send(door: TestClient) -> None:
 class FullLog:
     """An event log on a full disk."""
 
-    def append(self, bodies: list[Body], now: Instant) -> list[int]:
+    def put(self, bodies: list[Body], now: Instant) -> Future[list[int]]:
         raise Transient("log.disk_full", "no space left to write the log", "free space; it then goes on")
 
 
