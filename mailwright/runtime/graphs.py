@@ -143,7 +143,11 @@ class Graph:
 
     @cached_property
     def _table(self) -> KeyTable:
-        return KeyTable(*self._belongings.owned(self.offset))
+        return KeyTable(*self._owned)
+
+    @cached_property
+    def _owned(self) -> tuple[Ints, Ints]:
+        return self._belongings.owned(self.offset)
 
     @cached_property
     def current(self) -> Ints:
@@ -164,18 +168,18 @@ class Graph:
         """(key, person) of every identifier that these people have, by key."""
         wanted = np.zeros(self.n_persons, dtype=bool)
         wanted[persons] = True
-        keys, owners = self._belongings.owned(self.offset)
+        keys, owners = self._owned
         chosen = wanted[owners]
         return keys[chosen], owners[chosen]
 
-    def first_identifiers(self) -> list[str]:
-        """By number, ``kind:value`` of the first identifier of the living person behind it."""
+    def first_identifiers(self, persons: Ints | None = None) -> list[str]:
+        """``kind:value`` of the first identifier of the living person behind each number (None: all, by number)."""
         person, row = self._opened
         numbers, first = np.unique(person, return_index=True)
         if len(numbers) != self.n_persons:
             raise NotFound("history.person", "History lacks the identifiers of some people", "rebuild it from the log")
-        texts = self._belongings.texts(row[first])
-        return [texts[number] for number in self.current.tolist()]
+        asked = self.current if persons is None else self.current[persons]
+        return self._belongings.texts(row[first][asked])
 
 
 def _read(history: History, upto: Offset) -> dict[str, NDArray[np.int64]]:

@@ -6,7 +6,7 @@ first where what was folded just now must be in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,10 +21,11 @@ from mailwright.core.instants import Instant
 from mailwright.core.ports import History
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold, Rules
+from mailwright.rules.fold.blocks import Block
 from mailwright.rules.fold.bulk import columns_for, fill
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, keys_in
-from mailwright.runtime.past_blocks import WHOLE_EVENT, blocks, events_in, numbers
+from mailwright.runtime.past_blocks import WHOLE_EVENT, Owners, blocks, events_in, numbers, sampled
 
 _COLUMNS = ("offset", *WHOLE_EVENT, "identifier_key")
 
@@ -173,6 +174,10 @@ class Past:
 
     # --- people ---
 
+    def sampled(self, keys: Ints, owners: Owners, upto: Offset, rules: Rules) -> Block:
+        """All events of a few identifiers up to an offset, for a fold of `rules`; see `past_blocks.sampled`."""
+        return sampled(self._history, owners, keys, upto, columns_for(rules))
+
     @cached_property
     def belongings(self) -> Belongings:
         """Who owned which identifier when."""
@@ -253,6 +258,7 @@ class Past:
         catalog: Catalog | None = None,
         persons: Bools | None = None,
         imported_by: Instant | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Fold:
         """A fold over the past in bulk, see `mailwright.rules.fold.bulk.fill`.
 
@@ -265,12 +271,13 @@ class Past:
             catalog: Items; None: those of the log up to `upto`.
             persons: By number, whose events count; None: everybody's.
             imported_by: Also events of history imports above `upto` that were known by this instant.
+            progress: Told now and then how many events were folded so far.
         """
         graph = graph or self.graph_at(upto)
         paths = columns_for(rules, leaves)
         told = blocks(self._history, graph, upto, paths, persons=persons, imported_by=imported_by)
         people = graph.n_persons if leaves is not None else graph.first_identifiers()
-        return fill(rules, catalog or self.catalog_at(upto), told, at, people, leaves)
+        return fill(rules, catalog or self.catalog_at(upto), _telling(told, progress), at, people, leaves)
 
     def fill_as_of(self, rules: Rules, moment: AsOf) -> Fold:
         """The fold that answers a question about a moment."""
@@ -306,6 +313,15 @@ class Past:
     def _rows(self, table: str, columns: list[str], upto: Offset) -> pa.Table:
         batches = list(self._scan(table, columns, upto))
         return pa.Table.from_batches(batches, schema=_schema(batches, columns))
+
+
+def _telling(told: Iterable[Block], progress: Callable[[int], None] | None) -> Iterator[Block]:
+    done = 0
+    for block in told:
+        yield block
+        done += len(block)
+        if progress is not None:
+            progress(done)
 
 
 def _schema(batches: list[pa.RecordBatch], columns: list[str]) -> pa.Schema:

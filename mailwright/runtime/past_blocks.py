@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from sqlglot import expressions as exp
 
+from mailwright.core.errors import NotFound
 from mailwright.core.events import Event, Identifier, Offset
 from mailwright.core.instants import Instant
 from mailwright.core.ports import History, Piece
 from mailwright.rules.fold.blocks import Block
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.rules.fold.typed import Path, Typed, column_suffix
-from mailwright.runtime.graphs import NOBODY, Graph, keys_in
+from mailwright.runtime.graphs import NOBODY, keys_in
 
 _EVENT = ("message_id", "source", "type", "name", "identifier_kind", "identifier")
 _INSTANTS = ("stamp_at", "received_at", "known_at")
@@ -29,9 +31,17 @@ _KINDS = ("kind", "number", "text", "boolean")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+class Owners(Protocol):
+    """Says whose an event is."""
+
+    def persons_of(self, keys: Ints) -> Ints:
+        """The person whose each identifier key is; NOBODY for one whose events are not wanted."""
+        ...
+
+
 def blocks(
     history: History,
-    graph: Graph,
+    owners: Owners,
     upto: Offset,
     paths: Sequence[Path],
     *,
@@ -42,7 +52,7 @@ def blocks(
 
     Args:
         history: Where from.
-        graph: Whose each event is; what belongs to nobody is left out.
+        owners: Whose each event is; what belongs to nobody is left out.
         upto: The last offset.
         paths: Typed columns to have at hand; a path without any is asked of the events themselves.
         persons: By number, whose events are wanted; None: everybody's.
@@ -55,7 +65,7 @@ def blocks(
     coded = ["type", "name", *(name for name in columns if name.startswith("text_"))]
     keys = [name for name in ("identifier_key", "identifier_kind", "identifier") if name in there]
     for piece in history.pieces("events", coded):
-        block = _block(piece, graph, upto, typed, keys, columns, persons, imported_by)
+        block = _block(piece, owners, upto, typed, keys, columns, persons, imported_by)
         if block is not None:
             yield block
 
@@ -70,7 +80,7 @@ def _names(path: Path, there: set[str]) -> dict[str, str | None]:
 
 def _block(
     piece: Piece,
-    graph: Graph,
+    owners: Owners,
     upto: Offset,
     typed: dict[Path, dict[str, str | None]],
     keys: Sequence[str],
@@ -78,7 +88,7 @@ def _block(
     persons: Bools | None,
     imported_by: Instant | None,
 ) -> Block | None:
-    person = graph.persons_of(_keys(piece, keys))
+    person = owners.persons_of(_keys(piece, keys))
     chosen = person != NOBODY
     if persons is not None:
         chosen &= persons[person]
@@ -97,17 +107,59 @@ def _block(
     whole = len(rows) == len(chosen)
     if not whole:
         read, offset, person = read.take(pa.array(rows)), offset[rows], person[rows]
+    return _made(read, person, typed, lambda asked: _whole(piece, asked if whole else rows[asked]))
+
+
+def _made(
+    read: pa.Table, person: Ints, typed: Mapping[Path, dict[str, str | None]], events: Callable[[Ints], list[Event]]
+) -> Block:
     call, calls = _calls(read)
     return Block(
-        offset=offset,
+        offset=numbers(read, "offset"),
         person=person,
         stamp=numbers(read, "stamp_at"),
         known=numbers(read, "known_at"),
         call=call,
         calls=calls,
         typed={path: _typed(read, names) for path, names in typed.items() if names},
-        read=lambda asked: _whole(piece, asked if whole else rows[asked]),
+        read=events,
     )
+
+
+def sampled(history: History, owners: Owners, keys: Ints, upto: Offset, paths: Sequence[Path]) -> Block:
+    """All events with offset <= upto of a few identifiers, as one block: what a search finds quicker than `blocks`.
+
+    Args:
+        history: Where from.
+        owners: Whose each event is.
+        keys: The identifiers' keys.
+        upto: The last offset.
+        paths: Typed columns to have at hand.
+    """
+    there = set(history.columns("events"))
+    if "identifier_key" not in there:
+        raise NotFound("history.column", "History is older than identifier keys", "ask for the exact answer")
+    typed = {path: _names(path, there) for path in paths}
+    columns = [*_PLAIN, "identifier_key", *(name for names in typed.values() for name in names.values() if name)]
+    read = _found(history, columns, keys, upto)
+    whole: list[pa.Table] = []
+
+    def events(rows: Ints) -> list[Event]:
+        if not whole:
+            whole.append(_found(history, ["offset", *WHOLE_EVENT], keys, upto))
+        return list(events_in(whole[0].take(pa.array(rows))))
+
+    return _made(read, owners.persons_of(numbers(read, "identifier_key")), typed, events)
+
+
+def _found(history: History, columns: Sequence[str], keys: Ints, upto: Offset) -> pa.Table:
+    tree = (
+        exp.select(*(exp.column(name, quoted=True) for name in columns))
+        .from_("events")
+        .where('"identifier_key" IN (SELECT unnest($keys)) AND "offset" <= $upto', dialect="duckdb")
+        .order_by('"offset"', dialect="duckdb")
+    )
+    return history.query(tree.sql(dialect="duckdb"), {"keys": keys.tolist(), "upto": int(upto)})
 
 
 def _keys(piece: Piece, keys: Sequence[str]) -> Ints:
@@ -130,9 +182,8 @@ def _calls(read: pa.Table) -> tuple[Ints, list[tuple[str, str]]]:
 
 
 def _coded(column: pa.ChunkedArray) -> tuple[Ints, list[str]]:
-    array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
+    array = _one(column)
+    array = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     return array.indices.to_numpy(zero_copy_only=False).astype(np.int64), array.dictionary.to_pylist()
 
 

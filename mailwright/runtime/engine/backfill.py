@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
@@ -24,7 +23,6 @@ from mailwright.runtime.past import Past
 from mailwright.runtime.project.load import load_project
 
 POLL_S = 0.2
-_CHUNK = 20_000
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,16 +61,16 @@ def backfill(order: Order, history: History, blobs: Blobs, tell: Tell) -> str:
 
 
 def _filled(order: Order, past: Past, whole: int, tell: Tell) -> Fold:
-    graph = past.graph_at(order.upto)
-    fold = Fold.of_leaves(load_project(order.files).rules, past.catalog_at(order.upto), order.leaves)
-    arrivals = past.arrivals(order.upto, graph=graph)
-    done = 0
-    while chunk := list(islice(arrivals, _CHUNK)):
-        fold.ingest(chunk)
-        if order.counted_at is not None:
-            fold.count(order.counted_at, graph.n_persons)
-        done += len(chunk)
+    rules = load_project(order.files).rules
+
+    def progress(done: int) -> None:
         tell(Report(phase="folding", done=done, whole=whole))
+
+    if order.counted_at is not None:
+        return past.fill(rules, order.counted_at, order.upto, leaves=order.leaves, progress=progress)
+    # There was no tick yet: every event waits for one.
+    fold = Fold.of_leaves(rules, past.catalog_at(order.upto), order.leaves)
+    fold.ingest(list(past.arrivals(order.upto, graph=past.graph_at(order.upto))))
     return fold
 
 
