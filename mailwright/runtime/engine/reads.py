@@ -219,6 +219,11 @@ def items(state: EngineState, catalog: str, item_ids: list[str]) -> dict[str, It
     return state.catalog.current(catalog, item_ids)
 
 
+def state_hash(state: EngineState) -> str:
+    """A digest of all that the rules made of the log: for checks of a recovery. Slow."""
+    return state.fold.state_hash()
+
+
 def _known_segment(state: EngineState, segment: str) -> None:
     known = state.project.segments
     if segment not in known:
@@ -245,6 +250,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "transitions": transitions,
         "latest_transitions": latest_transitions,
         "items": items,
+        "state_hash": state_hash,
     }
 )
 """By the name under which the socket takes them."""
