@@ -159,7 +159,7 @@ class _Person:
         after, upto = bounds(window, self.t, self.zone)
         events = [event for _, event in (self.in_time if in_time else self.events) if name in names_of(event)]
         inside = [event for event in events if after < event.stamp_at <= upto]
-        return [event for event in inside if holds(where, event, self.items, self.zone)]
+        return [event for event in inside if holds(where, event, self.items)]
 
     def _aggregate(self, node: s.Aggregate) -> Any:
         found = self._named(node.event, node.where, node.window)
@@ -186,7 +186,7 @@ class _Person:
             case s.ListOf():
                 return ordered.list_of(node, self.in_time, self.items)
             case s.Rate():
-                return ordered.rate(node, self.in_time, self.items, self.zone)
+                return ordered.rate(node, self.in_time, self.items)
             case s.Session():
                 return ordered.session(node, self.in_time, self.items)
             case s.LastDistinct(event=name, where=where, window=window):
@@ -237,7 +237,7 @@ class _Person:
 
     def _sequence(self, node: s.Sequence) -> bool:
         after, upto = bounds(node.window, self.t, self.zone)
-        done = ordered.completions(node, self.in_time, self.items, self.zone)
+        done = ordered.completions(node, self.in_time, self.items)
         return any(after < at <= upto for at in done)
 
     def _in_segment(self, node: s.InSegment) -> bool:

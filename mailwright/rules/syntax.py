@@ -142,7 +142,7 @@ class Rate(Node, frozen=True, tag="rate"):
     """The share (0..1) of the last `n` events `of` that have an event `hit` with the same value at `key`.
 
     Over those received if fewer than n; none: missing. An `of` without a value at `key` counts as not hit. Only hits
-    that meet `where` count. Rounded half even to micro-units. Ordered leaf.
+    that meet `where` count, and of them the 2,000 keys hit last. Rounded half even to micro-units. Ordered leaf.
     """
 
     hit: str
@@ -313,7 +313,8 @@ class Sequence(Node, frozen=True, tag="sequence"):
     step with ``within`` is done at its deadline, and the next step counts from there; its wait begins anew with every
     event that meets the step before it (a cart that changes). Without ``within`` it forbids the event up to the next
     step. A negated last step makes the sequence true at its deadline. An event that lacks a value of `same`, or has
-    several, takes no part. Ordered leaf.
+    several, takes no part; of those that meet a step the last 10,000 do. Ordered leaf. After a deadline, a last negated
+    step without one means: not up to now.
     True at t when it was completed at an instant inside `window` (None: ever, so once completed it stays true).
     """
 

@@ -430,16 +430,16 @@ def _flat(values: Iterable[Any]) -> Iterable[Any]:
 # --- filters ---------------------------------------------------------------------------------------------------------
 
 
-def holds(where: s.Expression | None, event: Event, items: ItemLookup, zone: tzinfo = UTC) -> bool:
+def holds(where: s.Expression | None, event: Event, items: ItemLookup) -> bool:
     """Whether an event meets a ``where`` filter; no filter is met by all.
 
     A property with several values (a path over a list) meets a comparison when any of them does, so two comparisons
-    may be met by different elements; `AnyOf` asks for one element that meets all.
+    may be met by different elements; `AnyOf` asks for one element that meets all. Days are those of UTC.
 
     Raises:
         InvalidInput: If the filter holds a node that cannot be said of an event (``rule.where``).
     """
-    return where is None or _holds(where, _Scope(event, None, items, zone))
+    return where is None or _holds(where, _Scope(event, None, items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,7 +449,6 @@ class _Scope:
     event: Event
     element: Any
     items: ItemLookup
-    zone: tzinfo
 
     def values(self, path: tuple[str, ...]) -> list[Any]:
         if self.element is None:
@@ -469,7 +468,7 @@ def _holds(where: s.Expression, scope: _Scope) -> bool:
             return True
         case s.AnyOf(path=path, where=inner):
             found = (each for value in scope.values(path) for each in (value if isinstance(value, list) else [value]))
-            return any(_holds(inner, _Scope(scope.event, each, scope.items, scope.zone)) for each in found)
+            return any(_holds(inner, _Scope(scope.event, each, scope.items)) for each in found)
         case _:
             return _compares(where, scope)
 
@@ -478,13 +477,13 @@ def _compares(where: s.Expression, scope: _Scope) -> bool:
     match where:
         case s.Compare(op=op, left=left, right=right):
             rights = _operand(right, scope)
-            return any(compare(op, a, b, scope.zone) for a in _operand(left, scope) for b in rights)
+            return any(compare(op, a, b) for a in _operand(left, scope) for b in rights)
         case s.BetweenValues(value=value, low=low, high=high):
             lows, highs = _operand(low, scope), _operand(high, scope)
-            return any(between(a, b, c, scope.zone) for a in _operand(value, scope) for b in lows for c in highs)
+            return any(between(a, b, c) for a in _operand(value, scope) for b in lows for c in highs)
         case s.In(value=value, options=options):
             allowed = [constant(option) for option in options]
-            return any(in_options(each, allowed, scope.zone) for each in _operand(value, scope))
+            return any(in_options(each, allowed) for each in _operand(value, scope))
         case s.IsKnown(value=value):
             return bool(_operand(value, scope))
         case _:

@@ -6,7 +6,7 @@ from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lang_world import NEW_YORK, NOW, event
+from lang_world import NOW, event
 
 from mailwright.core.events import Event, Offset
 from mailwright.core.instants import MINUTE, Instant
@@ -36,7 +36,7 @@ def sequences(draw: st.DrawFn) -> s.Sequence:
 def test_completions_are_those_of_the_definition(node: s.Sequence, told: Told) -> None:
     events = [event(name, Instant(NOW - ago * MINUTE), key=key, n=n) for n, (name, ago, key) in enumerate(told)]
     timeline = [(Offset(n), each) for n, each in enumerate(sorted(events, key=lambda each: each.stamp_at))]
-    assert completions(node, timeline, no_items, NEW_YORK) == sorted(set(_defined(node, events)))
+    assert completions(node, timeline, no_items) == sorted(set(_defined(node, events)))
 
 
 def _defined(node: s.Sequence, events: list[Event]) -> list[int]:

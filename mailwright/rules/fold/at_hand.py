@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from mailwright.rules import syntax as s
 from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import Source
 from mailwright.rules.fold.heirs import Heirs
+from mailwright.rules.fold.lines import Node, maker
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
 from mailwright.rules.fold.rows import Dictionary
 from mailwright.rules.fold.runs import Ledger, Tally
 from mailwright.rules.fold.stores import Store, Stores
+from mailwright.rules.values import ItemLookup
 
 S = TypeVar("S", bound=Store)
 
@@ -50,9 +53,9 @@ class AtHand:
         """A score."""
         return self._found(source, f"decayed:{half_life}", lambda: Decayed(half_life))
 
-    def kept(self, source: Source) -> Kept:
-        """Events of an ordered leaf."""
-        return self._found(source, "kept", Kept)
+    def kept(self, source: Source, node: Node, items: ItemLookup) -> Kept:
+        """What an ordered leaf keeps of its events."""
+        return self._found(source, f"kept:{s.key(node)}", lambda: Kept(maker(node, items)))
 
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; made from the rows at hand if no leaf keeps this very window."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Literal
 
+import msgspec
+
 from mailwright.core.errors import UnsupportedRule
 from mailwright.rules import syntax as s
 from mailwright.rules.fold import calculations, conditions, dates, leaves, timelines
@@ -193,10 +195,11 @@ class Compiler:
         return leaves.last_values(self._stores.tally(source), self._stores.words(source), node.n)
 
     def _ordered(self, node: s.ListOf | s.Rate | s.Session | s.Sequence) -> Reader:
-        kept = self._stores.kept(Source(kind="kept", names=_names(node), reads=_reads(node), lateness=HORIZON))
-        if isinstance(node, s.Sequence):
-            return timelines.sequence(node, kept, self._items)
-        return timelines.told(node, kept, self._items)
+        # Sequences that differ in the window alone share their state.
+        bare = msgspec.structs.replace(node, window=None) if isinstance(node, s.Sequence) else node
+        source = Source(kind="kept", names=_names(node), reads=_reads(node), lateness=HORIZON)
+        kept = self._stores.kept(source, bare, self._items)
+        return timelines.sequence(node, kept) if isinstance(node, s.Sequence) else timelines.told(kept)
 
     def _calendar(self, node: s.Age | s.Anniversary | s.AsTime | s.LocalTime) -> Reader:
         match node:

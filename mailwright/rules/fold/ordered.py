@@ -1,17 +1,18 @@
-"""Leaves beyond one cell per person: decayed scores, and the events of ordered leaves."""
+"""Leaves beyond one cell per person: decayed scores, and the lines of ordered leaves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mailwright.core.events import Event, Offset, Person
+from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
 from mailwright.rules.fold.columns import Columns
+from mailwright.rules.fold.lines import Line
 from mailwright.rules.fold.rows import Ints, Rows
 
 _MICRO = 1e6
@@ -76,54 +77,71 @@ class Decayed:
         return []
 
 
-class Kept:
-    """The events that an ordered leaf reads, whole, by person."""
+_BLOCK = 64  # people whose lines are one piece of a checkpoint
 
-    def __init__(self) -> None:
-        self._events: dict[int, list[tuple[int, int, Event]]] = {}
+
+class Kept:
+    """The lines of an ordered leaf, by person."""
+
+    def __init__(self, make: Callable[[], Line]) -> None:
+        self._make = make
+        self._empty = make()
+        self._lines: dict[int, Line] = {}
+        self._written: dict[int, bytes] = {}  # block -> its bytes, unless they changed since
 
     def grow(self, n: int) -> None:
         """Nothing to make room for."""
 
     def keep(self, rows: Rows, events: Sequence[Event]) -> None:
-        """Keep `events`, one per row."""
+        """Take in `events`, one per row."""
         for person, offset, event in zip(rows.person.tolist(), rows.offset.tolist(), events, strict=True):
-            self._events.setdefault(person, []).append((event.stamp_at, offset, event))
+            self._line(person).take(offset, event)
 
-    def of(self, person: Person) -> list[tuple[Offset, Event]]:
-        """A person's events with their offsets, by (stamp, offset)."""
-        return [(Offset(offset), event) for _, offset, event in self._sorted(person)]
+    def _line(self, person: int) -> Line:
+        """A person's line, about to change."""
+        self._written.pop(person // _BLOCK, None)
+        line = self._lines.get(person)
+        if line is None:
+            line = self._lines[person] = self._make()
+        return line
 
-    def _sorted(self, person: int) -> list[tuple[int, int, Event]]:
-        return sorted(self._events.get(person, ()), key=lambda kept: kept[:2])
+    def value(self, person: int) -> Any:
+        """What the leaf says of a person; of a sequence all instants of completion."""
+        return self._lines.get(person, self._empty).value()
 
     def merge(self, into: Person, gone: Person) -> None:
         """The events of one person become another's."""
-        moved = self._events.pop(gone, [])
-        if moved:
-            self._events.setdefault(into, []).extend(moved)
+        moved = self._lines.pop(gone, None)
+        if moved is not None:
+            self._written.pop(gone // _BLOCK, None)
+            self._line(into).join(moved)
 
     def combine(self, other: Kept, codes: Ints | None) -> None:
         """Join the events of another part of the log."""
         del codes
-        for person, events in other._events.items():
-            self._events.setdefault(person, []).extend(events)
+        for person, line in other._lines.items():
+            self._line(person).join(line)
 
     def dump(self) -> dict[str, Any]:
-        """Plain data."""
-        persons = sorted(self._events)
-        kept = [[(offset, event) for _, offset, event in self._sorted(person)] for person in persons]
-        return {"persons": persons, "events": msgspec.msgpack.encode(kept)}
+        """Plain data; only blocks of people in which something changed are written anew."""
+        changed: dict[int, list[int]] = {}
+        for person in self._lines:
+            if person // _BLOCK not in self._written:
+                changed.setdefault(person // _BLOCK, []).append(person)
+        for block, persons in changed.items():
+            lines = [[person, self._lines[person].dump()] for person in sorted(persons)]
+            self._written[block] = msgspec.msgpack.encode(lines)
+        return {"blocks": [self._written[block] for block in sorted(self._written)]}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        kept = msgspec.msgpack.decode(state["events"], type=list[list[tuple[int, Event]]])
-        self._events = {
-            person: [(event.stamp_at, offset, event) for offset, event in events]
-            for person, events in zip(state["persons"], kept, strict=True)
-        }
+        self._lines, self._written = {}, {}
+        for block in state["blocks"]:
+            for person, line in msgspec.msgpack.decode(block):
+                self._lines[person] = self._make()
+                self._lines[person].load(line)
 
     def digest(self, words: object) -> list[Any]:
         """What the state hash sees."""
         del words
-        return [(person, [kept[:2] for kept in self._sorted(person)]) for person in sorted(self._events)]
+        return [(person, self._lines[person].dump()) for person in sorted(self._lines)]

@@ -10,13 +10,16 @@ import numpy as np
 
 from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
+from mailwright.rules import syntax as s
 from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Inbox, Source, together
 from mailwright.rules.fold.heirs import Heirs
+from mailwright.rules.fold.lines import Node, maker
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows, distinct
 from mailwright.rules.fold.runs import Ledger, Tally
+from mailwright.rules.values import ItemLookup
 
 
 class Store(Protocol):
@@ -134,9 +137,9 @@ class Stores:
         """A score."""
         return self._store(source, f"decayed:{half_life}", lambda: Decayed(half_life))
 
-    def kept(self, source: Source) -> Kept:
-        """Events of an ordered leaf."""
-        return self._store(source, "kept", Kept)
+    def kept(self, source: Source, node: Node, items: ItemLookup) -> Kept:
+        """What an ordered leaf keeps of its events."""
+        return self._store(source, f"kept:{s.key(node)}", lambda: Kept(maker(node, items)))
 
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; `longest` is the longest window of any leaf of this source."""
