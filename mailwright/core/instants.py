@@ -28,10 +28,6 @@ def from_datetime(value: datetime) -> Instant:
     """The instant of an aware datetime; a naive one is refused, because it names no instant."""
     if value.tzinfo is None:
         raise InvalidInput.one("instant.naive", f"{value.isoformat()} has no time zone", hint="add Z or an offset")
-    return _since_epoch(value)
-
-
-def _since_epoch(value: datetime) -> Instant:
     past = value - _EPOCH
     return Instant((past.days * 86_400 + past.seconds) * SECOND + past.microseconds)
 
@@ -48,19 +44,20 @@ def parse_iso(text: str) -> Instant:
         InvalidInput: If the text is no ISO 8601 date or time.
     """
     try:
-        value = _read(text.strip())
-    except ValueError:
-        raise InvalidInput.one(
-            "instant.format", f"{text!r} is not an ISO 8601 time", hint="write it like 2026-11-22T09:30:00Z"
-        ) from None
-    return _since_epoch(value if value.tzinfo else value.replace(tzinfo=UTC))
+        value = datetime.fromisoformat(text)
+    except ValueError:  # nearly every text is read at once, so what may be about it is looked for only now
+        value = _read(text)
+    past = (value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH
+    return Instant((past.days * 86_400 + past.seconds) * SECOND + past.microseconds)
 
 
 def _read(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
-    except ValueError:  # nearly no text has more decimals, so they are looked for only now
-        return datetime.fromisoformat(_DECIMALS.sub(r"\1", text))
+        return datetime.fromisoformat(_DECIMALS.sub(r"\1", text.strip()))
+    except ValueError:
+        raise InvalidInput.one(
+            "instant.format", f"{text!r} is not an ISO 8601 time", hint="write it like 2026-11-22T09:30:00Z"
+        ) from None
 
 
 def format_iso(value: Instant) -> str:

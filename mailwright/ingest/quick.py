@@ -94,22 +94,22 @@ class QuickDoor:
         except DECODE_ERRORS:
             return None
         kind = _KINDS.get(path_type or call.type)
-        if kind is None or call.traits is not None:
-            return None
-        name = self._name(call, kind)
-        identifiers = self._identifiers(call.user_id, call.anonymous_id)
-        context = self._context_of(call.context)
-        stamp_at = self._stamp(call)
         message_id = call.message_id
-        if name is None or identifiers is None or context is None or stamp_at is None or not message_id:
+        if kind is None or not message_id or call.traits is not None:
+            return None
+        name, identifiers = self._name(call, kind), self._identifiers(call.user_id, call.anonymous_id)
+        if name is None or identifiers is None:
+            return None
+        said = bytes(call.context)
+        context = self._contexts[said] if said in self._contexts else self._context_of(said)
+        stamp_at = self._stamp(call)
+        message_id = message_id.strip()
+        if context is None or stamp_at is None or not 0 < len(message_id) <= self._max_chars:
             return None
         properties = call.properties or {}
         if not _is_plain(properties, self._suspects, self._depth):
             return None
         if kind == "track" and not self._as_planned(name, properties):
-            return None
-        message_id = message_id.strip()
-        if not 0 < len(message_id) <= self._max_chars:
             return None
         return Event(
             message_id=message_id,
@@ -127,38 +127,40 @@ class QuickDoor:
         )
 
     def _name(self, call: _Call, kind: EventType) -> str | None:
-        if kind == "track":
-            name = call.event
-        elif call.category:
+        name = call.event if kind == "track" else call.name or ""
+        if name is None or (kind != "track" and call.category):
             return None
-        else:
-            name = call.name or ""
-        if name is None or (not (name := name.strip()) and kind == "track") or len(name) > self._max_chars:
+        name = name.strip()
+        if len(name) > self._max_chars or not (name or kind != "track"):
             return None
         return name
 
     def _identifiers(self, user_id: _Id, anonymous_id: _Id) -> list[Identifier] | None:
-        found = []
-        for kind, value in (("user_id", user_id), ("anonymous_id", anonymous_id)):
-            if value is None:
-                continue
-            text = str(value).strip()
-            if not text:
-                continue
-            if len(text) > self._max_chars or "@" in text or not _names_somebody(text):
-                return None
-            found.append(Identifier(kind, text))
-        return found or None
+        """Who, or None: nobody, an address, or perhaps a placeholder."""
+        user = self._id(user_id) if user_id is not None else ""
+        anonymous = self._id(anonymous_id) if anonymous_id is not None else ""
+        if user is None or anonymous is None:
+            return None
+        if not anonymous:
+            return [Identifier("user_id", user)] if user else None
+        named = Identifier("anonymous_id", anonymous)
+        return [Identifier("user_id", user), named] if user else [named]
+
+    def _id(self, value: str | int) -> str | None:
+        text = str(value).strip()
+        if not text or (len(text) <= self._max_chars and "@" not in text and _names_somebody(text)):
+            return text
+        return None
 
     def _stamp(self, call: _Call) -> Instant | None:
         text = call.timestamp if call.original_timestamp is None else call.original_timestamp
         try:
             sent_at = self._sent_at if call.sent_at is None else parse_iso(call.sent_at)
-            if not text:
-                return self._received_at
-            stamp = parse_iso(text)
+            stamp = parse_iso(text) if text else None
         except InvalidInput:
             return None
+        if stamp is None:
+            return self._received_at
         if sent_at is not None and not self._history:
             stamp = Instant(self._received_at - (sent_at - stamp))
         return stamp if self._first_at <= stamp <= self._last_at else None
@@ -168,11 +170,8 @@ class QuickDoor:
             return self._any_event
         return not self._plan.check_event(name, properties)
 
-    def _context_of(self, raw: msgspec.Raw) -> dict[str, Any] | None:
+    def _context_of(self, key: bytes) -> dict[str, Any] | None:
         """The sealed context, one object for all calls of the request that bring the same."""
-        key = bytes(raw)
-        if key in self._contexts:
-            return self._contexts[key]
         if len(self._contexts) >= _MAX_CONTEXTS:
             self._contexts.clear()
         context = self._contexts[key] = self._sealed(key)
@@ -207,6 +206,8 @@ def _is_plain(data: dict[str, Any], suspects: AbstractSet[str], depth: int) -> b
         return False
     for value in data.values():
         kind = type(value)
+        if kind is str or kind is float:
+            continue
         if kind is int:
             if not INT64_MIN <= value <= INT64_MAX:
                 return False
