@@ -206,10 +206,11 @@ class EngineReads(Protocol):
         """``kind:value`` of people's first identifiers (a merged number's survivor's); unknown ones left out."""
         ...
 
-    def transitions(self, after: Cursor, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+    def transitions(self, after: Cursor | None, segments: Sequence[str] | None, limit: int) -> TransitionPage:
         """At most `limit` transitions after `after` in order, of these segments alone if given (None: all).
 
-        The engine keeps the newest; `TransitionPage.kept_since` tells from where on.
+        None stands for the place behind all that has happened so far. The engine keeps the newest;
+        `TransitionPage.kept_since` tells from where on.
         """
         ...
 

@@ -4,46 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
+from mailwright.core.errors import NotFound
 from mailwright.core.facts import Known
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.messages import Message
+from mailwright.ingest.identifiers import identifier_of
+from mailwright.web.access import allowed
+from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
-from mailwright.web.errors import NotSignedIn
-from mailwright.web.keys import write_key
 from mailwright.web.pages.mails import message_by_id
 from mailwright.web.pages.people import opened, person_facts
-from mailwright.web.pages.shell import Context, defined
-from mailwright.web.sessions import signed_in
+from mailwright.web.pages.shell import Context
 
 open_router = APIRouter()
 
 
-def allowed(request: Request) -> None:
-    """Let a signed-in user or a server key in.
-
-    Raises:
-        NotSignedIn: If the request has neither.
-    """
-    context: WebContext = request.app.state.context
-    key = write_key(request.headers.get("authorization"))
-    if key is None:
-        signed_in(request)
-        return
-    source = context.sources.get(key)
-    if source is None or source.kind != "server":
-        raise NotSignedIn("key.unknown", "this key may not read", "use a server key (sk_...) or sign in")
-
-
 router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
-
-
-def json_response(value: Any, status: int = 200) -> Response:
-    """JSON by msgspec."""
-    return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
 @open_router.get("/healthz")
@@ -77,29 +56,13 @@ def status(context: Context) -> Response:
     )
 
 
-@router.get("/segments")
-def segments(context: Context) -> Response:
-    """All segments with sizes and rules."""
-    sizes = context.engine.status().segments
-    rows = [
-        {"name": name, "title": one.title, "description": one.description, "rule": one.text, "size": sizes.get(name)}
-        for name, one in context.project.segments.items()
-    ]
-    return json_response({"segments": rows})
+@router.get("/people/{who:path}")
+def person(context: Context, who: Annotated[str, Path(max_length=400)]) -> Response:
+    """What is known of one person: by number, or by an identifier as ``user_id:42`` or ``email:ada@shop.example``.
 
-
-@router.get("/segments/{name}")
-def segment(context: Context, name: str) -> Response:
-    """One segment."""
-    one = defined("segment", context.project.segments, name)
-    size = context.engine.status().segments.get(name)
-    return json_response({"name": name, "title": one.title, "rule": one.text, "size": size})
-
-
-@router.get("/people/{number}")
-def person(context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
-    """What is known of one person, personal values in clear text; hashed identifiers stay hashes."""
-    facts = person_facts(context, number)
+    As of the last tick, at most a second ago. Personal values are in clear text; hashed identifiers stay hashes.
+    """
+    facts = person_facts(context, _number(context, who))
     return json_response(
         {
             "person": facts.person,
@@ -119,6 +82,23 @@ def person(context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Re
 def message(context: Context, message_id: str) -> Response:
     """One message with its decision record."""
     return json_response(_message(message_by_id(context, message_id)))
+
+
+def _number(context: WebContext, who: str) -> int:
+    """The number of the person that a path names.
+
+    Raises:
+        NotFound: ``person.unknown``.
+    """
+    if who.isascii() and who.isdigit():
+        return int(who)
+    kind, _, value = who.partition(":")
+    asked = identifier_of(context.sealer, kind, value)
+    found = context.engine.find(asked.kind, asked.value)
+    if found is None:
+        hint = "name a number, or an identifier with its kind: user_id:42"
+        raise NotFound("person.unknown", f"nobody is known as {who[:100]!r}", hint)
+    return found
 
 
 def _known(context: WebContext, one: Known) -> dict[str, Any]:

@@ -8,13 +8,15 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from mailwright.core.errors import MailwrightError
-from mailwright.web import api, previews, sessions, tracking
+from mailwright.web import api, api_segments, api_transitions, previews, sessions, tracking
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
 from mailwright.web.pages import definitions, mails, models, overview, people, segments
+from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.security import Guard, safe_headers
 from mailwright.web.sessions import Throttle
+from mailwright.web.tail import Tail
 from mailwright.web.templating import STATIC, CachedStatic, make_environment
 
 # Spans and logs of the framework would carry addresses with tokens; and they cost time at the door.
@@ -25,6 +27,8 @@ _NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
+
+APIS = (api, api_segments, api_transitions)
 
 
 def create_app(context: WebContext) -> FastAPI:
@@ -39,11 +43,14 @@ def create_app(context: WebContext) -> FastAPI:
     )
     app.state.context = context
     app.state.templates = make_environment()
+    app.state.tail = Tail(context.engine, context.history)
+    app.state.previews = RulePreviews(context.engine, context.folding)
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
     app.router.routes.extend(door_routes())
-    for module in (tracking, sessions, previews, overview, segments, people, mails, models, definitions, api):
+    for module in (tracking, sessions, previews, overview, segments, people, mails, models, definitions, *APIS):
         app.include_router(module.router)
     app.include_router(api.open_router)
+    app.include_router(api_transitions.stream_router)
     app.mount("/static", CachedStatic(directory=STATIC), name="static")
     app.add_exception_handler(MailwrightError, answer_error)
     app.add_exception_handler(HTTPException, answer_http_error)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
+import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from mailwright.core.errors import InvalidInput
 from mailwright.web.errors import TooLarge, Unsupported
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    """JSON by msgspec."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
 
 _GZIP = 16 + zlib.MAX_WBITS
 

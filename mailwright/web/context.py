@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import HOUR, MINUTE
@@ -15,6 +15,8 @@ from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.segment import Source
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
+from mailwright.rules.syntax import Expression
+from mailwright.web.rule_previews import Folding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,14 @@ class ProjectView(Protocol):
         """Models."""
         ...
 
+    def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
+        """A rule, as text or tree, that somebody tries out (as that of segment `name`), read and checked.
+
+        Raises:
+            InvalidInput: With every fault and its place in the text.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
@@ -115,7 +125,10 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebContext:
-    """Everything the application needs. `clock` is the project's and may be virtual; `lease_clock` is system time."""
+    """Everything the application needs. `clock` is the project's and may be virtual; `lease_clock` is system time.
+
+    `folding` answers for rules that are not kept live; None if nothing does here.
+    """
 
     log: EventLog
     records: Records
@@ -129,3 +142,4 @@ class WebContext:
     sources: Mapping[str, Source]
     project: ProjectView
     settings: WebSettings
+    folding: Folding | None = None

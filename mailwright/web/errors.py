@@ -1,6 +1,7 @@
 """Errors to HTTP: the only place where status codes of errors are chosen, and the one JSON shape they have.
 
-``{"error": {"code": "...", "message": "...", "hint": "...", "issues": [{"path": "...", "message": "..."}]}}``
+``{"error": {"code": "...", "message": "...", "hint": "...", "issues": [{"path": "...", "message": "..."}]}}``; an issue
+in a rule's text has its ``span`` (1-based line and column, length) and ``caret``, the line with the place marked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from mailwright.core.errors import Conflict, InvalidInput, MailwrightError, NotFound, Transient
+from mailwright.core.errors import Conflict, InvalidInput, Issue, MailwrightError, NotFound, Transient
 from mailwright.web.templating import page_response
 
 RETRY_AFTER_S = 5
@@ -66,8 +67,28 @@ def error_body(error: MailwrightError) -> dict[str, Any]:
     if error.hint:
         body["hint"] = error.hint
     if isinstance(error, InvalidInput):
-        body["issues"] = [{"path": issue.path, "message": issue.message, "hint": issue.hint} for issue in error.issues]
+        body["issues"] = [_issue(issue) for issue in error.issues]
     return {"error": body}
+
+
+def _issue(issue: Issue) -> dict[str, Any]:
+    """One fault; with its place in a text that somebody wrote, a ``caret`` text shows that place."""
+    shown: dict[str, Any] = {"path": issue.path, "message": issue.message, "hint": issue.hint}
+    if issue.span is not None:
+        shown["span"] = {"line": issue.span.line, "column": issue.span.column, "length": issue.span.length}
+        shown["caret"] = caret(issue)
+    return shown
+
+
+def caret(issue: Issue) -> str:
+    """The line of an issue's source with ``^`` under what is wrong; empty without a place."""
+    if issue.span is None or not issue.source:
+        return ""
+    rows = issue.source.splitlines() or [""]
+    row = rows[min(issue.span.line, len(rows)) - 1]
+    before = "".join("\t" if letter == "\t" else " " for letter in row[: issue.span.column - 1])
+    length = max(1, min(issue.span.length, len(row) - issue.span.column + 1))
+    return f"{row}\n{before}{'^' * length}"
 
 
 def error_headers(error: MailwrightError) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import SECOND, Instant
@@ -12,6 +13,8 @@ from mailwright.core.ports import Clock, DefinitionRecords
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.rules.kinds import static_kind
+from mailwright.rules.syntax import Expression
+from mailwright.runtime.project.asked import asked_rule
 from mailwright.runtime.project.load import Project, load_project
 from mailwright.web.context import Definition
 
@@ -118,6 +121,10 @@ class CurrentProject:
     def models(self) -> Mapping[str, Definition]:
         """Models."""
         return self._of_files("models", {name: one.title for name, one in self._now().models.items()})
+
+    def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
+        """A rule that somebody tries out, read and checked."""
+        return asked_rule(self._now(), rule, name)
 
     @property
     def experiments(self) -> Mapping[str, ExperimentDefinition]:

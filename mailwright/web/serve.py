@@ -16,6 +16,9 @@ from mailwright.web.project import CurrentProject
 KEEP_ALIVE_S = 75
 """An idle connection is kept so long: the libraries of the shops send every ten seconds or so."""
 
+WS_BYTES = 4096
+"""Longest message of a WebSocket's reader, who has nothing to say."""
+
 
 def web_context(installation: Installation, base_url: str) -> WebContext:
     """What the application needs, out of an installation."""
@@ -41,14 +44,18 @@ def serve_door(
     """Answer HTTP on the inherited socket `fd` until stopped; `on_ready` gets the function that stops it."""
     context = web_context(installation, base_url)
     context.project.tracking_plan  # noqa: B018 reads the definitions: a second that the first request need not wait
+    app = create_app(context)
     config = uvicorn.Config(
-        create_app(context),
+        app,
         log_level="warning",
         access_log=False,
         http="httptools",
         loop="uvloop",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
+        ws="websockets-sansio",
+        ws_max_size=WS_BYTES,
+        ws_per_message_deflate=False,  # messages are small, and it would cost each connection its own memory
     )
     server = uvicorn.Server(config)
     # As a socket, not as `fd`: uvicorn takes a descriptor for a Unix socket and then knows neither whom it talks to nor
@@ -57,6 +64,8 @@ def serve_door(
 
     def stop() -> None:
         server.should_exit = True
+        app.state.tail.close_soon()  # else the door would wait for those who wait for a transition
+        app.state.previews.close()
 
     on_ready(stop)
     server.run(sockets=[listener])

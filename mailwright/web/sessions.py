@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.instants import MINUTE, Instant
@@ -51,7 +52,7 @@ def csrf_token(session: str) -> str:
     return hashlib.sha256(b"csrf\0" + session.encode()).hexdigest()[:32]
 
 
-def signed_in(request: Request) -> str:
+def signed_in(request: HTTPConnection) -> str:
     """The user of the request's session, for pages and API alike.
 
     Raises:

@@ -22,6 +22,8 @@ from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso
 from mailwright.core.messages import Failed, Message, MessageState, SendRequest, Sent, Unknown
 from mailwright.core.ports import Consent, DefinitionVersion, Handing, ModelVersion, Refusal, TickCommit
+from mailwright.core.previews import Count, Preview
+from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinition, condition_name
 from mailwright.decisions.decide import Decision, decide
 from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
@@ -35,7 +37,11 @@ from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
+from mailwright.rules.parse import parse
+from mailwright.rules.syntax import Expression, InSegment, from_json
 from mailwright.runtime.engine.history import EVENTS, TRANSITIONS
+from mailwright.runtime.project.asked import asked_rule
+from mailwright.runtime.project.load import Project
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.memory import MemoryBlobs, MemoryEventLog
 from mailwright.stores.records_sql import SqlRecords
@@ -106,6 +112,45 @@ class FixedEngine:
         start = -1 if after is None else after
         inside = (person for person, facts in self.people.items() if segment in facts.segments and person > start)
         return list(itertools.islice(inside, limit))
+
+    def first_identifiers(self, persons: Sequence[Person]) -> dict[Person, str]:
+        self._answer()
+        return {person: self.people[person].first_identifier for person in persons if person in self.people}
+
+    def overlap(self, segment: str, others: Sequence[str]) -> dict[str, int]:
+        members = {name: set(self.members(name, None, 10**6)) for name in (segment, *others)}
+        return {name: len(members[segment] & members[name]) for name in others}
+
+    def preview(self, rule: bytes, against: str | None, limit: int) -> Preview:
+        """Understands ``in segment X`` alone; anything else needs leaves that are not kept."""
+        self._answer()
+        node = from_json(rule)
+        if not isinstance(node, InSegment):
+            return Preview(at=NOW, n_persons=len(self.people), exact=False, missing=["leaf"])
+        inside = self.members(node.name, None, 10**6)
+        before = self.members(against, None, 10**6) if against in SEGMENTS else []
+        entering, leaving = sorted(set(inside) - set(before)), sorted(set(before) - set(inside))
+        return Preview(
+            at=NOW,
+            n_persons=len(self.people),
+            exact=True,
+            size=Count.of(len(inside)),
+            entering=Count.of(len(entering)) if against is not None else None,
+            leaving=Count.of(len(leaving)) if against is not None else None,
+            sample=inside[:limit],
+            entering_sample=entering[:limit],
+            leaving_sample=leaving[:limit],
+        )
+
+    def transitions(self, after: Cursor | None, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+        """It remembers nothing: History has all."""
+        self._answer()
+        since = Cursor(Offset(4096 * 899))
+        return TransitionPage(changes=[], cursor=after or since, kept_since=since)
+
+    def latest_transitions(self, segment: str, limit: int) -> TransitionPage:
+        self._answer()
+        return TransitionPage(changes=[], cursor=Cursor(Offset(4096 * 899)))
 
     def items(self, catalog: str, item_ids: Sequence[str]) -> dict[str, Item]:
         return {
@@ -204,6 +249,12 @@ class ShopProject:
         }
     )
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
+
+    def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
+        parsed = {segment: parse(one.text) for segment, one in self.segments.items()}
+        return asked_rule(
+            Project(memberships=parsed, expressions={"orders": parse("count of 'Order Completed'")}), rule, name
+        )
 
 
 class ShopRecommender:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailwright.ingest.limits import LIMITS
-from mailwright.web import api, previews, sessions, tracking
+from mailwright.web import api, api_segments, api_transitions, previews, sessions, tracking
 from mailwright.web.door import door_routes
 from mailwright.web.pages import definitions, mails, models, overview, people, segments
 from tools.reference.markdown import code, doc_of, table
@@ -59,7 +59,7 @@ def routes(modules: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
 
 def _of(router: Any) -> Iterator[tuple[str, str, str]]:
     for route in router.routes:
-        methods = ", ".join(sorted(route.methods - {"HEAD"}))
+        methods = ", ".join(sorted(getattr(route, "methods", {"WebSocket"}) - {"HEAD"}))
         yield methods, route.path, doc_of(route.endpoint).summary
 
 
@@ -71,7 +71,7 @@ def door_calls() -> set[str]:
 def page() -> str:
     """The page's text."""
     calls = [(code(f"POST /v1/{name}"), what) for name, what in CALLS.items()]
-    read = [*routes((api,)), *_of(api.open_router)]
+    read = [*routes((api, api_segments, api_transitions)), *_of(api_transitions.stream_router), *_of(api.open_router)]
     return "\n\n".join(
         [
             "# HTTP",

@@ -180,9 +180,13 @@ def first_identifiers(state: EngineState, persons: Sequence[Person]) -> dict[Per
     return {person: state.identity.first_identifier(person) for person in persons if 0 <= person < known}
 
 
-def transitions(state: EngineState, after: Cursor, segments: Sequence[str] | None, limit: int) -> TransitionPage:
-    """Transitions after `after` that are kept in memory, at most `limit`, of these segments alone if given."""
-    after, recent = Cursor(*after), state.recent
+def transitions(state: EngineState, after: Cursor | None, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+    """Transitions after `after` that are kept in memory, at most `limit`, of these segments alone if given.
+
+    None stands for the place behind all that has happened so far.
+    """
+    recent = state.recent
+    after = recent.upto if after is None else Cursor(*after)
     if after < recent.since:
         return TransitionPage(changes=[], cursor=after, kept_since=recent.since, more=True)
     return _page(state, recent.after(after, None if segments is None else set(segments), limit))

@@ -49,7 +49,7 @@ class Recent:
     def __init__(self, since: Cursor = START, *, kept: int = KEPT) -> None:
         """Begin after `since`; keep at least the newest `kept`."""
         self.since = since
-        self._upto = since
+        self.upto = since
         self._kept = kept
         self._rows: list[Row] = []
 
@@ -57,7 +57,7 @@ class Recent:
         """Take in what a tick brought; its changes have the fold's order, here they get the cursors'."""
         ordered = sorted(changes, key=lambda change: (change.person, change.segment))
         self._rows += [Row(offset, each.person, each.segment, at, each.entered, each.cause) for each in ordered]
-        self._upto = Cursor(offset)
+        self.upto = Cursor(offset)
         if len(self._rows) > self._kept + self._kept // 4:  # cutting off one by one would move all rows at every tick
             cut = len(self._rows) - self._kept
             self.since = self._rows[cut - 1].cursor
@@ -74,7 +74,7 @@ class Recent:
             return Found(rows, end, bool(self._rows) and end < self._rows[-1].cursor)
         if first + len(looked) < len(self._rows):
             return Found(rows, looked[-1].cursor, True)
-        return Found(rows, max(cursor, self._upto), False)
+        return Found(rows, max(cursor, self.upto), False)
 
     def latest(self, segment: str, limit: int) -> Found:
         """The last `limit` rows of a segment, newest first; what lies before their cursor was not looked at."""

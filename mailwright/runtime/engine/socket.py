@@ -166,7 +166,7 @@ class EngineClient:
         """First identifiers of these people."""
         return self._call(dict[Person, str], "first_identifiers", persons=list(persons))
 
-    def transitions(self, after: Cursor, segments: Sequence[str] | None, limit: int) -> TransitionPage:
+    def transitions(self, after: Cursor | None, segments: Sequence[str] | None, limit: int) -> TransitionPage:
         """Transitions that the engine keeps in memory."""
         names = None if segments is None else list(segments)
         return self._call(TransitionPage, "transitions", after=after, segments=names, limit=limit)

@@ -57,7 +57,7 @@ def forget(engine: Engine, cursor: Cursor) -> None:
         rows = [row for row in state.recent._rows if row.cursor > cursor]
         state.recent = Recent(cursor)
         state.recent._rows = rows
-        state.recent._upto = Cursor(state.tick_offset)
+        state.recent.upto = Cursor(state.tick_offset)
 
     engine.ask(cut).result(30)
 

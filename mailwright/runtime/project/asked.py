@@ -1,0 +1,53 @@
+"""A rule that somebody tries out: read and checked as if it stood in the project, but not put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput
+from mailwright.rules.check import Names, check, cycle_message, find_cycle
+from mailwright.rules.parse import parse
+from mailwright.rules.show import show
+from mailwright.rules.syntax import Expression, from_json
+from mailwright.runtime.project.load import Project
+
+
+def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") -> Expression:
+    """The condition that `rule` is, within a project.
+
+    Args:
+        project: Its attributes and segments may be named.
+        rule: Text, or a syntax tree.
+        name: The segment that it would be the rule of; empty for none.
+
+    Raises:
+        InvalidInput: ``rule.syntax``, ``rule.tree`` or ``rule.invalid``, every issue with its place in the text; for
+            a tree in the text that `show` prints of it.
+    """
+    text = rule if isinstance(rule, str) else _printed(rule)
+    if not text.strip():
+        raise InvalidInput.one("rule.syntax", "there is no rule yet", hint="try: did 'Order Completed' within 30 days")
+    node = parse(text)
+    names = Names(attributes=project.expressions, segments=project.memberships, expressions=project.expressions)
+    faults = check(node, names, expects="condition", source=text)
+    if faults:
+        raise InvalidInput("rule.invalid", faults)
+    if name:
+        cycle = find_cycle(project.expressions, {**project.memberships, name: node})
+        if cycle:
+            raise InvalidInput.one("rule.cycle", cycle_message(cycle), hint="take one of these references out")
+    return node
+
+
+def _printed(tree: Mapping[str, Any]) -> str:
+    """A tree as text: reading that again puts every limit of the language on what a program sent."""
+    hint = "send what the rule's own text parses to, or send the text"
+    try:
+        return show(from_json(msgspec.json.encode(tree)))
+    except msgspec.ValidationError as error:
+        raise InvalidInput.one("rule.tree", f"this is no rule: {error}", hint=hint) from error
+    except RecursionError:
+        raise InvalidInput.one("rule.tree", "this rule is nested too deep", hint=hint) from None
