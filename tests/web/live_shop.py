@@ -34,7 +34,7 @@ __all__ = ["Live", "live_shop", "wait_for"]
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "runtime"))
 
-from engine_world import World, wait_for, world
+from engine_world import ThreadJob, World, wait_for, world
 
 FILES = {
     "mailwright.toml": '[project]\nname = "Live"\ntime_zone = "UTC"\n',
@@ -100,9 +100,9 @@ def live_shop(folder: Path) -> Iterator[Live]:
             history=HistoryWriter(made.history),
             blobs=made.blobs,
             clock=clock,
-            wall=clock,
             append_ticks=True,
             pace=Pace(checkpoint_s=10**6, checkpoint_events=10**9, history_s=10**6),
+            backfill=lambda order, tell: ThreadJob(lambda: made.backfill(order, tell), tell),
         )
         server = EngineServer(engine, folder / "engine.sock")
         client = EngineClient(folder / "engine.sock")

@@ -39,7 +39,7 @@ from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
 from mailwright.rules.parse import parse
 from mailwright.rules.syntax import Expression, InSegment, from_json
-from mailwright.runtime.engine.history import EVENTS, TRANSITIONS
+from mailwright.runtime.engine.history_rows import EVENTS, TRANSITIONS
 from mailwright.runtime.project.asked import asked_rule
 from mailwright.runtime.project.load import Project
 from mailwright.stores.history_delta import DeltaHistory

@@ -26,7 +26,7 @@ from mailwright.reports.overview import (
     segment_sizes,
 )
 from mailwright.reports.timeline import timeline
-from mailwright.runtime.engine.history import EVENTS, TRANSITIONS
+from mailwright.runtime.engine.history_rows import EVENTS, TRANSITIONS
 from mailwright.stores.history_delta import DeltaHistory
 
 UTC = ZoneInfo("UTC")
