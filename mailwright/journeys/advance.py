@@ -7,11 +7,11 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from mailwright.core.commits import JourneyRun, Transition
 from mailwright.core.durations import duration_micros
 from mailwright.core.events import Person
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.messages import SendRequest
-from mailwright.core.ports import JourneyRun, Transition
 from mailwright.journeys.definitions import END, JourneyDefinition, StepDefinition
 from mailwright.journeys.requests import request, send_key
 

@@ -1,9 +1,10 @@
 """Values that the suites of Records share."""
 
+from mailwright.core.commits import TickCommit
 from mailwright.core.events import Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.core.messages import SendRequest
-from mailwright.core.ports import Handing, TickCommit
+from mailwright.core.ports import Handing
 
 LEASE = {"lease_now": Instant(1_000), "lease_until": Instant(2_000)}
 LATER = {"lease_now": Instant(3_000), "lease_until": Instant(4_000)}

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from records_cases import LEASE, queue, request, told
 
+from mailwright.core.commits import JourneyRun, TickCommit, Transition
 from mailwright.core.errors import Conflict
 from mailwright.core.events import Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.core.messages import MessageState
-from mailwright.core.ports import JourneyRun, TickCommit, Transition
 from mailwright.stores.records.messages import message_id
 
 RUN = JourneyRun(

@@ -16,12 +16,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pyarrow as pa
 
+from mailwright.core.commits import TickCommit
 from mailwright.core.errors import NotFound
 from mailwright.core.events import Event, Events, Identifier, Item, Offset, Person
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso
 from mailwright.core.messages import Failed, Message, MessageState, SendRequest, Sent, Unknown
-from mailwright.core.ports import Consent, DefinitionVersion, Handing, ModelVersion, Refusal, TickCommit
+from mailwright.core.ports import Consent, DefinitionVersion, Handing, ModelVersion, Refusal
 from mailwright.core.previews import Count, Preview
 from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinition, condition_name

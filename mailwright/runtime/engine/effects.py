@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mailwright.core.commits import TickCommit, Transition
 from mailwright.core.events import Offset
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.messages import SendRequest
-from mailwright.core.ports import EngineRecords, TickCommit, Transition
+from mailwright.core.ports import EngineRecords
 from mailwright.journeys.advance import Advance, Journey, advance
 from mailwright.journeys.campaigns import due_occurrence
 from mailwright.journeys.definitions import audience_condition, exit_condition

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import sqlalchemy as sa
 
+from mailwright.core.commits import JourneyRun, TickCommit
 from mailwright.core.errors import Conflict
 from mailwright.core.events import Offset, Person
 from mailwright.core.instants import Instant
-from mailwright.core.ports import JourneyRun, TickCommit
 from mailwright.stores.records.database import Database, parts
 from mailwright.stores.records.messages import cancel, queue
 from mailwright.stores.records.schema import engine_state, journey_run, occurrence, transition

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailwright.core.commits import TickCommit
 from mailwright.core.errors import NotFound, Transient
 from mailwright.core.events import Identifier, Item, Offset, Person
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.instants import HOUR, Instant, parse_iso
 from mailwright.core.messages import Message, MessageState, SendRequest
-from mailwright.core.ports import Consent, TickCommit
+from mailwright.core.ports import Consent
 from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinition
 from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
 from mailwright.decisions.recommend import Ranked

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from mailwright.core.commits import JourneyRun, Transition
 from mailwright.core.events import Offset, Person
 from mailwright.core.instants import DAY, HOUR, Instant, format_iso, parse_iso
-from mailwright.core.ports import JourneyRun, Transition
 from mailwright.journeys.advance import Advance, Journey, advance, run_id
 from mailwright.journeys.definitions import JourneyDefinition
 from mailwright.journeys.requests import send_key
