@@ -468,7 +468,8 @@ def _holds(where: s.Expression, scope: _Scope) -> bool:
             return True
         case s.AnyOf(path=path, where=inner):
             found = (each for value in scope.values(path) for each in (value if isinstance(value, list) else [value]))
-            return any(_holds(inner, _Scope(scope.event, each, scope.items)) for each in found)
+            elements = (each for each in found if each is not None)  # null is missing: no element to ask
+            return any(_holds(inner, _Scope(scope.event, each, scope.items)) for each in elements)
         case _:
             return _compares(where, scope)
 

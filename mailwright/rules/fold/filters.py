@@ -88,7 +88,7 @@ def _any_of(path: tuple[str, ...], inner: Test, items: ItemLookup) -> Test:
     def test(event: Event, element: Any) -> bool:
         for value in _values(event, element, path, items):
             for each in value if type(value) is list else (value,):
-                if inner(event, each):
+                if each is not None and inner(event, each):
                     return True
         return False
 
