@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+import msgspec
 import pyarrow as pa
+from strategies import NEW_YORK
 
 from mailwright.core.events import Event, Offset
 from mailwright.core.instants import Instant
@@ -15,8 +17,6 @@ from mailwright.rules.catalog import Catalog
 from mailwright.rules.interpret import Context, interpret
 from mailwright.rules.sql.compile import Definitions
 from mailwright.rules.sql.run import ask
-from mailwright.runtime.engine.history import _text
-from tests.rules.strategies import NEW_YORK
 
 Told = Sequence[tuple[Offset, Event]]
 MIDDLE = Offset(2**40)
@@ -109,3 +109,8 @@ def by_interpreter(
         segment_since=lambda name: None,
     )
     return interpret(rule, told, t, context)
+
+
+def _text(value: dict[str, Any]) -> str | None:
+    """As History keeps it."""
+    return msgspec.json.encode(value).decode() if value else None

@@ -74,15 +74,15 @@ class Asks:
         ask.sources.update(found)
         return name
 
-    def query(self) -> E | None:
+    def query(self) -> exp.Query | None:
         """Distinct (ask, value) over the relation ``known_events``; None if nothing is asked."""
         selects = [self._select(name, source) for name, source in self._sources() if source.fixed is None]
         if not selects:
             return None
-        found: Any = selects[0]
+        found: exp.Query = selects[0]
         for more in selects[1:]:
             found = exp.union(found, more, distinct=False)
-        return found  # type: ignore[no-any-return]
+        return found
 
     def _sources(self) -> Iterable[tuple[str, Source]]:
         return ((name, source) for name, ask in self._asks.items() for source in ask.sources.values())

@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import msgspec
+import sqlglot
 from sqlglot import exp
 
 from mailwright.core.errors import InvalidInput, Issue, Span, UnsupportedRule, nearest
@@ -176,6 +177,20 @@ class Compiled:
             query = query.with_(exp.to_identifier(name), as_=made.copy())
         return query.sql(dialect=self._dialect.name)
 
+    def shown(self, relations: Relations) -> str:
+        """The main query for people to read: over several lines, its constants written into it.
+
+        What Python must judge first stays a parameter: ``a1``, ``local_at``.
+        """
+        fixed = self._asks.bound
+
+        def written(node: E) -> E:
+            known = isinstance(node, exp.Placeholder) and node.name in fixed
+            return text(fixed[node.name]) if known else node  # all that rules bind is text
+
+        tree = sqlglot.parse_one(self.main(relations), dialect=self._dialect.name)
+        return tree.transform(written).sql(dialect=self._dialect.name, pretty=True)
+
 
 def _decoded(kind: SqlKind, cell: Any) -> Any:
     if cell is None:
@@ -205,7 +220,7 @@ class _People:
         self._definitions = definitions
         self._comparer = Comparer(json, asks)
         self._filters = Filters(json, asks, self._comparer)
-        self._lists: dict[str, str] = {}
+        self._lists: dict[str, tuple[str, E]] = {}  # name -> its column, the name as a parameter
         self._open: list[str] = []
         self.leaves = Leaves(json, asks, self._comparer, local)
 
@@ -297,7 +312,7 @@ class _People:
                 inside = self._named("segment", name, self._definitions.segments)
                 return inside.value if inside.kind == "boolean" else self._comparer.holds("=", inside, TRUE)
             case s.InList(name=name):
-                flag = self._lists.setdefault(name, f"l{len(self._lists) + 1}")
+                flag, _ = self._lists.setdefault(name, (f"l{len(self._lists) + 1}", self._asks.bind(name)))
                 return call("coalesce", column(flag, "l"), false())
             case s.RandomBucket(salt=salt, percent=percent):
                 return self._bucket(salt, Decimal(percent))
@@ -331,8 +346,8 @@ class _People:
             either([is_null(until), binary(">", until, column("offset", "m"))]),
         ]
         flags = [
-            exp.alias_(call("bool_or", binary("=", column("name", "g"), self._asks.bind(name))), flag)
-            for name, flag in self._lists.items()
+            exp.alias_(call("bool_or", binary("=", column("name", "g"), name)), flag)
+            for flag, name in self._lists.values()
         ]
         return (
             exp.select(column("moment", "m"), *flags)
@@ -393,7 +408,7 @@ def refusal(node: s.Expression, reason: str) -> UnsupportedRule:
     """The error that names a node, with its place in the rule's text once `within` has seen the whole."""
     shown = show(node)
     span = Span(line=1, column=1, length=len(shown))
-    return UnsupportedRule.one("rule.sql", reason, hint=HINT, span=span, source=shown)
+    return UnsupportedRule("rule.sql", [Issue(path="", message=reason, hint=HINT, span=span, source=shown)])
 
 
 def within(node: s.Expression, inner: UnsupportedRule) -> UnsupportedRule:

@@ -37,7 +37,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from mailwright.rules.sql.dialects import DuckDB
-from mailwright.rules.sql.trees import E, binary, column, either, is_null, joined, number, text
+from mailwright.rules.sql.trees import E, binary, call, cast, choose, column, either, is_null, joined, number, text
 
 EVENTS = ("offset", "person", "owned_from", "owned_until", "type", "name", "stamp", "known")
 DOCUMENTS = ("properties", "traits", "context")
@@ -90,11 +90,17 @@ def of_history(dialect: DuckDB) -> Relations:
 def everybody(at: E, offset: E) -> Relations:
     """``moments`` that ask of everybody known at `offset`, at one instant; the person's number is the moment's.
 
-    A person's first identifier is the one that belonged to the person first; of several at once, the first by name.
+    A person's first identifier is the one that belonged to the person first; of several at once, the one that a call
+    names first.
     """
     asked = [binary("<=", column("from_offset"), offset)]
     still = either([is_null(column("to_offset")), binary(">", column("to_offset"), offset)])
-    first = dialectless_first(column("identifier"), column("from_offset"))
+    since = call("lpad", cast(column("from_offset"), "VARCHAR"), number(20), text("0"))
+    kind = choose(
+        [(_is_kind(name), text(str(place))) for place, name in enumerate(_PRIORITY)], text(str(len(_PRIORITY)))
+    )
+    # By columns of one text, since engines differ in how they take the least of several.
+    first = exp.ArgMin(this=column("identifier"), expression=joined(since, kind, column("identifier")))
     moments = (
         exp.select(
             exp.alias_(column("person"), "moment"),
@@ -110,6 +116,10 @@ def everybody(at: E, offset: E) -> Relations:
     return [("moments", moments)]
 
 
-def dialectless_first(value: E, order: E) -> E:
-    """The value of the row with the least `order`, in words that every dialect's printer knows."""
-    return exp.ArgMin(this=value.copy(), expression=order.copy())
+def _is_kind(name: str) -> E:
+    start = f"{name}:"
+    return binary("=", call("left", column("identifier"), number(len(start))), text(start))
+
+
+_PRIORITY = ("user_id", "email", "phone", "anonymous_id")
+"""In which order a call names its identifiers, see `mailwright.ingest.identifiers`."""

@@ -47,7 +47,7 @@ def ask(
     def rows(sql: str | None, bound: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
         if sql is None:
             return []
-        known = {name: value for name, value in (given | bound).items() if f"${name}" in sql}
+        known = {name: value for name, value in {**given, **bound}.items() if f"${name}" in sql}
         found = query(sql, known)
         return list(zip(*(found.column(place).to_pylist() for place in range(found.num_columns)), strict=True))
 
