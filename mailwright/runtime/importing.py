@@ -11,14 +11,15 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from mailwright.core.errors import Conflict, InvalidInput, Issue, NotFound, nearest
-from mailwright.core.events import Events, Items
+from mailwright.core.events import Body, Events, Items
 from mailwright.core.instants import format_iso
 from mailwright.ingest.dry_run import Checked, DryRun, dry_run
 from mailwright.ingest.files import Rows, format_of, read_rows
 from mailwright.ingest.items import parse_items
-from mailwright.ingest.limits import Refusal
+from mailwright.ingest.limits import Limits, Refusal
 from mailwright.ingest.mapping import Cell, CellType, RowMapping, batches
 from mailwright.ingest.segment import Parsed, Source, parse_request
+from mailwright.runtime.giving_way import CHUNK_ITEMS, Turns
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project
 
@@ -73,8 +74,11 @@ class FileImport:
     encoding: str = "utf-8"
 
 
+_CHUNK = Limits(request_items=CHUNK_ITEMS)
+
+
 class Importer:
-    """One import into an installation under the definitions in force."""
+    """One import into an installation under the definitions in force; it gives way to live events."""
 
     def __init__(self, there: Installation, project: Project, asked: FileImport) -> None:
         """Look at the file's columns.
@@ -87,6 +91,7 @@ class Importer:
         self._project = project
         self._asked = asked
         self._received_at = there.clock.now()
+        self._turns = Turns(there.log, there.engine)
         if not asked.path.is_file():
             raise NotFound("import.file", f"there is no file {asked.path}")
         with asked.path.open("rb") as stream:
@@ -155,7 +160,7 @@ class Importer:
         list_key = "items" if self._asked.kind == "items" else "batch"
         with self._asked.path.open("rb") as stream:
             rows = self._rows(stream, lambda _: None)
-            for body in batches(self._calls(rows, done), list_key):
+            for body in batches(self._calls(rows, done), list_key, _CHUNK):
                 taken += self._append(body)
         self._there.records.meta.put(self._key(), format_iso(self._there.wall.now()))
         return taken
@@ -173,16 +178,18 @@ class Importer:
                 yield call
 
     def _append(self, body: bytes) -> int:
-        now = self._there.clock.now()
         if self._asked.kind == "items":
             items = parse_items(body, catalogs=self._project.catalogs, received_at=self._received_at)
-            self._unchanged(items.refused)
-            self._there.log.append([Items(list(items.items))], now)
-            return len(items.items)
+            return self._put(Items(list(items.items)), len(items.items), items.refused)
         events = self._parsed(body)
-        self._unchanged(events.refused)
-        self._there.log.append([Events(list(events.events))], now)
-        return len(events.events)
+        return self._put(Events(list(events.events)), len(events.events), events.refused)
+
+    def _put(self, body: Body, n: int, refused: Sequence[Refusal]) -> int:
+        self._unchanged(refused)
+        self._turns.wait()
+        (number,) = self._there.log.append([body], self._there.clock.now())
+        self._turns.sent(number)
+        return n
 
     def _unchanged(self, refused: Sequence[Refusal]) -> None:
         if refused:

@@ -26,9 +26,10 @@ from mailwright.ingest.definitions import TrackingPlan
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import PATHS, Parsed, Source, parse_request
+from mailwright.runtime.giving_way import MAX_BEHIND, behind
 from mailwright.web.bodies import read_body
 from mailwright.web.context import WebContext
-from mailwright.web.errors import NotSignedIn, Refused, error_body, error_headers, status_of
+from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
 from mailwright.web.keys import write_key
 
 _CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
@@ -104,6 +105,8 @@ class Door:
         await _send(send, status, self._headers + _raw(headers), _encoder.encode(told))
 
     async def _taken(self, call: str, asked: _Asked, body: bytes) -> _Answer:
+        if call == "import":
+            await run_in_threadpool(self._check_turn)
         if call in _SERVER_CALLS:
             return await run_in_threadpool(self._take_from_server, call, asked, body)
         source, plan = self._keys.get(asked.authorization), self._plan_in_force()
@@ -122,6 +125,13 @@ class Door:
             return self._plan
         self._plan_until = now + _PLAN_S
         return None
+
+    def _check_turn(self) -> None:
+        """An import gives way while the engine is behind: live events must not wait for it."""
+        n_behind = behind(self._context.log, self._context.engine)
+        if n_behind > MAX_BEHIND:
+            message = f"the engine has {n_behind:,} records still to read; imports wait for live events"
+            raise TooMany("import.busy", message, "send the same batch again after the time in Retry-After")
 
     def _parsed_by_thread(self, call: str, asked: _Asked, body: bytes) -> Parsed:
         source = self._source(asked, body)

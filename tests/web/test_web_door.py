@@ -3,7 +3,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
 import tracemalloc
+from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -13,7 +15,7 @@ from seeded_shop import Shop
 from visitors import client_of
 
 from mailwright.core.errors import Transient
-from mailwright.core.events import Body, Items
+from mailwright.core.events import Body, Items, Tick
 from mailwright.core.instants import Instant
 from mailwright.web.context import WebContext
 
@@ -239,3 +241,73 @@ def test_the_door_takes_post_alone(door: TestClient, method: str) -> None:
     answer = door.request(method, "/v1/track")
     assert answer.status_code == 405
     assert answer.json()["error"]["code"] == "http.405"
+
+
+# --- what would be too much ------------------------------------------------------------------------------------------
+
+
+def test_an_import_waits_while_the_engine_is_behind_and_live_events_do_not(fresh_shop: Shop) -> None:
+    door = client_of(fresh_shop)
+    fresh_shop.log.append([Tick()] * 1_000, Instant(1))  # the engine has folded 900 of them
+    answer = door.post("/v1/import", json=_batch(ORDER), headers=SERVER)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "import.busy")
+    assert int(answer.headers["retry-after"]) > 0
+    assert door.post("/v1/batch", json=_batch(ORDER), headers=SERVER).status_code == 200
+    fresh_shop.engine.down = Transient("engine.unreachable", "it does not run")
+    assert door.post("/v1/import", json=_batch(ORDER), headers=SERVER).status_code == 200
+
+
+DEEP = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
+HOSTILE = {
+    "a property of 40 KB": (json.dumps("x" * 40_000).encode(), "32,768 bytes"),
+    "nested 5,000 deep": (DEEP, "nested"),
+    "nested 100 deep": (b"[" * 100 + b"]" * 100, "nested deeper than 32"),
+    "3,000 keys": (b"{" + b",".join(b'"%d":1' % n for n in range(3_000)) + b"}", "2,048 keys"),
+    "a number of 300 digits": (b"9" * 300, "64 bits"),
+    "a number beyond 64 bits": (b"18446744073709551616", "64 bits"),
+    "an infinite number": (b"1e999", ""),
+    "half a surrogate pair": (b'"\\ud800"', ""),
+    "bytes that are no text": (b'"\xff"', "UTF-8"),
+    "no JSON": (b"{a}", ""),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_property_is_refused_by_item_at_little_cost(fresh_shop: Shop, door: TestClient, name: str) -> None:
+    """The item says what is wrong, its neighbours are taken, and a batch of nothing but such items is cheap."""
+    value, reason = HOSTILE[name]
+    good = json.dumps({"type": "track", **ORDER}).encode()
+    bad = b'{"type":"track","event":"E","userId":"u1","messageId":"m-2","properties":{"p":' + value + b"}}"
+    answer = door.post("/v1/batch", content=b'{"batch":[' + good + b"," + bad + b"," + good + b"]}", headers=SERVER)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["accepted"] == 2
+    assert [one["index"] for one in told["refused"]] == [1]
+    assert reason in told["refused"][0]["reason"]
+    assert [event.message_id for event in fresh_shop.events()] == ["m-1", "m-1"]
+    n = min(490_000 // len(bad), 2_500)
+    before = time.process_time()
+    answer = door.post("/v1/batch", content=b'{"batch":[' + b",".join([bad] * n) + b"]}", headers=SERVER)
+    assert time.process_time() - before < 2.0
+    assert (answer.status_code, len(answer.json()["refused"])) == (400, n)
+
+
+def test_a_property_of_10_mb_is_413_before_it_is_read(door: TestClient) -> None:
+    body = json.dumps({**ORDER, "properties": {"p": "x" * 10_000_000}}).encode()
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(body), 50_000):
+            yield body[start : start + 50_000]
+
+    assert door.post("/v1/track", content=body, headers=SERVER).status_code == 413
+    answer = door.post("/v1/track", content=pieces(), headers=SERVER)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "ingest.too_large")
+
+
+def test_more_than_2500_items_are_413(fresh_shop: Shop, door: TestClient) -> None:
+    small = b'{"type":"track","event":"E","userId":"u1"}'
+    answer = door.post("/v1/batch", content=b'{"batch":[' + b",".join([small] * 2_501) + b"]}", headers=SERVER)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "ingest.too_many")
+    assert fresh_shop.log.last()[0] == 0
+    answer = door.post("/v1/batch", content=b'{"batch":[' + b",".join([small] * 2_500) + b"]}", headers=SERVER)
+    assert answer.json()["accepted"] == 2_500
