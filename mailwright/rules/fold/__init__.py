@@ -1,7 +1,8 @@
 """The columnar fold: live state of every rule over numbered people."""
 
+from mailwright.rules.fold.causes import Change
 from mailwright.rules.fold.feeds import Arrival
 from mailwright.rules.fold.frozen import Frozen
-from mailwright.rules.fold.live import Change, Fold, Rules
+from mailwright.rules.fold.live import Fold, Rules
 
 __all__ = ["Arrival", "Change", "Fold", "Frozen", "Rules"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mailwright.rules import syntax as s
+from mailwright.rules.fold.asked import Asked
 from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import Source
 from mailwright.rules.fold.heirs import Heirs
@@ -24,13 +25,13 @@ class AtHand:
     """What `Stores` offers a compiler, over stores that are kept live already; see there.
 
     Attributes:
-        asked: Keys of the stores that were asked for.
+        asked: What was asked for.
         missing: Keys of those among them that are not kept, or that lack their past; readers made of them say nothing.
     """
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self.asked: set[str] = set()
+        self.asked = Asked()
         self.missing: set[str] = set()
 
     def totals(self, source: Source) -> Totals:
@@ -76,7 +77,7 @@ class AtHand:
 
     def _found(self, source: Source, kind: str, make: Callable[[], S]) -> S:
         key = f"{source.key()}/{kind}"
-        self.asked.add(key)
+        self.asked.stores.add(key)
         if key not in self._stores.stores or key in self._stores.missing:
             self.missing.add(key)
             return make()

@@ -8,7 +8,7 @@ its own day, and runs of similar length are merged, so that each row is moved a 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mailwright.core.errors import Permanent
 from mailwright.core.instants import DAY
-from mailwright.rules.fold.rows import Ints
+from mailwright.rules.fold.rows import Bools, Ints
 
 NEVER = np.iinfo(np.int64).max
 PERSON_BITS = 27
@@ -107,6 +107,19 @@ class Calendar:
                 return day * DAY + (min(heads) >> PERSON_BITS)
         return NEVER
 
+    def first_where(self, edge: int, holds: Callable[[Ints, Ints], Bools]) -> int:
+        """The stamp of the first row past `edge` of which `holds` (of people and stamps) is true; NEVER if of none.
+
+        Rows of which it is false are forgotten on the way.
+        """
+        for day in self._days[bisect_left(self._days, (edge + 1) // DAY) :]:
+            found = [_trimmed(run, day, edge, holds) for run in self._buckets[day]]
+            self._buckets[day] = [run for run, _ in found]
+            first = min(stamp for _, stamp in found)
+            if first != NEVER:
+                return first
+        return NEVER
+
     def drop(self, upto: int) -> None:
         """Forget whole days that end at or before `upto`."""
         gone = bisect_left(self._days, (upto + 1) // DAY)
@@ -156,6 +169,18 @@ def _fixed(keys: Keys, values: Ints | None) -> Run:
 
 def _part(run: Run, start: int, stop: int) -> Run:
     return Run(run.keys[start:stop], None if run.values is None else run.values[start:stop])
+
+
+def _trimmed(run: Run, day: int, edge: int, holds: Callable[[Ints, Ints], Bools]) -> tuple[Run, int]:
+    """The run from its first row past `edge` on that holds, and that row's stamp."""
+    start, size = int(run.keys.searchsorted(np.uint64(_edge(edge, day)))), 64
+    while start < len(run.keys):
+        rows = _joined([(day, _part(run, start, start + size))], valued=False)
+        true = np.flatnonzero(holds(rows.person, rows.stamp))
+        if len(true):
+            return _part(run, start + int(true[0]), len(run.keys)), int(rows.stamp[true[0]])
+        start, size = start + size, size * 2
+    return _part(run, len(run.keys), len(run.keys)), NEVER
 
 
 def _merge_tail(runs: list[Run]) -> None:

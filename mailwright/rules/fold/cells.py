@@ -34,9 +34,17 @@ ORDERED: dict[str, Callable[[Any, Any], Any]] = {
 MIRRORED: dict[str, Operator] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
+_FOREVER = np.array([FOREVER], dtype=np.int64)
+
+
 def forever(n: int) -> Ints:
-    """`n` cells that only an event can change."""
-    return np.full(n, FOREVER, dtype=np.int64)
+    """`n` cells that only an event can change: one number for all, not to be written to."""
+    return np.broadcast_to(_FOREVER, (n,))
+
+
+def is_forever(until: Ints) -> bool:
+    """Whether `until` is what `forever` gave; False does not mean that there is a deadline."""
+    return until.strides == (0,) and (len(until) == 0 or until[0] == FOREVER)
 
 
 class Cells(ABC):

@@ -11,6 +11,7 @@ import msgspec
 from mailwright.core.errors import UnsupportedRule
 from mailwright.rules import syntax as s
 from mailwright.rules.fold import calculations, conditions, dates, leaves, timelines
+from mailwright.rules.fold.asked import Asked
 from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator, forever
 from mailwright.rules.fold.feeds import ANY, Source
@@ -38,8 +39,7 @@ class Compiler:
         self._stores = stores
         self._longest = longest
         self._readers: dict[str, Reader] = {}
-        self._asked: dict[str, frozenset[str]] = {}
-        self._segment_stores: dict[str, frozenset[str]] = {}
+        self._asked: dict[str, Asked] = {}
 
     def reader(self, node: s.Expression) -> Reader:
         """A reader that keeps its result for the frame."""
@@ -47,27 +47,22 @@ class Compiler:
             return self.reader(self._outline.attribute(node.name))
         key = s.key(node)
         if key not in self._readers:
-            above, self._stores.asked = self._stores.asked, set()
+            above, self._stores.asked = self._stores.asked, Asked()
             self._readers[key] = _remembered(key, self._make(node))
-            self._asked[key] = frozenset(self._stores.asked)
-            self._stores.asked = above
-        self._stores.asked |= self._asked[key]
+            self._asked[key], self._stores.asked = self._stores.asked, above
+        self._stores.asked.add(self._asked[key])
         return self._readers[key]
 
-    def stores_of(self, node: s.Expression) -> frozenset[str]:
-        """Keys of the stores that `node` reads."""
+    def asked_by(self, node: s.Expression) -> Asked:
+        """What `node` reads."""
         self.reader(node)
-        return self._asked[s.key(self._outline.attribute(node.name) if isinstance(node, s.Attribute) else node)]
-
-    def segment(self, name: str, node: s.Expression) -> Reader:
-        """The reader of a segment; those that it asks about come first."""
-        reader = self.reader(node)
-        self._segment_stores[name] = self.stores_of(node)
-        return reader
+        while isinstance(node, s.Attribute):
+            node = self._outline.attribute(node.name)
+        return self._asked[s.key(node)]
 
     def zone_names(self) -> Callable[[Frame], Coded] | None:
         """Reads the names of people's own time zones."""
-        source = Source(kind="context", path=ZONE)
+        source = zone_source()
         return leaves.end_value(self._stores.end(source, True), self._stores.words(source))
 
     def _make(self, node: s.Expression) -> Reader:
@@ -83,7 +78,7 @@ class Compiler:
             case s.Compare() | s.BetweenValues() | s.In() | s.IsKnown():
                 return self._comparison(node)
             case s.InSegment():
-                self._stores.asked |= self._segment_stores.get(node.name, frozenset())
+                self._stores.asked.segments.add(node.name)
                 return conditions.in_segment(node)
             case s.RandomBucket():
                 return conditions.random_bucket(node)
@@ -224,6 +219,11 @@ class Compiler:
     def _case(self, node: s.Case) -> Reader:
         rows = [(self.reader(when), self.reader(value)) for when, value in node.rows]
         return leaves.case(rows, None if node.otherwise is None else self.reader(node.otherwise))
+
+
+def zone_source() -> Source:
+    """What tells people's own time zones."""
+    return Source(kind="context", path=ZONE)
 
 
 def _kind(node: s.Aggregate) -> Literal["number", "each", "stamp", "value"]:

@@ -171,7 +171,7 @@ def case(rows: Sequence[tuple[Reader, Reader]], otherwise: Reader | None) -> Rea
 
     def read(frame: Frame) -> Cells:
         results: list[Any] = [None] * len(frame)
-        until = forever(len(frame))
+        until = forever(len(frame)).copy()
         open_ = np.ones(len(frame), dtype=bool)
         for when, value in rows:
             truth = when(frame).truth()
@@ -216,7 +216,7 @@ def inside(store: Ledger, window: s.Window | None, frame: Frame) -> tuple[Found,
 
 
 def _holds_until(found: Found, window: s.Window | None, frame: Frame) -> Ints:
-    until = forever(len(frame))
+    until = forever(len(frame)).copy()
     if isinstance(window, s.Within):
         np.minimum.at(until, found.group, found.rows.stamp + window.micros)
     elif isinstance(window, s.Calendar):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,16 +16,18 @@ from mailwright.core.events import Event, Offset, Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold.at_hand import AtHand
-from mailwright.rules.fold.cells import FOREVER, VOLATILE, Cells
-from mailwright.rules.fold.columns import Columns
-from mailwright.rules.fold.compile import Compiler
+from mailwright.rules.fold.causes import Change
+from mailwright.rules.fold.cells import FOREVER, Cells
+from mailwright.rules.fold.columns import Columns, End
+from mailwright.rules.fold.compile import Compiler, zone_source
 from mailwright.rules.fold.feeds import NEWEST, Arrival, Batch, Feed, Inbox
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.frozen import Frozen, Parts
 from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings, segments_asked
 from mailwright.rules.fold.reading import Reading
-from mailwright.rules.fold.rows import Bools, Ints, Rows
-from mailwright.rules.fold.stores import Stores, Touched, WindowKey
+from mailwright.rules.fold.rows import MISSING, Bools, Ints, Rows, distinct
+from mailwright.rules.fold.segments import Happened, Segments
+from mailwright.rules.fold.stores import Stores, Touched
 from mailwright.rules.syntax import Expression
 from mailwright.rules.values import plain
 
@@ -54,19 +56,6 @@ class Rules:
         """All, by kind and name."""
         kinds = {"attribute": self.attributes, "segment": self.segments, "condition": self.conditions}
         return {f"{kind}:{name}": node for kind, nodes in kinds.items() for name, node in nodes.items()}
-
-
-class Change(NamedTuple):
-    """A person entered or left a segment at a tick.
-
-    `cause` is ``event``, ``time`` (nothing but the clock moved), ``import`` (touched by history events only),
-    ``definition`` (the segment's first evaluation, of people known before) or ``merge`` (what the other profile was).
-    """
-
-    person: Person
-    segment: str
-    entered: bool
-    cause: str
 
 
 class Fold:
@@ -133,31 +122,26 @@ class Fold:
         self._readers = _compiled(rules, self._order, compiler, self._world)
         stores.planned()
         self._reading = Reading(list(stores.feeds.values()), catalog.facts)
-        self._feeds_of = {name: stores.feeds_behind(self._readers.stores[name]) for name in self._order}
         self._inbox = Inbox()
-        self._world.members = {} if stores.partial else {name: _membership() for name in self._order}
-        self._people = Columns(until=np.int64(VOLATILE), alive=np.bool_(True))
+        kept = [] if stores.partial else self._order
+        self._segments = Segments(
+            kept, self._world.segments, {name: compiler.asked_by(rules.segments[name]) for name in kept}
+        )
+        self._world.members = {name: segment.cells for name, segment in self._segments.by_name.items()}
+        self._people = Columns(alive=np.bool_(True))
+        self._zones = Columns(code=np.int64(MISSING))  # as of the last tick
         self._at = BEFORE_TIME
         self._upto = -1  # the newest offset ingested
         self._meanings = meanings(self._order, rules.segments, outline)
-        self._first_time: dict[str, int] = {}
-        self._merged: dict[int, Carried] = {}
 
     def _take_over(self, old: Fold) -> None:
-        self._inbox, self._people, self._at, self._merged = old._inbox, old._people, old._at, old._merged
-        self._upto, self._first_time = old._upto, old._first_time
+        self._inbox, self._people, self._at, self._upto = old._inbox, old._people, old._at, old._upto
         self._world.first_identifiers = old._world.first_identifiers
         n = self._people.n
-        for name, cells in self._world.members.items():
-            cells.grow(n)
-            if name in old._world.members:
-                self._world.members[name] = old._world.members[name]
-        self._reevaluate([name for name in self._order if self._meanings[name] != old._meanings.get(name)])
-
-    def _reevaluate(self, segments: Collection[str]) -> None:
-        """Look at everybody on the next tick; what changes then is owed to the definition."""
-        self._first_time.update(dict.fromkeys(segments, self._people.n))
-        self._people["until"][:] = VOLATILE
+        changed = [name for name in self._order if self._meanings[name] != old._meanings.get(name)]
+        self._segments.take_over(old._segments, changed, n)
+        self._world.members = {name: segment.cells for name, segment in self._segments.by_name.items()}
+        self._zones.grow(n)
 
     # --- events and time ---------------------------------------------------------------------------------------------
 
@@ -197,66 +181,42 @@ class Fold:
             Changes of membership since the last tick, by person, then by segment in order of evaluation.
         """
         self._at = t = max(t, self._at)
-        n_before = self._people.n
-        self._grow(first_identifiers)
-        batch = Batch(self._inbox, t, self._stores.heirs)
-        touched, expired = self._stores.apply(batch, t)
-        persons = self._to_look_at(batch, expired)
-        changes = self._evaluate(Frame(persons, t, self._world), _Causes(batch, touched, self._merged, n_before))
-        self._first_time, self._merged = {}, {}
-        return changes
-
-    def _grow(self, first_identifiers: Sequence[str]) -> None:
         self._world.first_identifiers = first_identifiers
         self._grow_to(len(first_identifiers))
+        batch = Batch(self._inbox, t, self._stores.heirs)
+        touched, left = self._stores.apply(batch, t)
+        happened = Happened(Touched(batch.person, batch.history), touched, left, self._moved(touched))
+        return self._segments.evaluate(t, self._world, self._alive, happened)
 
-    def _to_look_at(self, batch: Batch, expired: Mapping[WindowKey, Ints]) -> Ints:
-        chosen: Bools = self._people["until"][: self._people.n] <= self._at
-        chosen[batch.person] = True
-        for left in expired.values():
-            chosen[left] = True
-        return np.flatnonzero(chosen)
+    @property
+    def _alive(self) -> Bools:
+        return self._people["alive"][: self._people.n]
 
-    def _evaluate(self, frame: Frame, causes: _Causes) -> list[Change]:
-        until = np.full(len(frame), FOREVER, dtype=np.int64)
-        alive = self._people["alive"][frame.persons]
-        changes: list[tuple[int, int, Change]] = []
-        for rank, name in enumerate(self._order):
-            truth = self._readers.by_name[f"segment:{name}"](frame).truth()
-            until = np.minimum(until, truth.until)
-            for person, entered in self._settle(name, frame, truth.mask & alive):
-                cause = "merge" if not self._people["alive"][person] else self._cause(causes, name, person, entered)
-                changes.append((person, rank, Change(Person(person), name, entered, cause)))
-        self._people["until"][frame.persons] = np.where(alive, until, FOREVER)
-        return [change for _, _, change in sorted(changes, key=lambda each: each[:2])]
-
-    def _settle(self, name: str, frame: Frame, inside: Bools) -> list[tuple[int, bool]]:
-        """Write memberships; who changed, and how."""
-        cells = self._world.members[name]
-        changed = inside != cells["inside"][frame.persons]
-        persons = frame.persons[changed]
-        cells["inside"][persons] = inside[changed]
-        cells["since"][persons] = frame.t
-        return list(zip(persons.tolist(), inside[changed].tolist(), strict=True))
-
-    def _cause(self, causes: _Causes, segment: str, person: int, entered: bool) -> str:
-        if person < self._first_time.get(segment, 0):
-            return "definition"
-        return causes.of(person, self._feeds_of[segment], segment, entered)
+    def _moved(self, touched: Mapping[str, Touched]) -> Ints:
+        """The people whose time zone is another than at the last tick."""
+        source = zone_source()
+        store = self._stores.stores.get(f"{source.key()}/end:True")
+        if not isinstance(store, End):
+            return np.zeros(0, np.int64)
+        persons = self._segments.pending(self._people.n)
+        if (zoned := touched.get(source.key())) is not None:
+            persons = distinct(np.concatenate([persons, zoned.everybody]))
+        now, before = store.cells["value"][persons], self._zones["code"][persons]
+        self._zones["code"][persons] = now
+        return np.asarray(persons[now != before])
 
     def next_due(self) -> Instant | None:
         """The earliest instant after the last tick at which anything can change by time alone; None: never.
 
         Where a rule asks for a value that changes all the time in a way that has no deadline, one minute.
         """
-        until = self._people["until"][: self._people.n]
-        ahead = until[(until > self._at) & (until < FOREVER)]
-        dues = [int(ahead.min())] if len(ahead) else []
+        dues = self._segments.next_due()
         if (waiting := self._inbox.next_due()) != NEWEST:
             dues.append(max(waiting, self._at + 1))
         if (due := self._stores.next_due()) is not None:
             dues.append(due)
-        if self._at != BEFORE_TIME and bool((until == VOLATILE).any()):
+        unseen = self._segments.n_evaluated < self._people.n
+        if self._at != BEFORE_TIME and (unseen or self._segments.volatile):
             dues.append(self._at + MINUTE)
         return Instant(min(dues)) if dues else None
 
@@ -310,8 +270,7 @@ class Fold:
 
     def sizes(self) -> dict[str, int]:
         """Number of members by segment."""
-        n = self._people.n
-        return {name: int(np.count_nonzero(cells["inside"][:n])) for name, cells in self._world.members.items()}
+        return {name: segment.size for name, segment in self._segments.by_name.items()}
 
     def inside(self, persons: Sequence[Person]) -> dict[str, Bools]:
         """For each segment, who of these people is in it; nobody who came after the last tick is."""
@@ -323,9 +282,9 @@ class Fold:
         return {name: cells["inside"][places] & known for name, cells in self._world.members.items()}
 
     def _reader(self, kind: str, name: str) -> Reader:
-        reader = self._readers.by_name.get(f"{kind}:{name}")
+        reader = self._readers.get(f"{kind}:{name}")
         if reader is None:
-            known = [key.partition(":")[2] for key in self._readers.by_name if key.startswith(f"{kind}:")]
+            known = [key.partition(":")[2] for key in self._readers if key.startswith(f"{kind}:")]
             raise NotFound(f"rule.{kind}", f"there is no {kind} {name!r}", nearest(name, known))
         return reader
 
@@ -407,16 +366,14 @@ class Fold:
         self._grow_to(max(into, gone) + 1)
         self._stores.merge(into, gone)
         self._people["alive"][gone] = False
-        self._people["until"][[into, gone]] = VOLATILE
-        carried, before = self._merged.setdefault(into, {}), self._merged.pop(gone, {})
-        for name, cells in self._world.members.items():
-            carried[name] = carried.get(name, 0) | before.get(name, 0) | _join_membership(cells, into, gone)
+        self._segments.merge(into, gone)
 
     def _grow_to(self, n: int) -> None:
         self._stores.grow(n)
-        self._people.grow(n)
-        for cells in self._world.members.values():
-            cells.grow(n)
+        if n > self._people.n:
+            self._people.grow(n)
+            self._zones.grow(n)
+            self._segments.grow(n)
 
     def missing_leaves(self) -> list[str]:
         """Keys of leaves that began empty in a fold that replaced another: they need `combine` with the past."""
@@ -438,7 +395,8 @@ class Fold:
         self._stores.combine(other._stores, chosen, self._inbox, other._inbox, at)
         self._upto = max(self._upto, other._upto)
         stores = set(self._stores.stores if chosen is None else chosen)
-        self._reevaluate([name for name in self._order if stores & self._readers.stores[name]])
+        owed = [name for name, segment in self._segments.by_name.items() if stores & segment.reads.stores_behind]
+        self._segments.look_at_everybody(owed, self._people.n)
 
     def state_hash(self) -> str:
         """A digest of all state but decayed scores; the same for any cut of the same log, and after a reload."""
@@ -459,11 +417,11 @@ class Fold:
             "upto": self._upto,
             "inbox": self._inbox.dump(),
             "people": self._people.dump(),
-            "first_time": self._first_time,
-            "merged": list(self._merged.items()),
+            "zones": self._zones.dump(),
+            "segments": self._segments.dump(),
             "stores": self._stores.dump(),
         }
-        members = {f"segment/{name}": cells.dump() for name, cells in self._world.members.items()}
+        members = {f"segment/{name}": segment.dump() for name, segment in self._segments.by_name.items()}
         return Frozen({"fold": fold, **members, **self._stores.dump_each(self._inbox)})
 
     @classmethod
@@ -489,69 +447,18 @@ class Fold:
         fold._at, fold._upto = Instant(state["at"]), state["upto"]
         fold._inbox.load(state["inbox"])
         fold._people.load(state["people"])
-        for name, cells in fold._world.members.items():
-            cells.load(states[f"segment/{name}"])
-        fold._first_time = state["first_time"]
-        fold._merged = dict(state["merged"])
+        for name, segment in fold._segments.by_name.items():
+            segment.load(states[f"segment/{name}"])
+        fold._segments.load(state["segments"])
         fold._world.first_identifiers = first_identifiers
         fold._stores.load(state["stores"], states)
+        fold._zones.load(state["zones"])
         return fold
 
 
-class _Causes:
-    """Why a person was looked at."""
-
-    def __init__(
-        self, batch: Batch, touched: Mapping[str, Touched], merged: Mapping[int, Carried], n_before: int
-    ) -> None:
-        self._any = Touched(batch.person, batch.history)
-        self._touched = touched
-        self._merged = merged
-        self._n_before = n_before
-
-    def of(self, person: int, feeds: Collection[str], segment: str, entered: bool) -> str:
-        """The cause of a change that the segment's `feeds` may have brought about."""
-        if self._merged.get(person, {}).get(segment, 0) & (_INSIDE if entered else _OUTSIDE):
-            return "merge"
-        touched = [self._touched[feed] for feed in feeds if feed in self._touched]
-        new = person >= self._n_before
-        if new:
-            touched.append(self._any)
-        if any(person in each.live for each in touched):
-            return "event"
-        if any(person in each.history for each in touched):
-            return "import"
-        return "event" if new else "time"
-
-
-Carried = dict[str, int]
-"""Segment -> whether people merged into one were inside, outside or both (bits)."""
-
-_INSIDE = 1
-_OUTSIDE = 2
-
-
-def _membership() -> Columns:
-    return Columns(inside=np.bool_(False), since=np.int64(0))
-
-
-def _join_membership(cells: Columns, into: Person, gone: Person) -> int:
-    """Two members have been in since the first of them; the bits of what `gone` was."""
-    inside, since = cells["inside"], cells["since"]
-    if inside[into] and inside[gone]:
-        since[into] = min(since[into], since[gone])
-    return _INSIDE if inside[gone] else _OUTSIDE
-
-
-class _Readers(NamedTuple):
-    by_name: dict[str, Reader]
-    stores: dict[str, frozenset[str]]
-
-
-def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: World) -> _Readers:
+def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: World) -> dict[str, Reader]:
+    """Readers by kind and name; segments come first, in order of evaluation."""
     world.zone_names = compiler.zone_names()
-    segments = {name: compiler.segment(name, rules.segments[name]) for name in order}
+    world.segments = {name: compiler.reader(rules.segments[name]) for name in order}
     others = {key: compiler.reader(node) for key, node in rules.expressions().items() if not key.startswith("segment:")}
-    world.segments = segments
-    by_name = {**{f"segment:{name}": reader for name, reader in segments.items()}, **others}
-    return _Readers(by_name, {name: compiler.stores_of(rules.segments[name]) for name in order})
+    return {f"segment:{name}": reader for name, reader in world.segments.items()} | others

@@ -11,6 +11,7 @@ import numpy as np
 from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
+from mailwright.rules.fold.asked import Asked, WindowKey
 from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Inbox, Source, together
 from mailwright.rules.fold.heirs import Heirs
@@ -52,10 +53,6 @@ class Store(Protocol):
 
 S = TypeVar("S", bound=Store)
 _CODED = ("value", "trait", "context")
-
-
-WindowKey = tuple[str, int]
-"""A counted window: the key of its store and its length in microseconds."""
 
 
 class Touched:
@@ -101,7 +98,7 @@ class Stores:
             kept: Which keys to keep; of the others nothing is collected (None: all are kept).
         """
         self._kept = kept
-        self.asked: set[str] = set()
+        self.asked = Asked()
         self._known = known
         self._fresh_feeds: set[str] = set()
         self._upto = upto
@@ -144,6 +141,7 @@ class Stores:
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; `longest` is the longest window of any leaf of this source."""
         covering = self.covering(source, "queue:", micros, longest)
+        self.asked.windows.add((f"{source.key()}/queue:{covering}", micros))
         return self._store(source, f"queue:{covering}", lambda: self._queue(source, covering)).leaf(micros)
 
     def _queue(self, source: Source, longest: int) -> Queue:
@@ -176,7 +174,7 @@ class Stores:
 
     def _store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
         key = f"{source.key()}/{kind}"
-        self.asked.add(key)
+        self.asked.stores.add(key)
         if self._kept is not None and not self._kept(key):
             self._of[key] = source.key()
             return make()

@@ -1,0 +1,99 @@
+"""Why memberships changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mailwright.core.events import Person
+from mailwright.rules.fold.rows import Bools, Ints
+from mailwright.rules.fold.stores import Touched
+
+
+class Change(NamedTuple):
+    """A person entered or left a segment at a tick.
+
+    `cause` is ``event``, ``time`` (nothing but the clock moved), ``import`` (touched by history events only),
+    ``definition`` (the segment's first evaluation, of people known before) or ``merge`` (what the other profile was).
+    """
+
+    person: Person
+    segment: str
+    entered: bool
+    cause: str
+
+
+CAUSES = ("time", "event", "import", "merge", "definition")
+_TIME, _EVENT, _IMPORT, _MERGE, _DEFINITION = range(len(CAUSES))
+
+Carried = dict[str, int]
+"""Segment -> whether people merged into one were inside, outside or both (bits)."""
+
+INSIDE = 1
+OUTSIDE = 2
+
+
+class Causes:
+    """What happened between two ticks."""
+
+    def __init__(
+        self,
+        anything: Touched,
+        touched: Mapping[str, Touched],
+        merged: Mapping[int, Carried],
+        first_time: Mapping[str, int],
+        n_before: int,
+    ) -> None:
+        """Start.
+
+        Args:
+            anything: The people of any event.
+            touched: The people of the rows of each feed.
+            merged: What the people were who were merged into others.
+            first_time: Segment -> how many people were there when it was defined, if that is new.
+            n_before: How many people the last tick knew.
+        """
+        self._anything = anything
+        self._touched = touched
+        self._merged = merged
+        self._first_time = first_time
+        self._n_before = n_before
+
+    def of(self, segment: str, feeds: Collection[str], persons: Ints, entered: Bools, alive: Bools) -> NDArray[np.int8]:
+        """Places in CAUSES of changes of one segment that its `feeds` may have brought about; the strongest last."""
+        causes = np.full(len(persons), _TIME, dtype=np.int8)
+        new = persons >= self._n_before
+        causes[new] = _EVENT
+        touched = [self._touched[feed] for feed in feeds if feed in self._touched]
+        for each in touched:
+            causes[_among(persons, each.history)] = _IMPORT
+        causes[new & _among(persons, self._anything.history)] = _IMPORT
+        for each in touched:
+            causes[_among(persons, each.live)] = _EVENT
+        causes[new & _among(persons, self._anything.live)] = _EVENT
+        for place in self._carried(segment, persons, entered):
+            causes[place] = _MERGE
+        causes[persons < self._first_time.get(segment, 0)] = _DEFINITION
+        causes[~alive] = _MERGE
+        return causes
+
+    def _carried(self, segment: str, persons: Ints, entered: Bools) -> list[int]:
+        if not self._merged:
+            return []
+        pairs = zip(persons.tolist(), entered.tolist(), strict=True)
+        return [
+            place
+            for place, (person, inside) in enumerate(pairs)
+            if self._merged.get(person, {}).get(segment, 0) & (INSIDE if inside else OUTSIDE)
+        ]
+
+
+def _among(persons: Ints, ascending: Ints) -> Bools:
+    """Which persons are in an ascending list."""
+    if not len(ascending):
+        return np.zeros(len(persons), dtype=bool)
+    place = np.minimum(np.searchsorted(ascending, persons), len(ascending) - 1)
+    return np.asarray(ascending[place] == persons, dtype=bool)
