@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pyarrow as pa
+from fastapi import FastAPI
 
 from mailwright.core.commits import TickCommit
 from mailwright.core.errors import NotFound
@@ -284,6 +285,8 @@ class Shop:
     links: MailLinks
     sealer: Sealer
     message_ids: list[str]
+    app: FastAPI | None = None
+    """Set by a test that serves it."""
 
     def events(self) -> list[Event]:
         """All events in the log."""

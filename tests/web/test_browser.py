@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from seeded_shop import Shop, make_shop
+from seeded_shop import NOW, Shop, make_shop
 from serving import free_socket, served
 
+from mailwright.core.events import Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.messages import MessageState
+from mailwright.core.previews import Count, Preview
+from mailwright.rules.syntax import Expression
 from mailwright.web.app import create_app
+from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.sessions import new_login_link
 from mailwright.web.templating import BUNDLE
 
@@ -47,9 +52,21 @@ _LISTEN = (
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     bound = free_socket()
     made = make_shop(tmp_path_factory.mktemp("site"), f"http://127.0.0.1:{bound.getsockname()[1]}")
-    with served(create_app(made.context), bound):
+    made.app = create_app(made.context)
+    with served(made.app, bound):
         yield made
     made.records.close()
+
+
+@pytest.fixture
+def counting(site: Shop) -> Iterator[_Counting]:
+    """The site with something that counts rules whose leaves are not kept."""
+    made, state = _Counting(), site.app.state
+    before, state.previews = state.previews, RulePreviews(site.engine, made)
+    yield made
+    made.go.set()
+    state.previews.close()
+    state.previews = before
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +102,7 @@ def _pages(site: Shop) -> list[str]:
         "/",
         "/segments",
         "/segments/high_value",
+        "/try",
         "/people",
         "/people/26",
         "/mails",
@@ -162,6 +180,98 @@ def test_people_are_found_while_typing(browser: Browser, site: Shop) -> None:
     context.close()
 
 
+def test_a_rule_is_counted_while_it_is_typed(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.goto("/segments/high_value")
+    editor, preview = page.get_by_label("Rule"), page.locator("#rule-preview")
+    editor.fill("")
+    editor.press_sequentially("in segment coupon_lovers")
+    sizes = site.engine.status().segments
+    before, after = (set(site.engine.members(name, None, 1000)) for name in ("high_value", "coupon_lovers"))
+    playwright.expect(preview).to_contain_text(f"Would enter +{len(after - before)}", use_inner_text=True)
+    playwright.expect(preview).to_contain_text(f"Would leave −{len(before - after)}", use_inner_text=True)
+    playwright.expect(preview.locator(".counts .big").first).to_have_text(str(sizes["coupon_lovers"]))
+    playwright.expect(preview).to_contain_text("Exact, as of")
+    assert preview.locator("a[href^='/people/']").count() > 3
+    editor.press_sequentially(" and in segment lapsin")
+    playwright.expect(preview.locator(".caret")).to_have_text(
+        "in segment coupon_lovers and in segment lapsin\n" + " " * 29 + "^" * 17
+    )
+    playwright.expect(preview.get_by_role("alert")).to_contain_text("lapsing")  # the nearest name
+    editor.fill("in segment high_value")
+    playwright.expect(preview.get_by_role("alert")).to_contain_text("circle")
+    editor.fill(f"trait x = '{'<img src=x onerror=alert(1)>'}' or")
+    playwright.expect(preview.locator(".caret")).to_contain_text("<img src=x")
+    assert preview.locator("img").count() == 0
+    assert page.evaluate("violations") == []
+    assert said == []
+    context.close()
+
+
+class _Counting:
+    """Estimates at once, and has counted everybody when it is let."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def estimate(self, rule: Expression, against: str | None, limit: int) -> Preview:
+        return Preview(at=NOW, n_persons=140, exact=False, size=Count(42, 30, 55), missing=["leaf"], sample=[Person(3)])
+
+    def exact(self, rule: Expression, against: str | None, limit: int, stopped: Callable[[], bool]) -> Preview:
+        while not self.go.wait(0.05) and not stopped():
+            pass
+        return Preview(at=NOW, n_persons=140, exact=True, size=Count.of(40), sample=[Person(3)])
+
+
+def test_an_estimate_becomes_the_exact_figure_by_itself(browser: Browser, site: Shop, counting: _Counting) -> None:
+    context = _open(browser, site, "phone")
+    page = context.new_page()
+    page.goto("/try")
+    page.get_by_label("Rule").fill("did 'Coupon Applied' within 3 days")
+    preview = page.locator("#rule-preview")
+    playwright.expect(preview).to_contain_text("about 42")
+    playwright.expect(preview).to_contain_text("95 % between 30 and 55")
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    counting.go.set()
+    playwright.expect(preview.locator(".counts .big").first).to_have_text("40")
+    playwright.expect(preview).to_contain_text("Exact, as of")
+    assert page.evaluate("violations") == []
+    context.close()
+
+
+def test_a_rule_can_be_tried_without_javascript_and_by_keyboard(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/segments")
+    page.get_by_role("link", name="Try a rule").click()
+    page.get_by_label("Rule").focus()
+    page.keyboard.type("in segment lapsing")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator(".counts .big").first).to_have_text(str(site.engine.status().segments["lapsing"]))
+    playwright.expect(page.get_by_label("Rule")).to_have_value("in segment lapsing")
+    context.close()
+
+
+def test_a_segment_tells_who_came_and_left_and_what_it_shares(browser: Browser, site: Shop) -> None:
+    context = _open(browser, site)
+    page = context.new_page()
+    page.goto("/segments/high_value", wait_until="networkidle")
+    assert page.locator("[data-chart] svg path").count() > 4
+    playwright.expect(page.locator("#moves li")).to_have_count(12)
+    playwright.expect(page.locator("#moves")).to_contain_text("something they did")
+    overlap = page.locator("tr", has=page.locator("td.bar")).filter(has_text="Everyone with an order")
+    playwright.expect(overlap).to_contain_text("100.0 %")
+    page.locator("#moves a").first.click()
+    playwright.expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert "/people/" in page.url
+    context.close()
+
+
 def test_lists_grow_in_place(browser: Browser, site: Shop) -> None:
     context = _open(browser, site)
     page = context.new_page()
@@ -195,6 +305,8 @@ def test_the_keyboard_reaches_the_content_and_shows_where_it_is(browser: Browser
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Try a rule"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "region"
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
