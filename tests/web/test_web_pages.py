@@ -4,12 +4,14 @@ import itertools
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
 from seeded_shop import HOSTILE, N_PEOPLE, Shop
 from visitors import client_of, sign_in
 
 from mailwright.core.errors import Transient
+from mailwright.core.facts import ClockParted, Installing
 from mailwright.core.instants import Instant
 from mailwright.core.messages import MessageState
 from mailwright.web.security import PAGE_POLICY, PREVIEW_POLICY
@@ -365,3 +367,19 @@ def test_the_api_tells_what_the_pages_tell(shop: Shop, marketer: TestClient) -> 
     segments = {one["name"]: one["size"] for one in marketer.get("/v1/segments").json()["segments"]}
     assert segments == shop.engine.status().segments
     assert marketer.get("/v1/status").json()["profiles"] == N_PEOPLE
+
+
+def test_the_overview_tells_what_is_on_its_way_and_a_jump_of_the_clock(
+    shop: Shop, marketer: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shop.engine.status()
+    assert "on its way" not in marketer.get("/").text
+    coming = Installing(version=4, phase="failed", done=1_000, whole=20_000, failure="<b>no space</b>")
+    jump = ClockParted(wall_at=Instant(0), parted_micros=1)
+    told = msgspec.structs.replace(plain, installing=coming, clock=jump)
+    monkeypatch.setattr(shop.engine, "status", lambda: told)
+    text = marketer.get("/").text
+    assert "Version 4 of the definitions is on its way" in text
+    assert "1,000 of 20,000 events" in text
+    assert "&lt;b&gt;no space" in text
+    assert "mailwright clock --confirm" in text
