@@ -8,7 +8,6 @@ path was not read when the file was written. A kind of OTHER means that the valu
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -34,7 +33,7 @@ _KINDS: Mapping[type, int] = {type(None): MISSING, int: WHOLE, float: DECIMAL, s
 _PLAIN = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _MICRO = 10**6
 _WHOLE_LIMIT = (2**63 - 1) // _MICRO
-_DECIMAL_LIMIT = 10**15  # so many digits a double holds: below, equal doubles are equal decimals
+_DECIMAL_LIMIT = 1e9  # of the value: its micro-units have 15 digits at most
 _OTHER: list[Any] = []
 
 Path = tuple[str, ...]
@@ -110,7 +109,8 @@ def _values(objects: Sequence[Mapping[str, Any]], path: Path) -> list[Any]:
     if len(path) == 1:
         step = path[0]
         return [each.get(step) if each else None for each in objects]
-    return [_one(quick_paths(each, path, Instant(0), no_items)) if each else None for each in objects]
+    head = path[0]
+    return [_one(quick_paths(each, path, Instant(0), no_items)) if head in each else None for each in objects]
 
 
 def _one(found: list[Any]) -> Any:
@@ -120,28 +120,35 @@ def _one(found: list[Any]) -> Any:
 
 def _numbers(values: Sequence[Any], kinds: NDArray[np.int8]) -> tuple[pa.Array | None, NDArray[np.int8]]:
     """Micro-units of the values that have an exact number of them; the kinds, with OTHER for those that do not."""
-    place = np.flatnonzero((kinds == WHOLE) | (kinds == DECIMAL))
-    if not len(place):
-        return None, kinds
-    units = [_exact_units(values[at]) for at in place.tolist()]
-    exact = np.array([unit is not None for unit in units], dtype=bool)
-    kinds = kinds.copy()
-    kinds[place[~exact]] = OTHER
-    cells, empty = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool)
-    cells[place[exact]] = [unit for unit in units if unit is not None]
-    empty[place[exact]] = False
-    return pa.array(cells, mask=empty) if exact.any() else None, kinds
+    cells, empty, kinds = np.zeros(len(values), dtype=np.int64), np.ones(len(values), dtype=bool), kinds.copy()
+    for kind, units_of in ((WHOLE, _whole_units), (DECIMAL, _decimal_units)):
+        place = np.flatnonzero(kinds == kind)
+        if len(place):
+            chosen = values if len(place) == len(values) else [values[at] for at in place.tolist()]
+            units, exact = units_of(chosen)
+            kinds[place[~exact]] = OTHER
+            cells[place], empty[place] = units, ~exact
+    return (None if empty.all() else pa.array(cells, mask=empty)), kinds
 
 
-def _exact_units(value: int | float) -> int | None:
-    if type(value) is int:
-        return value * _MICRO if -_WHOLE_LIMIT <= value <= _WHOLE_LIMIT else None
-    if not -1e9 < value < 1e9:  # infinities and NaN too
-        return None
-    units = round(value * _MICRO)
-    # A double of at most 15 digits is the decimal that it shows; -0.0 shows a sign that units have not.
-    exact = units / _MICRO == value and (units != 0 or math.copysign(1, value) > 0)
-    return units if exact else None
+def _whole_units(values: Sequence[int]) -> tuple[Ints, Bools]:
+    """Micro-units, and which of them are right."""
+    fits = [-_WHOLE_LIMIT <= value <= _WHOLE_LIMIT for value in values]
+    if not all(fits):
+        values = [value if fit else 0 for value, fit in zip(values, fits, strict=True)]
+    return np.array(values, dtype=np.int64) * _MICRO, np.array(fits, dtype=bool)
+
+
+def _decimal_units(values: Sequence[float]) -> tuple[Ints, Bools]:
+    """Micro-units, and which of them are right.
+
+    A double of at most 15 digits is the decimal that it shows. -0.0 shows a sign that units have not.
+    """
+    plain = np.array(values, dtype=np.float64)
+    small = np.abs(plain) < _DECIMAL_LIMIT
+    units = np.rint(np.where(small, plain, 0.0) * _MICRO)
+    exact = small & (units / _MICRO == plain) & ~(np.signbit(plain) & (plain == 0))
+    return units.astype(np.int64), exact
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

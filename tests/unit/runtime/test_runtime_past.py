@@ -23,6 +23,7 @@ from mailwright.core.events import (
     Items,
     LogRecord,
     Offset,
+    Person,
     Predicted,
     Tick,
 )
@@ -242,3 +243,26 @@ def test_a_key_table_finds_every_key_and_no_other(known: list[int], asked: list[
     keys = [*known, *asked, *(key ^ 1 for key in known)]
     places = {key: place for place, key in enumerate(known)}
     assert table.persons_of(np.array(keys, dtype=np.int64)).tolist() == [places.get(key, -1) for key in keys]
+
+
+def test_what_rules_read_gets_columns_from_its_definition_on(tmp_path: Path) -> None:
+    before = records([(0, Events([event(1, "ana", properties={"total": 5})])), (0, Tick())])
+    state, folded = fold(before)
+    writer = HistoryWriter(DeltaHistory(tmp_path))
+    writer.add(folded, state.upto)
+    writer.flush()
+    log = [*before, *records([(0, Tick()), (0, Tick()), (1, Defined(1, FILES)), (1, Tick())])[2:]]
+    _, told = fold(log, state)
+    writer.add(told, state.upto)
+    writer.stop()
+    # One more process, which knows the definition from History alone.
+    writer = HistoryWriter(DeltaHistory(tmp_path))
+    later = [event(2, "ana", properties={"total": 5.5}), event(3, "ana", properties={"total": [1]})]
+    _, told = fold([*log, LogRecord(5, at(2), Events(later))], state)
+    writer.add(told, state.upto)
+    writer.stop()
+    rows = DeltaHistory(tmp_path).query('SELECT kind_total, number_total FROM events ORDER BY "offset"').to_pylist()
+    assert [tuple(row.values()) for row in rows] == [(None, None), (2, 5_500_000), (5, None)]
+    past = Past(DeltaHistory(tmp_path))
+    filled = past.fill(load_project(FILES).rules, at(3), past.upto)
+    assert filled.attribute("spend", [Person(0)]) == [11.5]
