@@ -10,7 +10,7 @@ import msgspec
 from bench._load import call
 from bench._served import Generator, Load, Served, served
 
-SECONDS = 4.0
+SECONDS = 10.0
 
 
 def rows() -> list[dict[str, object]]:

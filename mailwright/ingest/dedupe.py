@@ -51,7 +51,7 @@ class _Run:
         self.week = week
         self.high = high
         self.low = low
-        self._view = memoryview(high)
+        self._view = high.data
 
     def __len__(self) -> int:
         return len(self.high)

@@ -219,16 +219,15 @@ def _is_plain(data: dict[str, Any], suspects: AbstractSet[str], depth: int) -> b
 def _is_plain_inside(value: dict[str, Any] | list[Any], suspects: AbstractSet[str], depth: int) -> bool:
     if depth <= 0:
         return False
-    if type(value) is dict:
+    if isinstance(value, dict):
         return _is_plain(value, suspects, depth)
     for each in value:
         kind = type(each)
-        if kind is dict:
-            if depth == 1 or not _is_plain(each, suspects, depth - 1):
+        if kind is str or kind is float:
+            continue
+        if kind is int:
+            if not INT64_MIN <= each <= INT64_MAX:
                 return False
-        elif kind is list:
-            if not _is_plain_inside(each, suspects, depth - 1):
-                return False
-        elif kind is int and not INT64_MIN <= each <= INT64_MAX:
+        elif (kind is dict or kind is list) and not _is_plain_inside(each, suspects, depth - 1):
             return False
     return True

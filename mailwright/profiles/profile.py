@@ -136,8 +136,8 @@ class ProfileStore:
             chunks = []
             while chunk := dict(islice(left, _CHUNK)):
                 chunks.append(msgspec.msgpack.encode(chunk))
-            columns = (little_endian(each) for each in (first_seen, last_seen, n_events))
-            return msgspec.msgpack.encode(_State(_FORMAT, *columns, chunks))
+            first, last, counts = map(little_endian, (first_seen, last_seen, n_events))
+            return msgspec.msgpack.encode(_State(_FORMAT, first, last, counts, chunks))
 
         return encode
 

@@ -44,13 +44,14 @@ def pack(body: Body) -> Packed:
 
 def pack_all(encoded: Sequence[bytes]) -> list[Packed]:
     """`pack` of bodies that are encoded already; they are compressed together, without holding other threads up."""
-    large = [place for place, data in enumerate(encoded) if len(data) >= _COMPRESS_FROM_BYTES]
-    smaller = _compressor().multi_compress_to_buffer([encoded[place] for place in large]) if large else ()
     packed = [Packed(RAW, data, zlib.crc32(data)) for data in encoded]
-    for place, found in zip(large, smaller, strict=True):
-        if len(found) < len(encoded[place]):
-            data = found.tobytes()
-            packed[place] = Packed(ZSTD, data, zlib.crc32(data))
+    large = [place for place, data in enumerate(encoded) if len(data) >= _COMPRESS_FROM_BYTES]
+    if large:
+        smaller = _compressor().multi_compress_to_buffer([encoded[place] for place in large])
+        for nth, place in enumerate(large):
+            data = smaller[nth].tobytes()
+            if len(data) < len(encoded[place]):
+                packed[place] = Packed(ZSTD, data, zlib.crc32(data))
     return packed
 
 
