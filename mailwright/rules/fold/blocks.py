@@ -149,5 +149,5 @@ def _compared(op: Any, cells: Typed, limit: Any) -> Bools:
         inside |= (cells.kind == TRUTH) & told[cells.truths.astype(np.int64)]
     elif isinstance(limit, Decimal) and op in ("=", "!=", "<", "<=", ">", ">="):
         known: Bools = (cells.kind == WHOLE) | (cells.kind == DECIMAL)
-        inside |= Whole(cells.units, known, "micro", cells.units).compared(op, limit, ())
+        inside |= Whole(cells.units, known, "micro", cells.units).compared(op, limit, list)
     return inside

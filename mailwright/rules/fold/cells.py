@@ -34,6 +34,9 @@ ORDERED: dict[str, Callable[[Any, Any], Any]] = {
 MIRRORED: dict[str, Operator] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
+Zones = Callable[[], Sequence[tzinfo]]
+"""Asked for each person's zone only where a comparison needs it."""
+
 _FOREVER = np.array([FOREVER], dtype=np.int64)
 
 
@@ -56,9 +59,9 @@ class Cells(ABC):
     def values(self) -> list[Any]:
         """Run-time values, None where missing."""
 
-    def compared(self, op: Operator, constant: Any, zones: Sequence[tzinfo]) -> Bools:
+    def compared(self, op: Operator, constant: Any, zones: Zones) -> Bools:
         """`values.compare` of each value with one constant, person by person unless a subclass knows better."""
-        pairs = zip(self.values(), zones, strict=True)
+        pairs = zip(self.values(), zones(), strict=True)
         return np.array([compare(op, value, constant, zone) for value, zone in pairs], dtype=bool)
 
     def known(self) -> Bools:
@@ -173,7 +176,7 @@ class Whole(Cells):
         """See `Cells`."""
         return self._known
 
-    def compared(self, op: Operator, constant: Any, zones: Sequence[tzinfo]) -> Bools:
+    def compared(self, op: Operator, constant: Any, zones: Zones) -> Bools:
         """See `Cells`."""
         exact = _exact(self.unit, constant)
         if exact is None or op not in ORDERED:
@@ -235,7 +238,7 @@ class Since(Cells):
         """See `Cells`."""
         return self._known
 
-    def compared(self, op: Operator, constant: Any, zones: Sequence[tzinfo]) -> Bools:
+    def compared(self, op: Operator, constant: Any, zones: Zones) -> Bools:
         """See `Cells`."""
         return Whole(self._t - self._stamps, self._known, "duration", self.until).compared(op, constant, zones)
 
@@ -285,7 +288,7 @@ class Fading(Cells):
         """See `Cells`."""
         return forever(len(self._scores))
 
-    def compared(self, op: Operator, constant: Any, zones: Sequence[tzinfo]) -> Bools:
+    def compared(self, op: Operator, constant: Any, zones: Zones) -> Bools:
         """See `Cells`."""
         if not isinstance(constant, Decimal) or op not in ORDERED:
             return super().compared(op, constant, zones)

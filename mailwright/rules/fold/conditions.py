@@ -45,7 +45,7 @@ def compared(op: Operator, left: Reader, constant: Any) -> Reader:
 
     def read(frame: Frame) -> Cells:
         cells = left(frame)
-        mask = predicate.of(cells) if isinstance(cells, Coded) else cells.compared(op, constant, frame.zone_each())
+        mask = predicate.of(cells) if isinstance(cells, Coded) else cells.compared(op, constant, frame.zone_each)
         return Truth(mask, cells.flips(constant))
 
     return read

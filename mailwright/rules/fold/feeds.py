@@ -297,10 +297,11 @@ def points_of(source: Source) -> Mapping[str, int]:
 
 def columns_of(arrivals: Sequence[Arrival]) -> tuple[Block, Ints, list[Event]]:
     """Arrivals as a block, when each was known, and the events."""
-    offsets, persons, events = zip(*arrivals, strict=True)
+    offsets, persons = [each[0] for each in arrivals], [each[1] for each in arrivals]
+    events = [each[2] for each in arrivals]
     stamp, known = _ints([event.stamp_at for event in events]), _ints([event.known_at for event in events])
     history: NDArray[np.bool_] = np.array([event.history for event in events], dtype=bool)
-    return Block(_ints(persons), stamp, _ints(offsets), np.maximum(stamp, known), history), known, list(events)
+    return Block(_ints(persons), stamp, _ints(offsets), np.maximum(stamp, known), history), known, events
 
 
 def _ints(numbers: Sequence[int]) -> Ints:

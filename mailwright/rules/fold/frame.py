@@ -62,7 +62,7 @@ class Frame:
     def zone_each(self) -> list[tzinfo]:
         """Each person's zone."""
         zones, back = self.zones()
-        return [zones[place] for place in back]
+        return [zones[place] for place in back.tolist()]
 
     def by_zone(self, of: Callable[[tzinfo], int]) -> Ints:
         """A number per zone, spread over the people."""

@@ -139,8 +139,14 @@ def _read(events: Sequence[Event], path: tuple[str, ...], items: ItemLookup) -> 
     return _Values([value for values in found for value in values], of, _places(of))
 
 
-def _finite(values: Iterable[Any]) -> bool:
-    return all(type(value) is not float or isfinite(value) for value in values)
+def _finite(values: Sequence[Any]) -> bool:
+    """Whether no number among values of single types is infinite or none."""
+    if _all_numbers(values):
+        try:
+            return bool(np.isfinite(np.array(values, dtype=np.float64)).all())
+        except OverflowError:
+            pass
+    return all(isfinite(value) for value in values if type(value) is float)
 
 
 def micro_units(values: Sequence[Any]) -> tuple[Ints, Bools | None]:

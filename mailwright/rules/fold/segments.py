@@ -255,5 +255,7 @@ def _in_order(changes: Sequence[tuple[Ints, Bools, Any]], names: Sequence[str]) 
     order = np.lexsort((rank, person))
     entered = np.concatenate([now for _, now, _ in changes])[order].tolist()
     cause = np.concatenate([why for _, _, why in changes])[order].tolist()
-    columns = zip(person[order].tolist(), rank[order].tolist(), entered, cause, strict=True)
-    return [Change(Person(who), names[which], now, CAUSES[why]) for who, which, now, why in columns]
+    who = person[order].tolist()
+    which = [names[place] for place in rank[order].tolist()]
+    why = [CAUSES[place] for place in cause]
+    return list(map(Change, who, which, entered, why))
