@@ -1,0 +1,98 @@
+"""The rules that one question needs, and no others: a rehearsal keeps nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mailwright.core.errors import InvalidInput, NotFound, nearest
+from mailwright.rules import syntax as s
+from mailwright.rules.check import Names, check
+from mailwright.rules.dependencies import named, walk
+from mailwright.rules.fold import Rules
+from mailwright.rules.parse import parse
+from mailwright.runtime.project.load import Project
+
+ASKED = "(the rule)"
+"""The name under which a rule that is no segment is rehearsed; brackets are in no segment's name that a rule asks."""
+
+
+def rules_of(rules: Rules, segment: str) -> Rules:
+    """The segment with all that it needs; no rules at all if there is no such segment."""
+    node = rules.segments.get(segment)
+    return _closed(rules, {} if node is None else {segment: node})
+
+
+def rules_with(rules: Rules, node: s.Expression) -> Rules:
+    """A further condition, as the segment `ASKED`, with all that it needs."""
+    return _closed(rules, {ASKED: node})
+
+
+def rules_for_value(rules: Rules, node: s.Expression) -> Rules:
+    """A further value, as the attribute `ASKED`, with all that it needs."""
+    closed = _closed(rules, {ASKED: node})
+    segments = {name: each for name, each in closed.segments.items() if name != ASKED}
+    return replace(closed, segments=segments, attributes={**closed.attributes, ASKED: node})
+
+
+def _closed(rules: Rules, segments: dict[str, s.Expression]) -> Rules:
+    attributes: dict[str, s.Expression] = {}
+    found: dict[str, s.Expression] = {}
+    waiting = list(segments.items())
+    while waiting:
+        name, node = waiting.pop()
+        found[name] = node
+        _take_attributes(rules, node, attributes)
+        asked = {each for root in (node, *attributes.values()) for kind, each in named(root) if kind == "segment"}
+        waiting += [(each, rules.segments[each]) for each in asked if each in rules.segments and each not in found]
+    # In the order of the project: it is the order of evaluation where nothing else is.
+    ordered = {name: found[name] for name in (*rules.segments, *segments) if name in found}
+    return replace(rules, attributes=attributes, segments=ordered, conditions={})
+
+
+def _take_attributes(rules: Rules, node: s.Expression, found: dict[str, s.Expression]) -> None:
+    waiting = [node]
+    while waiting:
+        for kind, name in named(waiting.pop()):
+            if kind == "attribute" and name not in found and name in rules.attributes:
+                found[name] = rules.attributes[name]
+                waiting.append(found[name])
+
+
+def asks_since(rules: Rules) -> bool:
+    """Whether an answer depends on how long somebody has been in a segment: then every tick before it counts too."""
+    roots = (*rules.segments.values(), *rules.attributes.values())
+    return any(isinstance(node, s.InSegment) and node.for_micros is not None for root in roots for node in walk(root))
+
+
+def known_segment(project: Project, name: str) -> s.Expression:
+    """The rule of a segment.
+
+    Raises:
+        NotFound: ``segment.unknown``.
+    """
+    if name not in project.memberships:
+        raise NotFound("segment.unknown", f"there is no segment {name!r}", nearest(name, project.memberships))
+    return project.memberships[name]
+
+
+def read_rule(project: Project, text: str) -> s.Expression:
+    """A rule or value in the words of a project.
+
+    Raises:
+        InvalidInput: ``rule.syntax`` or ``rule.invalid``, with a caret at what is wrong.
+    """
+    node = parse(text)
+    names = Names(
+        attributes=set(project.expressions), segments=set(project.memberships), expressions=project.expressions
+    )
+    faults = check(node, names, expects="value", source=text)
+    if faults:
+        raise InvalidInput("rule.invalid", faults)
+    return node
+
+
+def is_condition(node: s.Expression, rules: Rules) -> bool:
+    """Whether an expression is true or false by itself, an attribute being what it means."""
+    while isinstance(node, s.Attribute) and node.name in rules.attributes:
+        node = rules.attributes[node.name]
+    return isinstance(node, s.Condition)
