@@ -79,6 +79,20 @@ class Belongings:
         chosen = chosen[np.argsort(self._row[chosen])]
         return self._person[chosen], self._row[chosen]
 
+    def given(self, upto: Offset) -> tuple[Ints, list[str]]:
+        """By number, the offset at which it was given, and the identifier that it was given for."""
+        person, row = self.opened(upto)
+        numbers, first = np.unique(person, return_index=True)
+        offset = np.zeros(len(self._at), dtype=np.int64)
+        offset[self._row] = self._at
+        n = int(numbers.max(initial=-1)) + 1
+        born, names = np.zeros(n, dtype=np.int64), [""] * n
+        born[numbers] = offset[row[first]]
+        for number, text in zip(numbers.tolist(), self.texts(row[first]), strict=True):
+            names[number] = text
+        # A number whose identifiers were erased is as old as the one before it.
+        return np.maximum.accumulate(born), names
+
     def owned(self, offset: Offset) -> tuple[Ints, Ints]:
         """(key, person) of every identifier that somebody has at `offset`, by key."""
         known = self._at <= offset

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mailwright.core.errors import NotFound
 from mailwright.core.events import Item, Offset, Person
@@ -26,6 +27,8 @@ from mailwright.rules.fold.bulk import columns_for, fill
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, keys_in
 from mailwright.runtime.past_blocks import WHOLE_EVENT, Owners, blocks, events_in, numbers, sampled
+
+_WHO = ("offset", "known_at", "identifier_kind", "identifier", "identifier_key")
 
 _COLUMNS = ("offset", *WHOLE_EVENT, "identifier_key")
 
@@ -112,11 +115,14 @@ class Past:
         by `t`, with the graph as it stood when the (last such) import ended.
         """
         offset = self.offset_at(t)
+        imported = self.imported_behind(offset, t)
+        return AsOf(at=t, offset=offset, graph_offset=imported or offset, reconstructed=bool(imported))
+
+    def imported_behind(self, offset: Offset, t: Instant) -> Offset:
+        """The end of the (last) import of history behind `offset`, if one reaches back to `t` or before; else 0."""
         later = self._imported
-        reaches = later["offset"] > offset
-        if not bool((reaches & (later["known_at"] <= t)).any()):
-            return AsOf(at=t, offset=offset, graph_offset=offset, reconstructed=False)
-        return AsOf(at=t, offset=offset, graph_offset=Offset(int(later["offset"].max())), reconstructed=True)
+        reaches = (later["offset"] > offset) & (later["known_at"] <= t)
+        return Offset(int(later["offset"].max()) if bool(reaches.any()) else 0)
 
     @cached_property
     def _imported(self) -> dict[str, Ints]:
@@ -134,11 +140,11 @@ class Past:
 
     def definition_of(self, offset: Offset) -> Definition | None:
         """The version in force for what was evaluated at `offset`; None before the first."""
-        found = [each for each in self._definitions if each.offset <= offset]
+        found = [each for each in self.definitions if each.offset <= offset]
         return found[-1] if found else None
 
     @cached_property
-    def _definitions(self) -> list[Definition]:
+    def definitions(self) -> list[Definition]:
         """Each time a version came in force, in order."""
         columns = ["offset", "at", "version", "files", "in_force"]
         found: list[Definition] = []
@@ -159,18 +165,22 @@ class Past:
 
         Persons are as numbered then: one that was merged since has another number now, see `Graph.current`.
         """
+        return list(self.changes(segment, after, upto))
+
+    def changes(
+        self, segment: str | None = None, after: Offset = Offset(0), upto: Offset | None = None
+    ) -> Iterator[PastChange]:
+        """`transitions`, read as they are asked for."""
         columns = ["offset", "at", "person", "segment", "entered", "cause"]
-        rows = self._rows("transitions", columns, self._end(upto))
-        at = _numbers(rows, "at").tolist()
-        return [
-            PastChange(
-                Offset(row["offset"]),
-                Instant(when),
-                Change(Person(row["person"]), row["segment"], row["entered"], row["cause"]),
-            )
-            for row, when in zip(rows.to_pylist(), at, strict=True)
-            if row["offset"] > after and segment in (None, row["segment"])
-        ]
+        for batch in self._scan("transitions", columns, self._end(upto)):
+            chosen = _numbers(batch, "offset") > after
+            if segment is not None:
+                chosen &= np.asarray(pc.equal(batch.column("segment"), segment))
+            rows = batch.filter(pa.array(chosen))
+            at = _numbers(rows, "at").tolist()
+            for row, when in zip(rows.to_pylist(), at, strict=True):
+                change = Change(Person(row["person"]), row["segment"], row["entered"], row["cause"])
+                yield PastChange(Offset(row["offset"]), Instant(when), change)
 
     # --- people ---
 
@@ -285,13 +295,27 @@ class Past:
         graph = self.graph_at(moment.graph_offset)
         return self.fill(rules, moment.at, moment.offset, graph=graph, imported_by=imported_by)
 
+    def known_from(self, upto: Offset, graph: Graph) -> Iterator[tuple[Ints, Ints]]:
+        """In blocks, whose each event with offset <= `upto` is by `graph`, and from when it was known."""
+        for batch in self._scan("events", self._present("events", _WHO), upto):
+            person = self._owners(batch, numbers(batch, "offset"), graph)
+            chosen = person != NOBODY
+            yield person[chosen], numbers(batch, "known_at")[chosen]
+
+    def items(self, after: Offset, upto: Offset) -> Iterator[tuple[Offset, Item]]:
+        """Versions of catalog items with after < offset <= upto, in order."""
+        for batch in self._scan("items", ["offset", "catalog", "item_id", "stamp_at", "facts"], upto):
+            chosen = batch.filter(pa.array(numbers(batch, "offset") > after))
+            for row, stamp in zip(chosen.to_pylist(), numbers(chosen, "stamp_at").tolist(), strict=True):
+                facts = msgspec.json.decode(row["facts"] or "{}")
+                item = Item(catalog=row["catalog"], item_id=row["item_id"], stamp_at=Instant(stamp), facts=facts)
+                yield Offset(row["offset"]), item
+
     def catalog_at(self, offset: Offset) -> Catalog:
         """The catalog with every item version that the log held up to `offset`."""
         catalog = Catalog()
-        rows = self._rows("items", ["offset", "catalog", "item_id", "stamp_at", "facts"], offset)
-        for row, stamp in zip(rows.to_pylist(), _numbers(rows, "stamp_at").tolist(), strict=True):
-            facts = msgspec.json.decode(row["facts"] or "{}")
-            catalog.put(Item(catalog=row["catalog"], item_id=row["item_id"], stamp_at=Instant(stamp), facts=facts))
+        for _, item in self.items(Offset(0), offset):
+            catalog.put(item)
         return catalog
 
     # --- reading ---

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from mailwright.core.events import Offset, Person
-from mailwright.core.instants import Instant
 from mailwright.runtime.graphs import NOBODY
 from mailwright.runtime.past import Past, PastTick
 
@@ -34,7 +33,7 @@ class PeopleOfTheLog:
     """People with the numbers that the engine gave them."""
 
     def __init__(self, past: Past, end: Offset) -> None:
-        self._names, self._born = past.belongings.first_names(end)
+        self._born, self._names = past.belongings.given(end)
         self._there: list[str] = []
 
     def number(self, person: Person) -> Person:
@@ -59,12 +58,12 @@ class PeopleFoundLater:
     """
 
     def __init__(self, past: Past, imported: Offset, end: Offset) -> None:
-        self._names, self._born = past.belongings.first_names(end)
+        self._born, self._names = past.belongings.given(end)
         self._imported = imported
         n_then = int(np.searchsorted(self._born, imported, side="right"))
         graph = past.graph_at(imported)
         known = np.full(n_then, _NEVER, dtype=np.int64)
-        for persons, instants in past.known_at(imported, graph):
+        for persons, instants in past.known_from(imported, graph):
             np.minimum.at(known, persons, instants)
         order = np.argsort(known, kind="stable")
         self._order = order[graph.alive[order]]
@@ -92,4 +91,3 @@ class PeopleFoundLater:
             n = len(self._order) + int(np.searchsorted(self._born, tick.offset, side="right")) - self._n_then
         self._there += [self._names[self.person(number)] for number in range(len(self._there), n)]
         return self._there
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,13 +55,15 @@ class Replay:
         self._story = Story(past, end, imported=imported, told=told)
         self.in_force = self._versions.pop(0)
         self.fold = Fold(self.in_force.rules, self._story.catalog)
+        self._there: list[str] = []
+        self._n_events = 0
         self._due: Instant | None = Instant(-(2**62))
         self._due_known = True
 
     def evaluate(self, tick: PastTick) -> list[Change]:
-        """Come to a tick, not before the last one; who changed, by the log's numbers, in order of person and segment."""
+        """Come to a tick, not before the last one; who changed, by the log's numbers, in order of person."""
         n = self._come_to(tick.offset)
-        names = self._story.people.there(tick)
+        names = self._there = self._story.people.there(tick)
         if not n and not self._is_due(tick.at):
             return []
         changes = self.fold.tick(tick.at, names)
@@ -73,13 +75,19 @@ class Replay:
         n = 0
         while self._versions and self._versions[0].offset <= offset:
             version = self._versions.pop(0)
-            n += self._story.play(self.fold, version.offset) + 1
+            n += self._play(version.offset) + 1
             self._define(version)
-        return n + self._story.play(self.fold, offset)
+        return n + self._play(offset)
+
+    def _play(self, upto: Offset) -> int:
+        n = self._story.play(self.fold, upto)
+        self._n_events += n
+        return n
 
     def _define(self, version: InForce) -> None:
         self.in_force = version
-        self.fold = Fold(version.rules, self._story.catalog, replacing=self.fold)
+        # Before the first event no leaf lacks a past.
+        self.fold = Fold(version.rules, self._story.catalog, replacing=self.fold if self._n_events else None)
         if self.fold.missing_leaves():
             before = Story(self._past, version.offset, imported=self._imported)
             shadow = Fold(version.rules, before.catalog)
@@ -98,6 +106,10 @@ class Replay:
         inside = self.fold.members(segment).nonzero()[0]
         return np.sort(np.array([self._story.people.person(number) for number in inside.tolist()], dtype=np.int64))
 
-    def number(self, persons: Sequence[Person]) -> list[Person]:
-        """The fold's numbers of people of the log."""
-        return [self._story.people.number(person) for person in persons]
+    def living(self) -> list[Person]:
+        """The fold's numbers of all people at the last evaluation, merged ones left out."""
+        return [Person(number) for number in range(len(self._there)) if number not in self._story.gone]
+
+    def person(self, number: int) -> Person:
+        """The log's number of a person of the fold."""
+        return self._story.people.person(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.rules import syntax as s
@@ -14,6 +15,8 @@ from mailwright.runtime.project.load import Project
 
 ASKED = "(the rule)"
 """The name under which a rule that is no segment is rehearsed; brackets are in no segment's name that a rule asks."""
+
+NO_RULES = Rules(attributes={}, segments={}, conditions={}, zone=UTC)
 
 
 def rules_of(rules: Rules, segment: str) -> Rules:

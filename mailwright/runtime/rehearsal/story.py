@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from heapq import merge as merged
 from typing import Any, NamedTuple
 
-from mailwright.core.events import Item, Offset
+from mailwright.core.events import Item, Offset, Person
+from mailwright.core.instants import Instant
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Fold
 from mailwright.runtime.graphs import PastMerge
@@ -15,8 +16,6 @@ from mailwright.runtime.rehearsal.people import People, PeopleFoundLater, People
 
 BLOCK = 20_000
 """Events that a fold is handed at once, at most."""
-
-_END = Offset(2**62)
 
 Told = Callable[[int], None]
 """Is told how many more events were read."""
@@ -44,13 +43,17 @@ class Story:
 
     def __init__(self, past: Past, end: Offset, *, imported: Offset = Offset(0), told: Told = untold) -> None:
         self.catalog = Catalog()
-        self.people: People = PeopleFoundLater(past, imported, end) if imported else PeopleOfTheLog(past, end)
+        self.people: People = (
+            PeopleFoundLater(past, imported, max(end, imported)) if imported else PeopleOfTheLog(past, end)
+        )
+        self.gone: set[Person] = set()
+        """Numbers (the story's) of people who were merged into others so far."""
         self._told = told
         self._steps = _steps(past, imported, end)
         self._next = next(self._steps, None)
 
     def play(self, fold: Fold, upto: Offset) -> int:
-        """Let a fold (over `catalog`) take in what came up to an offset, the import; how many events that was."""
+        """Let a fold (over `catalog`) take in what came up to and at an offset; how many events that was."""
         n = 0
         waiting: list[Arrival] = []
         while self._next is not None and self._next.offset <= upto:
@@ -60,7 +63,9 @@ class Story:
             if len(waiting) == BLOCK or not isinstance(what, Arrival):
                 n += self._hand(fold, waiting)
             if isinstance(what, PastMerge):
-                fold.merge(self.people.number(what.into), self.people.number(what.gone))
+                into, gone = self.people.number(what.into), self.people.number(what.gone)
+                fold.merge(into, gone)
+                self.gone.add(gone)
             elif isinstance(what, Item):
                 self.catalog.put(what)
             self._next = next(self._steps, None)
@@ -93,4 +98,4 @@ def _place(step: Any) -> tuple[int, int]:
     return step.offset, step.rank
 
 
-_ANY_TIME: Any = 2**62
+_ANY_TIME = Instant(2**62)

@@ -1,0 +1,112 @@
+"""The past asked again says what the engine said then, and what the interpreter says of what was known then."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "rules")]
+
+from rehearsal_world import RULES, SEGMENT, interpreted, kept, known, logs  # noqa: E402
+
+from mailwright.core.errors import NotFound  # noqa: E402
+from mailwright.core.events import LogRecord, Offset, Person, Tick  # noqa: E402
+from mailwright.core.instants import HOUR, Instant  # noqa: E402
+from mailwright.rules.parse import parse  # noqa: E402
+from mailwright.runtime.engine.state import Folded  # noqa: E402
+from mailwright.runtime.rehearsal.agreement import Agreement  # noqa: E402
+from mailwright.runtime.rehearsal.asof import rule_as_of, segment_as_of  # noqa: E402
+from mailwright.runtime.rehearsal.backtest import Stretch, backtest_segment  # noqa: E402
+
+WITHOUT_FOR = tuple(rule for rule in RULES if "has been" not in rule)
+SLOW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def recorded(folded: Folded, upto: Offset) -> set[Person]:
+    """Members by the engine's own changes."""
+    inside: set[Person] = set()
+    for offset, _, change in folded.changes:
+        if change.segment == SEGMENT and offset <= upto:
+            (inside.add if change.entered else inside.discard)(change.person)
+    return inside
+
+
+def ticks_of(log: list[LogRecord]) -> list[LogRecord]:
+    return [record for record in log if isinstance(record.body, Tick)]
+
+
+@SLOW
+@given(logs())
+def test_as_of_every_tick_is_what_the_engine_had(log: list[LogRecord]) -> None:
+    with kept(log) as (past, _, folded):
+        ticks = ticks_of(log)
+        for tick, behind in zip(ticks, [*ticks[1:], None], strict=True):
+            if behind is not None and behind.at == tick.at:
+                continue
+            answer = segment_as_of(past, SEGMENT, tick.at)
+            assert not answer.moment.reconstructed
+            assert set(answer.members.tolist()) == recorded(folded, tick.offset)
+            assert answer.n_persons == known(log, tick.offset, tick.at).identity.n_living
+            if behind is not None:  # between two ticks the first one answers
+                again = segment_as_of(past, SEGMENT, Instant(behind.at - 1))
+                assert again.members.tolist() == answer.members.tolist()
+
+
+@SLOW
+@given(logs(), st.data())
+def test_a_backtest_equals_what_the_engine_recorded(log: list[LogRecord], data: st.DataObject) -> None:
+    with kept(log) as (past, _, folded):
+        instants = [log[0].at, *[tick.at for tick in ticks_of(log)]]
+        first, last = sorted(data.draw(st.tuples(st.sampled_from(instants), st.sampled_from(instants))))
+        result = backtest_segment(past, SEGMENT, Stretch(first, last))
+        begin, end = past.offset_at(first), past.offset_at(last)
+        told = [change for offset, _, change in folded.changes if begin < offset <= end and change.segment == SEGMENT]
+        assert result.agreement.difference is None
+        if begin:
+            assert result.agreement == Agreement(
+                compared_from=ticks_of(log)[[t.offset for t in ticks_of(log)].index(begin)].at,
+                n_members=len(recorded(folded, begin)),
+                n_transitions=len(told),
+            )
+        assert result.size_before == len(recorded(folded, begin))
+        assert result.days[-1].size == len(recorded(folded, end))
+        assert sum(day.n_entered for day in result.days) == sum(change.entered for change in told)
+        assert sum(day.n_left for day in result.days) == sum(not change.entered for change in told)
+        inside = {person for person, stay in result.stays.items() if stay.since is not None}
+        assert inside == recorded(folded, end)
+
+
+@SLOW
+@given(logs(WITHOUT_FOR, imports=True), st.sampled_from(WITHOUT_FOR), st.data())
+def test_any_rule_as_of_any_instant_is_what_the_interpreter_says(
+    log: list[LogRecord], rule: str, data: st.DataObject
+) -> None:
+    with kept(log) as (past, state, _):
+        at = data.draw(st.sampled_from([record.at for record in log]).map(lambda at: Instant(at - HOUR)))
+        node = parse(rule)
+        answer = rule_as_of(past, state.project, node, at)
+        moment = answer.moment
+        assert moment.tick.at <= at
+        there = known(log, moment.tick.offset, moment.tick.at, moment.imported)
+        there.project = state.project
+        assert set(answer.members.tolist()) == interpreted(there, node, moment.tick.at)
+
+
+@SLOW
+@given(logs(imports=True), st.data())
+def test_a_backtest_over_an_import_agrees_with_as_of(log: list[LogRecord], data: st.DataObject) -> None:
+    with kept(log) as (past, _, folded):
+        instants = [tick.at for tick in ticks_of(log)]
+        first = data.draw(st.sampled_from([Instant(log[0].at - 9 * HOUR), *instants]))
+        result = backtest_segment(past, SEGMENT, Stretch(first, instants[-1]))
+        assert result.agreement.difference is None
+        try:
+            answer = segment_as_of(past, SEGMENT, first)
+        except NotFound:
+            assert result.size_before == 0
+        else:
+            assert result.size_before == answer.size
+        assert result.days[-1].size == len(recorded(folded, past.upto))
