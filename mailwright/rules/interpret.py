@@ -93,7 +93,7 @@ class _Person:
         self.t = t
         self.context = context
         self.items = context.catalog.facts
-        self.events = sorted(_counting(events, t), key=lambda known: (known[1].stamp_at, known[0]))
+        self.events = sorted(counting(events, t), key=lambda known: (known[1].stamp_at, known[0]))
         self.in_time = [
             (offset, event) for offset, event in self.events if event.known_at - event.stamp_at <= context.horizon
         ]
@@ -248,7 +248,7 @@ class _Person:
         return since is not None and self.t - since >= node.for_micros
 
 
-def _counting(events: Sequence[tuple[Offset, Event]], t: Instant) -> list[tuple[Offset, Event]]:
+def counting(events: Sequence[tuple[Offset, Event]], t: Instant) -> list[tuple[Offset, Event]]:
     """Each event once, the first that came, as far as it is known and its time has come at `t`."""
     first: dict[tuple[str, str], tuple[Offset, Event]] = {}
     for offset, event in sorted(events, key=lambda each: each[0]):

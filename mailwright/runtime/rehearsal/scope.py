@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC
 
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.rules import syntax as s
 from mailwright.rules.check import Names, check
-from mailwright.rules.dependencies import named, walk
+from mailwright.rules.dependencies import walk
 from mailwright.rules.fold import Rules
+from mailwright.rules.needed import needed
 from mailwright.rules.parse import parse
 from mailwright.runtime.project.load import Project
 
@@ -22,43 +22,17 @@ NO_RULES = Rules(attributes={}, segments={}, conditions={}, zone=UTC)
 def rules_of(rules: Rules, segment: str) -> Rules:
     """The segment with all that it needs; no rules at all if there is no such segment."""
     node = rules.segments.get(segment)
-    return _closed(rules, {} if node is None else {segment: node})
+    return needed(rules, {} if node is None else {segment: node})
 
 
 def rules_with(rules: Rules, node: s.Expression) -> Rules:
     """A further condition, as the segment `ASKED`, with all that it needs."""
-    return _closed(rules, {ASKED: node})
+    return needed(rules, {ASKED: node})
 
 
 def rules_for_value(rules: Rules, node: s.Expression) -> Rules:
     """A further value, as the attribute `ASKED`, with all that it needs."""
-    closed = _closed(rules, {ASKED: node})
-    segments = {name: each for name, each in closed.segments.items() if name != ASKED}
-    return replace(closed, segments=segments, attributes={**closed.attributes, ASKED: node})
-
-
-def _closed(rules: Rules, segments: dict[str, s.Expression]) -> Rules:
-    attributes: dict[str, s.Expression] = {}
-    found: dict[str, s.Expression] = {}
-    waiting = list(segments.items())
-    while waiting:
-        name, node = waiting.pop()
-        found[name] = node
-        _take_attributes(rules, node, attributes)
-        asked = {each for root in (node, *attributes.values()) for kind, each in named(root) if kind == "segment"}
-        waiting += [(each, rules.segments[each]) for each in asked if each in rules.segments and each not in found]
-    # In the order of the project: it is the order of evaluation where nothing else is.
-    ordered = {name: found[name] for name in (*rules.segments, *segments) if name in found}
-    return replace(rules, attributes=attributes, segments=ordered, conditions={})
-
-
-def _take_attributes(rules: Rules, node: s.Expression, found: dict[str, s.Expression]) -> None:
-    waiting = [node]
-    while waiting:
-        for kind, name in named(waiting.pop()):
-            if kind == "attribute" and name not in found and name in rules.attributes:
-                found[name] = rules.attributes[name]
-                waiting.append(found[name])
+    return needed(rules, {}, values={ASKED: node})
 
 
 def asks_since(rules: Rules) -> bool:

@@ -10,13 +10,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
-from engine_world import fold
+from engine_world import fold, installed
 from hypothesis import strategies as st
 from strategies import ANCHORS, catalog, events
 
-from mailwright.core.events import PLACES, Defined, Event, Events, Identifier, Items, LogRecord, Offset, Person, Tick
+from mailwright.core.events import (
+    PLACES,
+    Defined,
+    Event,
+    Events,
+    Identifier,
+    Installed,
+    Items,
+    LogRecord,
+    Offset,
+    Person,
+    Tick,
+)
 from mailwright.core.instants import DAY, HOUR, Instant
-from mailwright.ingest.dedupe import DedupeIndex
 from mailwright.profiles.identity import IdentityGraph
 from mailwright.rules import syntax as s
 from mailwright.rules.catalog import Catalog
@@ -76,14 +87,31 @@ def logs(draw: st.DrawFn, rules: Sequence[str] = RULES, *, imports: bool = False
             case 0 | 1 | 2 | 3 | 4:
                 at = Instant(at + draw(st.sampled_from((1, HOUR, DAY))))
                 bodies.append((at, Tick()))
-            case 5:
+            case 5 if not underway(bodies):
                 version += 1
                 base = draw(st.sampled_from(("did 'A' within 7 days", "did 'B'")))
                 bodies.append((at, Defined(version, files(draw(st.sampled_from(rules)), base))))
-            case 6 if imports:
+            case 6 | 7 if (late := underway(bodies)) is not None:
+                bodies.append((at, late))
+            case 8 if imports:
                 bodies.append((at, Events([_imported(event, at, number, draw(NAMED)) for number in range(3)])))
+    if (late := underway(bodies)) is not None:
+        bodies.append((at, late))
     bodies += [(Instant(at + wait), Tick()) for wait in (HOUR, DAY, 2 * DAY, 8 * DAY)]
+    return numbered(bodies)
+
+
+def numbered(bodies: Sequence[tuple[Instant, Any]]) -> list[LogRecord]:
+    """The records of a log."""
     return [LogRecord(number, at, body) for number, (at, body) in enumerate(bodies, 1)]
+
+
+def underway(bodies: Sequence[tuple[Instant, Any]]) -> Installed | None:
+    """The record that would put the newest definition in force, if it is not."""
+    if sum(isinstance(body, Defined) for _, body in bodies) < 2:
+        return None
+    log = numbered(bodies)
+    return None if fold(log)[0].underway is None else installed(log)
 
 
 def _imported(event: Event, at: Instant, number: int, identifiers: list[Identifier]) -> Event:
@@ -122,35 +150,37 @@ class Known:
     project: Project
 
 
-def known(log: Sequence[LogRecord], upto: Offset, at: Instant, imported: Offset = Offset(0)) -> Known:
-    """Events by person as of a tick; with `imported` those of history imports too, people being those of then."""
-    identity, dedupe, items = IdentityGraph(), DedupeIndex(), Catalog()
+def known(log: Sequence[LogRecord], folded: Folded, upto: Offset, at: Instant, imported: Offset = Offset(0)) -> Known:
+    """Events by person as of a tick; with `imported` those of history imports too, people being those of then.
+
+    What is a repeat the engine decides, which forgets ids in time; each accepted event has an id of its own here.
+    """
+    identity, items = IdentityGraph(), Catalog()
+    accepted = {offset for offset, *_ in folded.events}
     took: list[tuple[Offset, Event]] = []
-    project = load_project({})
     for record in log:
         within = record.offset <= upto
         if not within and record.offset > imported:
             break
         match record.body:
             case Events(events=told):
-                fresh = dedupe.fresh([(each.source, each.message_id) for each in told])
-                for place, (each, new) in enumerate(zip(told, fresh, strict=True)):
-                    if new:
-                        offset = Offset(record.offset + place)
+                for place, each in enumerate(told):
+                    offset = Offset(record.offset + place)
+                    if offset in accepted:
                         identity.resolve(each, offset)
                         if within or (each.history and each.known_at <= at):
-                            took.append((offset, each))
+                            took.append((offset, msgspec.structs.replace(each, message_id=str(offset))))
             case Items(items=versions):
                 for item in versions:
                     items.put(item)
-            case Defined(files=told_files) if within:
-                project = load_project(told_files)
+            case _:
+                pass
     found: dict[Person, list[tuple[Offset, Event]]] = {}
     for offset, each in took:
         person = identity.number_of(each.identifiers[0])
         assert person is not None
         found.setdefault(person, []).append((offset, each))
-    return Known(identity, found, items, project)
+    return Known(identity, found, items, load_project({}))
 
 
 def interpreted(there: Known, node: s.Expression, at: Instant) -> set[Person]:

@@ -49,7 +49,7 @@ def test_as_of_every_tick_is_what_the_engine_had(log: list[LogRecord]) -> None:
             answer = segment_as_of(past, SEGMENT, tick.at)
             assert not answer.moment.reconstructed
             assert set(answer.members.tolist()) == recorded(folded, tick.offset)
-            assert answer.n_persons == known(log, tick.offset, tick.at).identity.n_living
+            assert answer.n_persons == known(log, folded, tick.offset, tick.at).identity.n_living
             if behind is not None:  # between two ticks the first one answers
                 again = segment_as_of(past, SEGMENT, Instant(behind.at - 1))
                 assert again.members.tolist() == answer.members.tolist()
@@ -84,13 +84,13 @@ def test_a_backtest_equals_what_the_engine_recorded(log: list[LogRecord], data: 
 def test_any_rule_as_of_any_instant_is_what_the_interpreter_says(
     log: list[LogRecord], rule: str, data: st.DataObject
 ) -> None:
-    with kept(log) as (past, state, _):
+    with kept(log) as (past, state, folded):
         at = data.draw(st.sampled_from([record.at for record in log]).map(lambda at: Instant(at - HOUR)))
         node = parse(rule)
         answer = rule_as_of(past, state.project, node, at)
         moment = answer.moment
         assert moment.tick.at <= at
-        there = known(log, moment.tick.offset, moment.tick.at, moment.imported)
+        there = known(log, folded, moment.tick.offset, moment.tick.at, moment.imported)
         there.project = state.project
         assert set(answer.members.tolist()) == interpreted(there, node, moment.tick.at)
 
