@@ -31,14 +31,14 @@ def show_error(error: MailwrightError) -> None:
     errors.print(text, soft_wrap=True)
 
 
-def progress() -> Progress:
+def progress(shown: Console = console) -> Progress:
     """Progress bars that also read well in a file: there, each is one line at its end."""
     return Progress(
         TextColumn("{task.description:<34}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
+        console=shown,
         transient=False,
     )
 

@@ -88,21 +88,31 @@ def segment_as_of(past: Past, name: str, at: Instant, *, asked: With = "in-force
         NotFound: If no definition of it was in force then, or today.
     """
     moment = moment_at(past, at)
+    versions = in_force_at(past, name, moment, asked)
+    replayed = replayed_to(past, versions, moment, told)
+    since = recorded_since(past, name, moment.tick.offset) if asked == "in-force" and not moment.imported else {}
+    return _membership(moment, replayed, name, name, since)
+
+
+def in_force_at(past: Past, name: str, moment: Moment, asked: With) -> list[InForce]:
+    """The definitions of a segment up to a moment; the last one is in force there.
+
+    Raises:
+        NotFound: If none was in force then, or there is none today.
+    """
     versions = versions_of(past, name, moment.tick.offset, asked, moment.imported)
     if name not in versions[-1].rules.segments:
-        today = "" if asked == "current" else "`--with current` asks what today's definition would have said"
-        when = "today" if asked == "current" else f"at {format_iso(at)}"
-        raise NotFound("segment.not_then", f"segment {name!r} was not defined {when}", today)
-    replayed = _replayed(past, versions, moment, told)
-    since = _since(past, name, moment.tick.offset) if asked == "in-force" and not moment.imported else {}
-    return _membership(moment, replayed, name, name, since)
+        when = "today" if asked == "current" else f"at {format_iso(moment.asked_at)}"
+        hint = "" if asked == "current" else "`--with current` asks what today's definition would have said"
+        raise NotFound("segment.not_then", f"segment {name!r} was not defined {when}", hint)
+    return versions
 
 
 def rule_as_of(past: Past, project: Project, node: s.Expression, at: Instant, *, told: Told = untold) -> Membership:
     """Who a condition in the words of `project` held for at an instant, as known then."""
     moment = moment_at(past, at)
     versions = [InForce(offset=Offset(0), version=0, rules=rules_with(project.rules, node))]
-    return _membership(moment, _replayed(past, versions, moment, told), ASKED, "", {})
+    return _membership(moment, replayed_to(past, versions, moment, told), ASKED, "", {})
 
 
 def _membership(moment: Moment, replayed: Replay, key: str, name: str, since: dict[Person, Instant]) -> Membership:
@@ -123,7 +133,7 @@ def _holds(members: Ints, person: Person) -> bool:
     return place < len(members) and bool(members[place] == person)
 
 
-def _replayed(past: Past, versions: Sequence[InForce], moment: Moment, told: Told) -> Replay:
+def replayed_to(past: Past, versions: Sequence[InForce], moment: Moment, told: Told = untold) -> Replay:
     """The rules at a moment: only its own tick is evaluated, unless an answer depends on ticks before."""
     ordered = any(asks_since(version.rules) for version in versions)
     chosen = versions if ordered else versions[-1:]
@@ -172,7 +182,7 @@ def _joined(versions: Sequence[InForce]) -> list[InForce]:
     return [replace(group[0], version=group[-1].version) for group in groups]
 
 
-def _since(past: Past, name: str, upto: Offset) -> dict[Person, Instant]:
+def recorded_since(past: Past, name: str, upto: Offset) -> dict[Person, Instant]:
     """Since when the live engine had recorded people in, at an offset."""
     inside: dict[Person, Instant] = {}
     for _, at, change in past.transitions(name, upto=upto):
