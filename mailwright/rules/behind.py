@@ -55,7 +55,7 @@ def behind(node: s.Expression, events: Sequence[Known], t: Instant, context: Con
         each
         for each in (_in_time(inside, context) if ordered else inside)
         if any(
-            not set(names_of(each[1])).isdisjoint(names) and holds(where, each[1], context.catalog.facts, zone)
+            not set(names_of(each[1])).isdisjoint(names) and holds(where, each[1], context.catalog.facts)
             for names, where in read
         )
     ]
