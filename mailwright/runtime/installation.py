@@ -27,6 +27,7 @@ from mailwright.runtime.clocks import SystemClock, VirtualClock, machine_steady,
 from mailwright.runtime.engine.socket import EngineClient
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
+from mailwright.stores.files import make_folder
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.log_sqlite import SqliteEventLog
 from mailwright.stores.records_sql import SqlRecords
@@ -75,7 +76,7 @@ def open_installation(settings: Settings) -> Installation:
         Conflict: If the folder was made with another clock.
     """
     folder = settings.data_folder
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder, 0o700)
     log = SqliteEventLog(folder / "log.sqlite")
     records = SqlRecords.open(folder / "records.sqlite")
     keys = KeyRing.open(folder / "keys")

@@ -35,12 +35,15 @@ def write_durably(path: Path, data: bytes) -> None:
         raise file_error(path, error) from error
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder, and those above it, so that its name survives a power cut; one already there is left alone."""
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Create a folder, and those above it, so that its name survives a power cut; one already there is left alone.
+
+    `mode` is the new folder's own, less what the umask takes.
+    """
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    path.mkdir(mode=mode, exist_ok=True)
     sync_folder(path.parent)
 
 

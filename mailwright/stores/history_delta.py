@@ -3,6 +3,10 @@
 Each append is one Delta commit that also carries the offset up to which the table is now complete, as the version of
 the application transaction ``mailwright``. delta-rs does not refuse a version that it has seen (tried: rows double),
 so the one writer refreshes its handle, reads the version, cuts away what is not newer, and commits with that handle.
+
+delta-rs syncs nothing, so a power cut may leave the newest commit torn, or whole beside a torn data file. The writer
+syncs each commit's files itself and only then notes the commit's number in the file ``synced`` of the table's folder;
+before its first append it takes back a newest commit that is not noted, whose rows the engine then appends again.
 """
 
 from __future__ import annotations
@@ -21,11 +25,12 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from mailwright.core.errors import Corrupt, InvalidInput, MailwrightError, NotFound, Permanent, Transient
 from mailwright.core.events import Offset
-from mailwright.stores.files import file_error, make_folder, sync_folder, sync_path
+from mailwright.stores.files import file_error, make_folder, sync_folder, sync_path, write_durably
 from mailwright.stores.history_pieces import FilePiece, pieces_of
 from mailwright.stores.history_queries import run_query
 
 _APP = "mailwright"
+_SYNCED = "synced"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -37,6 +42,7 @@ class DeltaHistory:
         _refuse_folder(self._folder)
         make_folder(self._folder)
         self._handles: dict[str, deltalake.DeltaTable] = {}
+        self._mended: set[str] = set()
         self._lock = threading.RLock()
 
     def append(self, table: str, rows: pa.Table, upto: Offset) -> None:
@@ -52,14 +58,17 @@ class DeltaHistory:
         path = self._path(table)
         _refuse_rows_above(table, rows, upto)
         with self._lock, _Translated(path):
+            self._mend(table)
             handle = self._fresh(table)
             held = _held(handle)
             if upto <= held:
                 return
             newer = rows.filter(pc.greater(rows["offset"], held)).sort_by("offset")
             known = set() if handle is None else set(self._sorted_files(table, handle))
+            self._mended.discard(table)  # if anything fails from here on, the next append takes back what is there
             _write(path, handle, newer, upto)
             self._make_durable(table, known)
+            self._mended.add(table)
 
     def offset(self, table: str) -> Offset:
         """See `mailwright.core.ports.History.offset`."""
@@ -143,6 +152,20 @@ class DeltaHistory:
         sync_path(log / f"{handle.version():020}.json")
         for folder in (log, log.parent, self._folder):
             sync_folder(folder)
+        write_durably(self._path(table) / _SYNCED, str(handle.version()).encode())
+
+    def _mend(self, table: str) -> None:
+        """Take back a newest commit that was not made durable: when the writer starts, and after a failed append."""
+        if table in self._mended:
+            return
+        log = self._path(table) / "_delta_log"
+        commits = sorted(log.glob("?" * 20 + ".json"))
+        note = self._path(table) / _SYNCED
+        if commits and (not note.exists() or int(note.read_text()) < int(commits[-1].stem)):
+            commits[-1].unlink()
+            sync_folder(log)
+            self._handles.pop(table, None)
+        self._mended.add(table)
 
     def _path(self, table: str) -> Path:
         if not _NAME.fullmatch(table):

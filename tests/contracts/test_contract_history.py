@@ -242,3 +242,47 @@ def test_a_piece_that_was_rewritten_is_told(history, tmp_path):
         file.unlink()
     with pytest.raises(NotFound, match="ask again"):
         piece.read(["offset"])
+
+
+def newest_commit(folder: Path) -> Path:
+    return max((folder / "events" / "_delta_log").glob("*.json"))
+
+
+@pytest.mark.parametrize("torn", [b"", bytes(200), b'{"add":{"path":'])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_commit_that_a_power_cut_tore_is_taken_back_and_appended_again(tmp_path, torn, before):
+    folder = tmp_path / "history"
+    first = DeltaHistory(folder)
+    for number in range(1, before + 2):
+        first.append("events", rows(number), Offset(number))
+    # The cut came after delta-rs had named the commit and before anything of it was synced.
+    newest_commit(folder).write_bytes(torn)
+    note = folder / "events" / "synced"
+    note.write_text(str(before - 1)) if before else note.unlink()
+    writer = DeltaHistory(folder)
+    writer.append("events", rows(before + 1, before + 2), Offset(before + 2))
+    assert offsets(writer) == list(range(1, before + 3))
+    assert offsets(DeltaHistory(folder)) == list(range(1, before + 3))
+
+
+def test_a_whole_commit_beside_a_torn_data_file_is_taken_back_too(tmp_path):
+    folder = tmp_path / "history"
+    first = DeltaHistory(folder)
+    first.append("events", rows(1), Offset(1))
+    known = set((folder / "events").glob("*.parquet"))
+    first.append("events", rows(2), Offset(2))
+    (file,) = set((folder / "events").glob("*.parquet")) - known
+    file.write_bytes(bytes(file.stat().st_size))
+    (folder / "events" / "synced").write_text("0")
+    writer = DeltaHistory(folder)
+    writer.append("events", rows(2), Offset(2))
+    assert offsets(writer) == [1, 2]
+
+
+def test_a_commit_that_was_noted_stays(tmp_path):
+    folder = tmp_path / "history"
+    DeltaHistory(folder).append("events", rows(1), Offset(1))
+    again = DeltaHistory(folder)
+    again.append("events", rows(1), Offset(1))
+    assert offsets(again) == [1]
+    assert newest_commit(folder).name == f"{0:020}.json"

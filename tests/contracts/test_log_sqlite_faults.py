@@ -1,5 +1,6 @@
 """What SqliteEventLog keeps when processes die, bytes rot and the disk is full."""
 
+import shutil
 import subprocess
 import sys
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -274,3 +275,19 @@ def test_after_an_unexpected_error_nothing_is_acknowledged_any_more(tmp_path):
         with pytest.raises(Permanent, match="restart"):
             log.append([Tick()], Instant(2))
         assert log.last() == (1, 1)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("call", ["fdatasync", "fsync", "pwrite64"])
+def test_a_disk_that_reports_an_error_acknowledges_nothing_that_it_did_not_keep(tmp_path, call):
+    path = tmp_path / "log.sqlite"
+    SqliteEventLog(path).close()
+    inject = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=5+"]
+    command = [*inject, sys.executable, str(APPENDER), str(path), "a", "40"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    acks = acknowledged(ran.stdout)
+    if call != "fsync":  # SQLite syncs its WAL by fdatasync; fsync serves folders alone
+        assert ran.returncode != 0
+        assert len(acks) < 40
+        assert "MailwrightError" in ran.stderr or "Permanent" in ran.stderr or "Transient" in ran.stderr
+    assert acks.items() <= stored(path).items()
