@@ -73,6 +73,8 @@ def apply(
 
 
 def _show(planned: Plan) -> None:
+    for warning in planned.project.warnings:
+        console.print(f"Warning: {warning}\n", style="yellow", markup=False, highlight=False)
     if not planned.differences:
         console.print(f"Nothing to do: version {planned.current} is in force and the files say the same.")
         return

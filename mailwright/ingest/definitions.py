@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.core.instants import parse_iso
+from mailwright.rules.kinds import Declared
+from mailwright.rules.values import as_date
 
-ValueType = Literal["text", "number", "boolean", "instant", "list", "object"]
+ValueType = Literal["text", "number", "boolean", "instant", "date", "list", "object"]
 FactType = Literal["text", "number", "boolean", "instant", "list"]
 _Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -90,6 +93,12 @@ class TrackingPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     traits: Mapping[str, ValueType] = {}
     unknown_events: Literal["allow", "refuse"] = "allow"
 
+    def types(self) -> Declared:
+        """The declared types, as the rule language takes them: text that is an instant or a date is read as one."""
+        return Declared(
+            traits=dict(self.traits), properties={name: dict(event.properties) for name, event in self.events.items()}
+        )
+
     def check(self, path: str) -> list[Issue]:
         """Faults that types cannot tell: a required property that is not declared."""
         return [
@@ -131,12 +140,14 @@ def is_a(declared: ValueType, value: Any) -> bool:
             return isinstance(value, dict)
         case "instant":
             return isinstance(value, str) and _is_instant(value)
+        case "date":
+            return isinstance(value, str) and as_date(value, UTC) is not None
 
 
 def wrong_type(declared: ValueType, value: Any) -> str:
     """In words, what is wrong with a value that is not of the declared type."""
     shown = msgspec.json.encode(value).decode()
-    hint = "; write it like 2026-11-22T09:30:00Z" if declared == "instant" else ""
+    hint = {"instant": "; write it like 2026-11-22T09:30:00Z", "date": "; write it like 2026-11-22"}.get(declared, "")
     return f"{shown[:60]}{'...' if len(shown) > 60 else ''} is no {declared}{hint}"
 
 

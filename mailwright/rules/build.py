@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import DAY, HOUR, MINUTE, SECOND, parse_iso
+from mailwright.core.instants import DAY, HOUR, MINUTE, SECOND, parse_iso, to_datetime
 from mailwright.rules import sugar
 from mailwright.rules import syntax as s
+from mailwright.rules.limits import LONGEST
 from mailwright.rules.values import ANY_PAGE, ANY_SCREEN
 
 UNITS: Mapping[str, int] = {
@@ -76,6 +77,8 @@ def _words(token: str) -> str:
 def _duration(number: str, unit: str) -> s.Constant:
     size = UNITS[unit.lower().removesuffix("s")]
     micros = Decimal(number) * size
+    if micros > LONGEST:
+        raise Fault(f"{number} {unit} is longer than 1,000 years", "leave the window out to mean ever")
     if micros != int(micros) or micros < 0:
         raise Fault(f"{number} {unit} is no length of time in whole microseconds", "write a whole number above 0")
     return s.Constant(kind="duration", value=int(micros))
@@ -94,7 +97,9 @@ def _day(token: str) -> str:
 
 def _instant(token: str) -> s.Constant:
     try:
-        return s.Constant(kind="instant", value=parse_iso(token))
+        at = parse_iso(token)
+        to_datetime(at)  # an offset may lead out of the years 1 to 9999
+        return s.Constant(kind="instant", value=at)
     except (InvalidInput, OverflowError):
         raise Fault(f"there is no instant {token}", "write it like 2026-11-22T09:30:00Z") from None
 

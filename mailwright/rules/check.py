@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Literal
 
 import msgspec
@@ -11,13 +12,15 @@ import msgspec
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.rules import syntax as s
 from mailwright.rules.dependencies import Name, cycle_message, find_cycle, order
-from mailwright.rules.kinds import can_be_condition, can_match, static_kind
+from mailwright.rules.kinds import UNDECLARED, Declared, Static, can_be_condition, can_match, static_kind
 from mailwright.rules.limits import faults_of
 from mailwright.rules.parse import Located, locate
 from mailwright.rules.show import show
 from mailwright.rules.values import ANY_PAGE, ANY_SCREEN, compare, constant
 
-__all__ = ["Name", "Names", "check", "cycle_message", "find_cycle", "order"]
+_CLOSE = 0.8  # so alike (difflib) that a name beside an open plan is told as a likely slip
+
+__all__ = ["Name", "Names", "check", "cycle_message", "doubts", "find_cycle", "order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,10 @@ class Names:
         events: Event name -> dotted property paths of the tracking plan (None: any); None: any event is taken.
         traits: Dotted trait paths of the tracking plan; None: any trait is taken.
         expressions: What attributes mean, for their types; those left out may be anything.
+        types: Types by the tracking plan.
+        open_events: Events that the plan lacks are let in too: a name beside it is a doubt at most, not a fault.
+        open_properties: Events whose properties beside the plan are let in too.
+        open_traits: Traits that the plan lacks are let in too.
     """
 
     attributes: Collection[str] = ()
@@ -39,6 +46,10 @@ class Names:
     events: Mapping[str, Collection[str] | None] | None = None
     traits: Collection[str] | None = None
     expressions: Mapping[str, s.Expression] = field(default_factory=dict)
+    types: Declared = UNDECLARED
+    open_events: bool = False
+    open_properties: Collection[str] = ()
+    open_traits: bool = False
 
 
 def check(
@@ -53,9 +64,23 @@ def check(
         path: Where it stands, for the message.
         source: Its text, so that faults carry a caret; empty if it came as JSON.
     """
+    return [issue for issue, is_doubt in _found(node, names, expects, path, source) if not is_doubt]
+
+
+def doubts(
+    node: s.Expression, names: Names, *, expects: Literal["condition", "value"], path: str = "", source: str = ""
+) -> list[Issue]:
+    """What looks like a slip and may be meant: names close to one of the tracking plan, types that it excludes.
+
+    Such a rule runs; `plan` tells of it. Arguments as for `check`.
+    """
+    return [issue for issue, is_doubt in _found(node, names, expects, path, source) if is_doubt]
+
+
+def _found(node: s.Expression, names: Names, expects: str, path: str, source: str) -> list[tuple[Issue, bool]]:
     located = _located(node, source)
     found = _Check(names, located).expression(node, expects == "condition")
-    return [_issue(fault, path, source, located) for fault in found]
+    return [(_issue(fault, path, source, located), fault.doubt) for fault in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +88,7 @@ class _Fault:
     node: s.Expression
     message: str
     hint: str = ""
+    doubt: bool = False
 
 
 def _located(node: s.Expression, source: str) -> Located | None:
@@ -132,9 +158,20 @@ class _Check:
             case s.InList(name=name) if self.names.lists is not None and name not in self.names.lists:
                 yield _Fault(node, f"there is no list {name!r}", nearest(name, self.names.lists))
             case s.Trait(path=path) if self.names.traits is not None and not _within(path, self.names.traits):
-                shown = ".".join(path)
-                yield _Fault(node, f"the tracking plan has no trait {shown!r}", nearest(shown, self.names.traits))
+                yield from self._beside(
+                    node, f"trait {'.'.join(path)!r}", ".".join(path), self.names.traits, self.names.open_traits
+                )
         yield from self._events(node)
+
+    def _beside(
+        self, node: s.Expression, what: str, name: str, known: Collection[str], is_open: bool
+    ) -> Iterator[_Fault]:
+        """A name that the tracking plan lacks: a fault, or where others are let in a doubt if one is much like it."""
+        message = f"the tracking plan has no {what}"
+        if not is_open:
+            yield _Fault(node, message, nearest(name, known))
+        elif close := get_close_matches(name, known, n=1, cutoff=_CLOSE):
+            yield _Fault(node, message, f"did you mean {close[0]!r}?", doubt=True)
 
     def _attribute_hint(self, name: str) -> str:
         if self.names.traits is not None and name in self.names.traits:
@@ -154,7 +191,7 @@ class _Check:
             if event in (ANY_PAGE, ANY_SCREEN):
                 continue
             if event not in plan:
-                yield _Fault(node, f"the tracking plan has no event {event!r}", nearest(event, plan))
+                yield from self._beside(node, f"event {event!r}", event, plan, self.names.open_events)
                 continue
             for path in paths:
                 yield from self._planned(node, event, path)
@@ -164,17 +201,18 @@ class _Check:
         outside = "product" in path or path[:1] == ("context",)  # item facts and the context are in no plan
         if known is None or outside or _within(path, known):
             return
+        is_open = event in self.names.open_properties
         shown = ".".join(path)
-        yield _Fault(node, f"the tracking plan has no property {shown!r} of {event!r}", nearest(shown, known))
+        yield from self._beside(node, f"property {shown!r} of {event!r}", shown, known, is_open)
 
     # --- comparisons ---
 
-    def _comparison(self, node: s.Expression) -> Iterator[_Fault]:
+    def _comparison(self, node: s.Expression, event: str = "") -> Iterator[_Fault]:
         match node:
             case s.Compare(op=op, left=left, right=right):
-                yield from self._pair(node, op, left, right)
+                yield from self._pair(node, op, left, right, event)
             case s.BetweenValues(value=value, low=low, high=high):
-                bounds = [*self._pair(node, ">=", value, low), *self._pair(node, "<=", value, high)]
+                bounds = [*self._pair(node, ">=", value, low, event), *self._pair(node, "<=", value, high, event)]
                 yield from bounds[:1]
                 if _upside_down(low, high):
                     yield _Fault(
@@ -185,7 +223,7 @@ class _Check:
             case s.In(value=value, options=options):
                 op = "contains" if static_kind(value, self.expressions) == "list" else "="
                 for option in options:
-                    yield from self._pair(node, op, value, option)
+                    yield from self._pair(node, op, value, option, event)
 
     def _numbers(self, node: s.Arithmetic) -> Iterator[_Fault]:
         for side in (node.left, node.right):
@@ -193,19 +231,29 @@ class _Check:
             if kind not in ("number", "json", "any"):
                 yield _Fault(side, f"{show(side)} is {_said(kind)}, and {node.op} takes numbers", "")
 
-    def _pair(self, node: s.Expression, op: Any, left: s.Expression, right: s.Expression) -> Iterator[_Fault]:
-        kinds = [static_kind(side, self.expressions) for side in (left, right)]
-        if can_match(op, kinds[0], kinds[1]):
+    def _pair(
+        self, node: s.Expression, op: Any, left: s.Expression, right: s.Expression, event: str
+    ) -> Iterator[_Fault]:
+        kinds = [static_kind(side, self.expressions, self.names.types, event) for side in (left, right)]
+        bare = [static_kind(side, self.expressions) for side in (left, right)]
+        # What is declared as a time comes as text, and may be compared as the text that it is.
+        as_text: list[Static] = [
+            "text" if plain == "json" and kind in ("date", "instant") else kind
+            for plain, kind in zip(bare, kinds, strict=True)
+        ]
+        if can_match(op, kinds[0], kinds[1]) or ("text" in kinds and can_match(op, as_text[0], as_text[1])):
             return
-        message = f"this can never be true: {show(left)} is {_said(kinds[0])}, {show(right)} is {_said(kinds[1])}"
-        yield _Fault(node, message, _kind_hint(kinds, left, right))
+        doubt = can_match(op, bare[0], bare[1])
+        never = "by the tracking plan this can never be true" if doubt else "this can never be true"
+        message = f"{never}: {show(left)} is {_said(kinds[0])}, {show(right)} is {_said(kinds[1])}"
+        yield _Fault(node, message, _kind_hint(kinds, left, right), doubt)
 
     # --- asked of one event ---
 
     def _filter(self, where: s.Expression, event: str, inside: bool = False) -> Iterator[_Fault]:
         """Faults of a filter; `inside`: within ``any of``, where paths start at the element."""
         yield from (_Fault(where, message, hint) for message, hint in faults_of(where))
-        yield from self._comparison(where)
+        yield from self._comparison(where, "" if inside else event)
         match where:
             case s.Property(path=path):
                 if not inside and self.names.events is not None and event in self.names.events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
 from mailwright.rules import syntax as s
@@ -16,15 +17,53 @@ _ORDERED: frozenset[Static] = frozenset({"number", "text", "date", "instant", "d
 _TEXT_OPS = frozenset({"starts_with", "ends_with", "matches"})
 
 
-def static_kind(node: s.Expression, attributes: Mapping[str, s.Expression]) -> Static:
-    """The type that a value has whenever it is not missing; `attributes` must be free of cycles."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """Types that a tracking plan declares.
+
+    Attributes:
+        traits: Dotted path -> type.
+        properties: Event -> dotted path -> type.
+    """
+
+    traits: Mapping[str, Static] = field(default_factory=dict)
+    properties: Mapping[str, Mapping[str, Static]] = field(default_factory=dict)
+
+    def of_trait(self, path: tuple[str, ...]) -> Static:
+        """The type of a trait."""
+        return self.traits.get(".".join(path), "json")
+
+    def of_property(self, event: str, path: tuple[str, ...]) -> Static:
+        """The type of a property of an event; of a list, that of its elements is not known."""
+        found = self.properties.get(event, {}).get(".".join(path), "json")
+        return "json" if found == "list" else found
+
+
+UNDECLARED = Declared()
+
+
+def static_kind(
+    node: s.Expression, attributes: Mapping[str, s.Expression], declared: Declared = UNDECLARED, event: str = ""
+) -> Static:
+    """The type that a value has whenever it is not missing.
+
+    Args:
+        node: Any expression.
+        attributes: What attributes mean; free of cycles.
+        declared: Types by the tracking plan; without them, what events and traits bring may be of any JSON type.
+        event: The event that a filter asks, for its properties.
+    """
     match node:
         case s.Constant(kind=kind):
             return kind
-        case s.Property() | s.Trait() | s.ContextFact():
+        case s.Property(path=path):
+            return declared.of_property(event, path)
+        case s.Trait(path=path):
+            return declared.of_trait(path)
+        case s.ContextFact():
             return "json"
         case s.Attribute(name=name):
-            return static_kind(attributes[name], attributes) if name in attributes else "any"
+            return static_kind(attributes[name], attributes, declared) if name in attributes else "any"
         case s.Age() | s.Rate() | s.Score() | s.LocalTime() | s.Arithmetic():
             return "number"
         case s.TimeSince():
@@ -34,12 +73,12 @@ def static_kind(node: s.Expression, attributes: Mapping[str, s.Expression]) -> S
         case s.AsTime(kind=time):
             return time
         case s.Aggregate():
-            return _aggregate_kind(node)
+            return _aggregate_kind(node, declared)
         case s.Session(fact=fact):
             return _SESSION[fact]
         case s.Case(rows=rows, otherwise=otherwise):
             values = [value for _, value in rows] + ([otherwise] if otherwise else [])
-            kinds = {static_kind(value, attributes) for value in values}
+            kinds = {static_kind(value, attributes, declared) for value in values}
             return kinds.pop() if len(kinds) == 1 else "any"
         case _:
             return "boolean"  # conditions
@@ -55,12 +94,12 @@ _SESSION: Mapping[str, Static] = {
 }
 
 
-def _aggregate_kind(node: s.Aggregate) -> Static:
+def _aggregate_kind(node: s.Aggregate, declared: Declared) -> Static:
     match node.function:
         case "count" | "sum" | "average" | "min" | "max" | "distinct":
             return "number"
         case "first" | "last" | "most_frequent":
-            return "json" if node.path else "instant"
+            return declared.of_property(node.event, node.path) if node.path else "instant"
         case _:
             assert_never(node.function)
 

@@ -8,12 +8,16 @@ from datetime import date
 from decimal import Decimal
 
 from mailwright.core.errors import InvalidInput
+from mailwright.core.instants import DAY, parse_iso
 from mailwright.rules import syntax as s
 from mailwright.rules.values import expression
 
 LAST_MAX = 100
 RATE_MAX = 1_000
 ANNIVERSARY_DAYS_MAX = 366
+LONGEST = 365_000 * DAY
+_FIRST, _LAST = (parse_iso(f"{day}T00:00:00Z") for day in ("0001-01-02", "9999-12-31"))
+_TOO_LONG = ("it is longer than 1,000 years", "leave it out to mean ever")
 _DECIMAL = re.compile(r"-?\d{1,40}(\.\d{1,40})?")
 
 Fault = tuple[str, str]
@@ -21,7 +25,12 @@ Fault = tuple[str, str]
 
 def faults_of(node: s.Expression) -> list[Fault]:
     """(message, hint) for what is out of range in this node alone."""
-    return [*_node(node), *_window(getattr(node, "window", None)), *_paths(node)]
+    lengths = [getattr(node, name, None) for name in ("half_life", "gap", "for_micros")]
+    lengths += [step.within for step in getattr(node, "steps", ())] + [
+        getattr(getattr(node, "window", None), "micros", 0)
+    ]
+    too_long = [_TOO_LONG] if any((length or 0) > LONGEST for length in lengths) else []
+    return [*too_long, *_node(node), *_window(getattr(node, "window", None)), *_paths(node)]
 
 
 def _node(node: s.Expression) -> Iterator[Fault]:
@@ -102,6 +111,10 @@ def _constant(node: s.Constant) -> Iterator[Fault]:
     value = node.value
     if node.kind in ("duration", "instant") and (isinstance(value, bool) or not isinstance(value, int)):
         yield f"{value!r} is no {node.kind}", "give whole microseconds"
+    elif node.kind == "instant" and not _FIRST <= int(value) <= _LAST:
+        yield f"{value} is no instant of the years 1 to 9999", "give microseconds since 1970"
+    elif node.kind == "duration" and int(value) > LONGEST:
+        yield _TOO_LONG
     elif node.kind == "duration" and int(value) < 0:
         yield "a length of time is never negative", ""
     elif node.kind == "boolean" and not isinstance(value, bool):

@@ -247,9 +247,16 @@ def _constant(node: s.Constant) -> str:
         case "duration":
             return duration_text(int(node.value))
         case "instant":
-            return to_datetime(Instant(int(node.value))).isoformat().replace("+00:00", "Z")
+            return _instant(node.value)
         case _:
             return str(node.value)
+
+
+def _instant(value: object) -> str:
+    try:
+        return to_datetime(Instant(int(str(value)))).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError):
+        return str(value)  # only JSON can hold it, and `check` refuses it
 
 
 def _event(name: str) -> str:

@@ -87,6 +87,8 @@ _PHRASES: Mapping[str, frozenset[str]] = {
     "'next' or 'last'": frozenset({"DIRECTION"}),
     "'for'": frozenset({"_FOR"}),
     "'by'": frozenset({"_BY"}),
+    "'half-life'": frozenset({"_HALF_LIFE"}),
+    "'against'": frozenset({"_AGAINST"}),
     "'over last'": frozenset({"_OVER_LAST"}),
     "'distinct of'": frozenset({"_DISTINCT_OF"}),
     "'when'": frozenset({"_WHEN"}),
@@ -141,6 +143,11 @@ def _word(text: str, at: int) -> str:
 _SLIPS: tuple[tuple[str, str, str], ...] = (
     ("", '"', "texts and event names stand in single quotes: 'Order Completed'"),
     ("", "[‘’“”`´]", "use the straight quote ': 'Order Completed'"),
+    (
+        r"\b(opened|clicked|received)\s+$",
+        "'",
+        "say what: opened campaign 'spring', opened journey 'welcome', opened any mail",
+    ),
     ("", "'", "a quoted text is not closed here, or a word is missing before it; write '' for a quote inside a text"),
     ("=$", "=", "equality is a single ="),
     ("=$", ">", "write >="),
@@ -165,6 +172,7 @@ _SLIPS: tuple[tuple[str, str, str], ...] = (
     ("", r"before\b|until\b", "compare with <, or give both days: between 2026-01-01 and 2026-06-30"),
     ("", r"(in|over|during|for)\s+(the\s+)?(last|past)\b|(last|past)\s+\d", "a window is written `within 14 days`"),
     (r"\d\s*$", r"(months?|quarters?|years?)\b", "months and years differ in length: write days, or `this month`"),
+    ("", r"\d+-\d+\b(?!-)", "write spaces around - : 5 - 3"),
     ("", r"-?\d+(ms|s|sec|secs|m|min|mins|h|hr|hrs|d|w)\b", "write the unit out: 30 days, 12 hours, 30 minutes"),
     (r"\d$", r",\d", "write numbers without separators: 1000"),
     ("", r"-?\d+,\d", "write numbers without separators: 1000"),

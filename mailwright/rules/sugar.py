@@ -22,6 +22,16 @@ from mailwright.rules import syntax as s
 MAILS = {"opened": "Email Opened", "clicked": "Email Link Clicked", "received": "Email Sent"}
 """Events of our own tracking, by the word that rules use."""
 
+OWN_EVENTS = (
+    *MAILS.values(),
+    *(
+        f"Email {end}"
+        for end in ("Failed", "Suppressed", "Expired", "Cancelled", "Unknown", "Bounced", "Marked as Spam")
+    ),
+    "Unsubscribed",
+)
+"""Events that Mailwright tells by itself; no tracking plan has to name them."""
+
 ORDERED, REFUNDED, ADDED = "Order Completed", "Order Refunded", "Product Added"
 CART_MICROS = 30 * MINUTE
 

@@ -122,6 +122,9 @@ def test_all_faults_are_listed() -> None:
             event="A", where=s.Compare(op="=", left=s.Trait(path=("a",)), right=s.Constant(kind="number", value="1"))
         ),
         s.Did(event="A", times=0),
+        s.Did(event="A", window=s.Within(micros=2**62)),
+        s.Compare(op=">", left=s.Aggregate(function="first", event="A"), right=s.Constant(kind="instant", value=2**62)),
+        s.Compare(op=">", left=s.Score(points=(("A", "1"),), half_life=2**62), right=s.Age()),
         s.Did(event="A", window=s.Between(first="2026-02-30", last="2026-03-01")),
         s.Did(event="A", window=s.Between(first="2026-02-02", last="2026-02-01")),
         s.Compare(op="=", left=s.Constant(kind="number", value="1e9"), right=s.Age()),

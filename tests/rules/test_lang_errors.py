@@ -22,6 +22,12 @@ def fault(text: str) -> InvalidInput:
 
 # (text, the words under the caret, a part of the message or hint)
 SLIPS = [
+    ("did 'A' within 99999999999 weeks", "99999999999 weeks", "longer than 1,000 years"),
+    ("trait a > 0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00+23:59", "no instant"),
+    ("5-3 > spend", "5-3", "spaces around"),
+    ("opened 'spring'", "'spring'", "opened campaign 'spring'"),
+    ("affinity to 'Shoes' by category over {'A': 1}", "", "half-life"),
+    ("abandoned a cart within 1 day by cart_id", "by", "expected"),
     ('did "Order Completed"', '"Order Completed"', "single quotes"),
     ("did ‘X’", "‘", "straight quote"),
     ("did Order Completed", "Order", "did 'Order Completed'"),

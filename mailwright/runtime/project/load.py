@@ -17,10 +17,13 @@ from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinitio
 from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
 from mailwright.rendering.template import Template, parse_template
-from mailwright.rules.check import Names, check
+from mailwright.rules.check import Names, check, doubts
 from mailwright.rules.fold import Rules
+from mailwright.rules.kinds import Declared
 from mailwright.rules.parse import parse
+from mailwright.rules.sugar import OWN_EVENTS
 from mailwright.rules.syntax import Expression
+from mailwright.rules.typed import typed, typed_value
 from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
 from mailwright.runtime.project.references import check_references
 from mailwright.segments.definitions import SegmentDefinition
@@ -38,6 +41,7 @@ class Project:
 
     Attributes:
         rules: Every rule, parsed, as the fold keeps it live.
+        warnings: What looks like a slip in a rule and may be meant.
         texts: Rule name (``segment:vip``, or a condition's name) -> its text, for pages.
     """
 
@@ -56,6 +60,7 @@ class Project:
     expressions: Mapping[str, Expression] = field(default_factory=dict)
     conditions: Mapping[str, Expression] = field(default_factory=dict)
     memberships: Mapping[str, Expression] = field(default_factory=dict)
+    warnings: tuple[Issue, ...] = ()
 
     @cached_property
     def rules(self) -> Rules:
@@ -143,6 +148,7 @@ class _Loader:
         self._files = files
         self.issues: list[Issue] = []
         self.documents: dict[str, Document] = {}
+        self.warnings: list[Issue] = []
         self._origins: dict[str, tuple[str, str]] = {}
 
     def load(self) -> Project:
@@ -240,10 +246,13 @@ class _Loader:
     # --- rules ---
 
     def _with_rules(self, project: Project) -> Project:
+        types = project.tracking_plan.types()
+        written = _parsed({name: one.value for name, one in project.attributes.items()})
         names = Names(
             attributes=self._named("attributes.yaml") | set(project.attributes),
             segments=self._named("segments.yaml"),
-            expressions=_parsed({name: one.value for name, one in project.attributes.items()}),
+            expressions={name: typed_value(node, types) for name, node in written.items()},
+            **_planned(project.tracking_plan, types),
         )
         attributes = {
             name: self._rule("attributes.yaml", self._origins[name], definition.value, names, "value")
@@ -258,6 +267,7 @@ class _Loader:
         }
         return replace(
             project,
+            warnings=tuple(self.warnings),
             expressions=_whole(attributes),
             memberships=_whole(segments),
             conditions=_whole(conditions),
@@ -276,10 +286,27 @@ class _Loader:
         try:
             node = parse(text)
             faults = check(node, names, expects=expects, path="", source=text) if self._names_are_known() else []
+            odd = doubts(node, names, expects=expects, source=text)
+            self.warnings += [document.placed(at, issue) for issue in odd]
+            node = (typed_value if expects == "value" else typed)(node, names.types)
         except InvalidInput as error:
             faults, node = list(error.issues), None
         self.issues += [document.placed(at, issue) for issue in faults]
         return None if faults else node
+
+
+def _planned(plan: TrackingPlan, types: Declared) -> dict[str, Any]:
+    """What `Names` takes from a tracking plan; one that lists no events, or no traits, says nothing about them."""
+    events = {name: set(event.properties) or None for name, event in plan.events.items()}
+    own = dict.fromkeys(OWN_EVENTS)
+    return {
+        "events": own | events if events else None,
+        "traits": set(plan.traits) or None,
+        "types": types,
+        "open_events": plan.unknown_events == "allow",
+        "open_properties": {name for name, event in plan.events.items() if event.unknown == "allow"},
+        "open_traits": True,
+    }
 
 
 def _whole(rules: Mapping[str, Expression | None]) -> dict[str, Expression]:
