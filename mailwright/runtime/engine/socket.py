@@ -24,6 +24,7 @@ from mailwright.core.events import Item, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
 from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
+from mailwright.core.typed import unpacked
 from mailwright.runtime.engine.loop import Engine
 from mailwright.runtime.engine.reads import OPERATIONS
 
@@ -109,7 +110,7 @@ class EngineServer:
 
     def _answer(self, frame: bytes) -> Answer:
         try:
-            request = msgspec.msgpack.decode(frame, type=Request)
+            request = unpacked(frame, Request)
             if request.op == "flush_history":
                 self._engine.ask(lambda _: self._engine.flush_history()).result()
                 return Answer()
@@ -186,7 +187,7 @@ class EngineClient:
     def _call(self, kind: type[T], op: str, **args: Any) -> T:
         frame = msgspec.msgpack.encode(Request(op, args))
         try:
-            answer = msgspec.msgpack.decode(self._exchange(frame), type=Answer)
+            answer = unpacked(self._exchange(frame), Answer)
         except OSError as error:
             self._forget()
             raise Transient(
@@ -196,7 +197,7 @@ class EngineClient:
             ) from error
         if answer.error:
             raise _raised(answer)
-        return msgspec.msgpack.decode(answer.value, type=kind)
+        return unpacked(answer.value, kind)
 
     def _exchange(self, frame: bytes) -> bytes:
         """One answer. A kept connection whose engine was started anew meanwhile is replaced: reads may be repeated."""

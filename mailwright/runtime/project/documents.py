@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import tomllib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import msgspec
 import yaml
 
 from mailwright.core.errors import InvalidInput, Issue, Span, nearest
+from mailwright.core.typed import converted
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -224,10 +224,6 @@ _STEP = re.compile(r"\.(\w+)|\[(\d+)\]|\[(\.\.\.)\]")
 _UNKNOWN = re.compile(r"unknown field `(.+?)`")
 
 
-_CONVERTING = threading.Lock()
-"""msgspec builds what it knows of a type at its first use, and two threads that do so at once end the process."""
-
-
 def convert(document: Document, at: Path, kind: type[T]) -> T:
     """The value at `at` of a document as `kind`, a msgspec Struct.
 
@@ -238,8 +234,7 @@ def convert(document: Document, at: Path, kind: type[T]) -> T:
     for step in at:
         value = value[step]
     try:
-        with _CONVERTING:
-            return msgspec.convert(value, kind)
+        return converted(value, kind)
     except msgspec.ValidationError as error:
         raise InvalidInput("definition.invalid", [explain(document, at, value, kind, str(error))]) from error
 
