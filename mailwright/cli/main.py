@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from mailwright import __version__
-from mailwright.cli import consents, demo, imports, messages, models, processes, project, segments, sources, status
+from mailwright.cli import (
+    consents,
+    demo,
+    imports,
+    lists,
+    messages,
+    models,
+    processes,
+    project,
+    segments,
+    sources,
+    status,
+)
 from mailwright.cli.output import show_error
 from mailwright.core.errors import Conflict, Corrupt, InvalidInput, MailwrightError, NotFound, Transient
 from mailwright.runtime.supervisor import CORRUPT_EXIT
@@ -33,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (project, segments, processes, sources, imports, consents, models, messages, demo, status):
+for module in (project, segments, processes, sources, imports, consents, lists, models, messages, demo, status):
     module.register(app)
 
 

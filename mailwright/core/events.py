@@ -145,7 +145,36 @@ class AddressSuppressed(msgspec.Struct, frozen=True, tag="suppressed"):
     told_at: Instant
 
 
-Body = Events | Items | Tick | ClockMoved | Defined | Installed | Predicted | ConsentChanged | AddressSuppressed
+class ListChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="list"):
+    """Who is on a list changed; of a large change one of several records, appended together.
+
+    Attributes:
+        name: Of the list; ``sql:NAME`` is what the SQL segment NAME found.
+        added: Identifiers as ``kind:value``; of a personal kind the value is its keyed hash.
+        removed: Identifiers that leave; one that is also added stays.
+        replaced: Everybody else leaves too.
+        source: Who changed it: the name of a write key, ``cli``, ``sql``.
+    """
+
+    name: str
+    added: list[str] = []
+    removed: list[str] = []
+    replaced: bool = False
+    source: str = ""
+
+
+Body = (
+    Events
+    | Items
+    | Tick
+    | ClockMoved
+    | Defined
+    | Installed
+    | Predicted
+    | ConsentChanged
+    | AddressSuppressed
+    | ListChanged
+)
 
 
 class LogRecord(msgspec.Struct, frozen=True):

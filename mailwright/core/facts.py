@@ -78,6 +78,14 @@ class ClockParted(msgspec.Struct, frozen=True, kw_only=True):
     parted_micros: int
 
 
+class ListInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A list as it stands: how many identifiers are on it, when it was last told of, and by whom."""
+
+    size: int
+    at: Instant
+    source: str
+
+
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where the engine stands.
 
@@ -86,6 +94,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
         n_events: Accepted events without duplicates; `n_duplicates` dropped ones; `n_items` distinct catalog items.
         version: Of the definitions in force; `installing` the one that follows it as soon as its past is folded.
         segments: Name -> size at the last tick.
+        lists: Name -> list, as of the last record.
         clock: Set while ticks wait because the machine's clock has jumped.
     """
 
@@ -98,5 +107,6 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     n_duplicates: int
     n_items: int
     segments: dict[str, int]
+    lists: dict[str, ListInfo] = {}
     installing: Installing | None = None
     clock: ClockParted | None = None

@@ -8,7 +8,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from mailwright.core.errors import MailwrightError
-from mailwright.web import api, api_segments, api_transitions, previews, sessions, tracking
+from mailwright.web import api, api_segments, api_transitions, lists, previews, sessions, tracking
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
@@ -28,7 +28,7 @@ _NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 
-APIS = (api, api_segments, api_transitions)
+APIS = (api, api_segments, api_transitions, lists)
 
 
 def create_app(context: WebContext) -> FastAPI:

@@ -17,7 +17,8 @@ class Change(NamedTuple):
     """A person entered or left a segment at a tick.
 
     `cause` is ``event``, ``time`` (nothing but the clock moved), ``import`` (touched by history events only),
-    ``definition`` (the segment's first evaluation, of people known before) or ``merge`` (what the other profile was).
+    ``definition`` (the segment's first evaluation, of people known before), ``merge`` (what the other profile was) or
+    ``list`` (a list was changed, and no event had a part in it).
     """
 
     person: Person
@@ -26,14 +27,16 @@ class Change(NamedTuple):
     cause: str
 
 
-CAUSES = ("time", "event", "import", "merge", "definition")
-_TIME, _EVENT, _IMPORT, _MERGE, _DEFINITION = range(len(CAUSES))
+CAUSES = ("time", "event", "import", "merge", "definition", "list")
+_TIME, _EVENT, _IMPORT, _MERGE, _DEFINITION, _LIST = range(len(CAUSES))
 
 Carried = dict[str, int]
 """Segment -> whether people merged into one were inside, outside or both (bits)."""
 
 INSIDE = 1
 OUTSIDE = 2
+
+_NOBODY = np.zeros(0, np.int64)
 
 
 class Causes:
@@ -46,6 +49,7 @@ class Causes:
         merged: Mapping[int, Carried],
         first_time: Mapping[str, int],
         n_before: int,
+        listed: Mapping[str, Ints],
     ) -> None:
         """Start.
 
@@ -55,16 +59,28 @@ class Causes:
             merged: What the people were who were merged into others.
             first_time: Segment -> how many people were there when it was defined, if that is new.
             n_before: How many people the last tick knew.
+            listed: The people whom a change of each list concerns, ascending.
         """
         self._anything = anything
         self._touched = touched
         self._merged = merged
         self._first_time = first_time
         self._n_before = n_before
+        self._listed = listed
 
-    def of(self, segment: str, feeds: Collection[str], persons: Ints, entered: Bools, alive: Bools) -> NDArray[np.int8]:
-        """Places in CAUSES of changes of one segment that its `feeds` may have brought about; the strongest last."""
+    def of(
+        self,
+        segment: str,
+        feeds: Collection[str],
+        lists: Collection[str],
+        persons: Ints,
+        entered: Bools,
+        alive: Bools,
+    ) -> NDArray[np.int8]:
+        """Places in CAUSES of changes that a segment's `feeds` and `lists` may have brought about; the strongest last."""
         causes = np.full(len(persons), _TIME, dtype=np.int8)
+        for name in lists:
+            causes[_among(persons, self._listed.get(name, _NOBODY))] = _LIST
         new = persons >= self._n_before
         causes[new] = _EVENT
         touched = [self._touched[feed] for feed in feeds if feed in self._touched]

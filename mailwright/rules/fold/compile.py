@@ -132,6 +132,7 @@ class Compiler:
             case s.Age() | s.Anniversary() | s.AsTime() | s.LocalTime():
                 return self._calendar(node)
             case s.InList(name=name):
+                self._stores.asked.lists.add(name)
                 return conditions.in_list(name)
             case _:
                 raise UnsupportedRule.one("rule.fold", f"{type(node).__name__} is not kept live")

@@ -135,11 +135,14 @@ def random_bucket(node: s.RandomBucket) -> Reader:
 
 
 def in_list(name: str) -> Reader:
-    """The person's first identifier is on an uploaded list."""
+    """The person is on a list: is listed, or the first identifier is on one that the rules brought along."""
 
     def read(frame: Frame) -> Cells:
         names, listed = frame.world.first_identifiers, frame.world.lists.get(name, frozenset())
-        mask = [person < len(names) and names[person] in listed for person in frame.persons]
-        return Truth(np.array(mask, dtype=bool), forever(len(frame)))
+        mask = frame.world.listed.inside(name, frame.persons)
+        if listed:
+            named = [person < len(names) and names[person] in listed for person in frame.persons]
+            mask |= np.array(named, dtype=bool)
+        return Truth(mask, forever(len(frame)))
 
     return read

@@ -10,6 +10,7 @@ import numpy as np
 from mailwright.core.instants import Instant
 from mailwright.rules.fold.cells import Cells, Coded
 from mailwright.rules.fold.columns import Columns
+from mailwright.rules.fold.listed import Listed
 from mailwright.rules.fold.rows import Ints
 from mailwright.rules.values import zone_named
 
@@ -20,6 +21,7 @@ class World:
     def __init__(self, zone: tzinfo, lists: Mapping[str, frozenset[str]]) -> None:
         self.zone = zone
         self.lists = lists
+        self.listed = Listed()
         self.first_identifiers: Sequence[str] = ()
         self.members: dict[str, Columns] = {}
         """Per segment ``inside`` (bool) and ``since`` (instant of the tick at which that became so)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -43,7 +43,8 @@ class Rules:
         segments: Segments, by name; membership, sizes and changes are kept.
         conditions: Further named booleans, asked on demand: content rows, audiences, exits.
         zone: The shop's time zone, for people without one of their own.
-        lists: Uploaded lists, by name: first identifiers (``kind:value``) of the people on them.
+        lists: Lists that do not change, by name: first identifiers (``kind:value``) of the people on them. Those that
+            do are told by `Fold.enlist`.
     """
 
     attributes: Mapping[str, Expression]
@@ -137,6 +138,7 @@ class Fold:
     def _take_over(self, old: Fold) -> None:
         self._inbox, self._people, self._at, self._upto = old._inbox, old._people, old._at, old._upto
         self._world.first_identifiers = old._world.first_identifiers
+        self._world.listed = old._world.listed
         n = self._people.n
         changed = [name for name in self._order if self._meanings[name] != old._meanings.get(name)]
         self._segments.take_over(old._segments, changed, n)
@@ -185,7 +187,13 @@ class Fold:
         self._grow_to(len(first_identifiers))
         batch = Batch(self._inbox, t, self._stores.heirs)
         touched, left = self._stores.apply(batch, t)
-        happened = Happened(Touched(batch.person, batch.history), touched, left, self._moved(touched))
+        happened = Happened(
+            anything=Touched(batch.person, batch.history),
+            touched=touched,
+            left=left,
+            listed=self._world.listed.settle(),
+            elsewhere=self._moved(touched),
+        )
         return self._segments.evaluate(t, self._world, self._alive, happened)
 
     @property
@@ -359,6 +367,16 @@ class Fold:
             raise NotFound("rule.leaf", message, "ask History, or apply a definition that names the rule")
         return reader
 
+    def enlist(self, name: str, persons: Iterable[int], *, inside: bool) -> None:
+        """People came on a list or left it: ``in list`` says so from the next tick on, where the cause is ``list``."""
+        self._world.listed.put(name, persons, inside=inside)
+
+    def listed_as(self, lists: Mapping[str, Iterable[int]]) -> None:
+        """Who is on which list, as it was at the last tick: after a checkpoint, which does not hold them."""
+        for name, persons in lists.items():
+            self._world.listed.put(name, persons, inside=True)
+        self._world.listed.settle()
+
     # --- identity, backfill, checkpoints -----------------------------------------------------------------------------
 
     def merge(self, into: Person, gone: Person) -> None:
@@ -366,6 +384,7 @@ class Fold:
         self._grow_to(max(into, gone) + 1)
         self._stores.merge(into, gone)
         self._people["alive"][gone] = False
+        self._world.listed.merge(into, gone)
         self._segments.merge(into, gone)
 
     def _grow_to(self, n: int) -> None:

@@ -28,23 +28,27 @@ class Happened(NamedTuple):
         anything: The people of any event.
         touched: The people of the rows of each feed.
         left: By counted window, the people for whom a row left it.
+        listed: By list, the people whom a change of it concerns, ascending.
         elsewhere: People for whom what every segment may read has changed, such as their time zone.
     """
 
     anything: Touched
     touched: Mapping[str, Touched]
     left: Mapping[WindowKey, Ints]
+    listed: Mapping[str, Ints]
     elsewhere: Ints
 
 
 class Reads(NamedTuple):
-    """What one segment reads: its own feeds, windows and segments; and the stores behind all of these."""
+    """What one segment reads: its own feeds, windows, segments and lists; and the stores and lists behind all of these."""
 
     feeds: tuple[str, ...]
     windows: tuple[WindowKey, ...]
     segments: tuple[str, ...]
     stores_behind: frozenset[str]
     feeds_behind: frozenset[str]
+    lists: tuple[str, ...]
+    lists_behind: frozenset[str]
 
 
 class Segment:
@@ -154,13 +158,13 @@ class Segments:
         """
         n = len(alive)
         looking = _Looking(t, world, n, self.pending(n), happened)
-        causes = Causes(happened.anything, happened.touched, self._merged, self.first_time, self.n_evaluated)
+        causes = Causes(happened.anything, happened.touched, self._merged, self.first_time, self.n_evaluated, happened.listed)
         changes: list[tuple[Ints, Bools, Any]] = []
         for segment in self.by_name.values():
-            frame = looking.frame(segment)
+            frame, reads = looking.frame(segment), segment.reads
             who, now = self._evaluate(segment, frame, alive) if len(frame) else (_NOBODY, np.zeros(0, dtype=bool))
             looking.changed[segment.name] = who
-            why = causes.of(segment.name, segment.reads.feeds_behind, who, now, alive[who]) if len(who) else _NOBODY
+            why = causes.of(segment.name, reads.feeds_behind, reads.lists_behind, who, now, alive[who]) if len(who) else _NOBODY
             changes.append((who, now, why))
         self.n_evaluated, self.first_time, self._merged = n, {}, {}
         self._everybody, self._pending = False, []
@@ -207,7 +211,9 @@ class Segments:
 def _reads(asked: Asked, before: Mapping[str, Reads]) -> Reads:
     stores = frozenset(asked.stores).union(*(before[name].stores_behind for name in asked.segments))
     own, windows, segments = sorted(_feeds(asked.stores)), sorted(asked.windows), sorted(asked.segments)
-    return Reads(tuple(own), tuple(windows), tuple(segments), stores, _feeds(stores))
+    lists = frozenset(asked.lists).union(*(before[name].lists_behind for name in asked.segments))
+    own_lists = tuple(sorted(asked.lists))
+    return Reads(tuple(own), tuple(windows), tuple(segments), stores, _feeds(stores), own_lists, lists)
 
 
 def _feeds(stores: Iterable[str]) -> frozenset[str]:
@@ -223,7 +229,7 @@ class _Looking:
         self._pending = pending
         self._all = len(pending) == n
         self._happened = happened
-        self._frames: dict[tuple[tuple[str, ...], tuple[WindowKey, ...]], Frame] = {}
+        self._frames: dict[tuple[tuple[str, ...], tuple[WindowKey, ...], tuple[str, ...]], Frame] = {}
         self.changed: dict[str, Ints] = {}
 
     def frame(self, segment: Segment) -> Frame:
@@ -232,7 +238,8 @@ class _Looking:
         due += [self.changed[name] for name in segment.reads.segments if len(self.changed[name])]
         if due and not self._all:
             return Frame(self._persons(segment, due), self._t, self._world)
-        key = ((), ()) if self._all else (segment.reads.feeds, segment.reads.windows)
+        reads = segment.reads
+        key = ((), (), ()) if self._all else (reads.feeds, reads.windows, reads.lists)
         if key not in self._frames:
             self._frames[key] = Frame(self._persons(segment, []), self._t, self._world)
         return self._frames[key]
@@ -243,6 +250,8 @@ class _Looking:
         touched, left = self._happened.touched, self._happened.left
         parts = [touched[feed].everybody for feed in segment.reads.feeds if feed in touched]
         parts += [left[window] for window in segment.reads.windows if window in left]
+        listed = self._happened.listed
+        parts += [listed[name] for name in segment.reads.lists if name in listed]
         parts += [part for part in (self._pending, self._happened.elsewhere) if len(part)]
         return distinct(np.concatenate([_NOBODY, *parts, *due]))
 

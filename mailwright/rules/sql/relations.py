@@ -87,6 +87,32 @@ def of_history(dialect: DuckDB) -> Relations:
     return [("owners", owners), ("known_events", known)]
 
 
+def listings() -> Relations:
+    """``listings`` from the table ``lists`` and the relation ``owners`` of `of_history`."""
+    until = exp.Window(
+        this=exp.Lead(this=column("offset")),
+        partition_by=[column("list"), column("identifier")],
+        order=exp.Order(expressions=[exp.Ordered(this=column("offset"))]),
+    )
+    spans = exp.select(exp.Star(), exp.alias_(until, "until")).from_("lists").subquery("g")
+    # On the list as long as the identifier is on it and is this person's.
+    made = (
+        exp.select(
+            exp.alias_(column("list", "g"), "name"),
+            column("person", "o"),
+            exp.alias_(call("greatest", column("offset", "g"), column("from_offset", "o")), "listed_from"),
+            exp.alias_(call("least", column("until", "g"), column("to_offset", "o")), "listed_until"),
+        )
+        .from_(spans)
+        .join(
+            exp.alias_(exp.to_table("owners"), "o"),
+            on=binary("=", column("identifier", "o"), column("identifier", "g")),
+        )
+        .where(column("added", "g"))
+    )
+    return [("listings", made)]
+
+
 def everybody(at: E, offset: E) -> Relations:
     """``moments`` that ask of everybody known at `offset`, at one instant; the person's number is the moment's.
 

@@ -16,7 +16,7 @@ from mailwright.runtime.engine import history_rows
 from mailwright.runtime.engine.state import Folded
 from mailwright.runtime.project.load import load_project
 
-_PARTS = ("events", "items", "ticks", "changes", "belongings", "definitions", "records")
+_PARTS = ("events", "items", "ticks", "changes", "belongings", "definitions", "records", "lists")
 
 
 class HistoryWriter:
@@ -97,6 +97,8 @@ class HistoryWriter:
             self._history.append("belonging", history_rows.belonging_table(rows.belongings), upto)
         if rows.records:
             self._history.append("records", history_rows.records_table(rows.records), upto)
+        if rows.lists:
+            self._history.append("lists", history_rows.lists_table(rows.lists), upto)
         # Also without rows: this table's offset says how far History goes, and comes last.
         self._history.append("events", history_rows.events_table(rows.events, self._paths_read()), upto)
 

@@ -79,6 +79,17 @@ DEFINITIONS = pa.schema(
 RECORDS = pa.schema([("offset", pa.int64()), ("at", _TIME), ("kind", pa.string()), ("body", pa.string())])
 """Every other record of the log, its kind being the record's tag, its body JSON."""
 
+LISTS = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("at", _TIME),
+        ("list", pa.string()),
+        ("identifier", pa.string()),
+        ("added", pa.bool_()),
+    ]
+)
+"""Who came on a list (``kind:value``) or left it; only what really changed."""
+
 _json = msgspec.json.Encoder()
 
 Definition = tuple[Offset, Instant, int, "dict[str, str] | None", bool]
@@ -143,6 +154,11 @@ def records_table(rows: Sequence[tuple[Offset, Instant, Body]]) -> pa.Table:
     """Records of any other kind."""
     plain = [(offset, at, msgspec.to_builtins(body)) for offset, at, body in rows]
     return _table(RECORDS, [(offset, at, body.pop("type"), _json.encode(body).decode()) for offset, at, body in plain])
+
+
+def lists_table(rows: Sequence[tuple[Offset, Instant, str, str, bool]]) -> pa.Table:
+    """Changes of lists."""
+    return _table(LISTS, rows)
 
 
 def _table(schema: pa.Schema, rows: Sequence[tuple[Any, ...]]) -> pa.Table:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailwright.core.errors import Conflict, Transient
-from mailwright.core.events import PLACES, Defined, Events, Installed, LogRecord, Offset, Tick
+from mailwright.core.events import PLACES, Defined, Events, Installed, ListChanged, LogRecord, Offset, Tick
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Blobs, Clock, EventLog, Records
 from mailwright.rules.fold import Change
@@ -36,7 +36,7 @@ READ_LIMITS = (16, 1024)
 TICK_DELAY_S = 0.1
 """On the system clock a tick follows the first event since the last one after this many seconds."""
 
-_TOUCHING = (Events, Defined, Installed)
+_TOUCHING = (Events, Defined, Installed, ListChanged)
 """Records after which a tick has something to evaluate."""
 
 IDLE_S = 0.01

@@ -34,6 +34,7 @@ def status(state: EngineState) -> EngineStatus:
         n_duplicates=state.n_duplicates,
         n_items=state.catalog.count(),
         segments=sizes(state),
+        lists=state.lists.info(),
         installing=state.installing,
         clock=state.clock,
     )

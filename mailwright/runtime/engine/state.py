@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,10 @@ from mailwright.core.events import (
     Defined,
     Event,
     Events,
+    Identifier,
     Installed,
     Items,
+    ListChanged,
     LogRecord,
     Offset,
     Person,
@@ -28,6 +30,7 @@ from mailwright.core.instants import Instant
 from mailwright.core.transitions import Cursor
 from mailwright.ingest.dedupe import DedupeIndex
 from mailwright.profiles.identity import Belonging, IdentityGraph, Merge
+from mailwright.profiles.lists import ListBook
 from mailwright.profiles.profile import ProfileStore
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold
@@ -45,7 +48,7 @@ class Folded:
 
     Accepted events with their person, item versions, ticks, segment changes, and which identifier belongs to whom;
     definitions: (offset, at, version, files or None if told before, whether it is in force from here on); every record
-    of another kind as it stood in the log.
+    of another kind as it stood in the log; lists: (offset, at, list, identifier, whether it came on it or left).
     """
 
     events: list[tuple[Offset, Instant, Person, Event]] = field(default_factory=list)
@@ -55,6 +58,7 @@ class Folded:
     belongings: list[tuple[Offset, Belonging]] = field(default_factory=list)
     definitions: list[tuple[Offset, Instant, int, dict[str, str] | None, bool]] = field(default_factory=list)
     records: list[tuple[Offset, Instant, Body]] = field(default_factory=list)
+    lists: list[tuple[Offset, Instant, str, str, bool]] = field(default_factory=list)
 
 
 class EngineState:
@@ -77,6 +81,7 @@ class EngineState:
         self.profiles = ProfileStore()
         self.catalog = Catalog()
         self.dedupe = DedupeIndex()
+        self.lists = ListBook()
         self.files: dict[str, str] = {}
         self.project: Project = load_project({})
         self.fold = Fold(self.project.rules, self.catalog)
@@ -111,9 +116,13 @@ class EngineState:
             case other:
                 if isinstance(other, Installed):
                     self._install(record, other, folded)
+                elif isinstance(other, ListChanged):
+                    self._list_changed(record, other, folded)
                 folded.records.append((record.offset, record.at, other))
         self.number, self.at = record.number, record.at
-        folded.belongings += [(self.upto, change) for change in self.identity.belonging_changes()]
+        belongings = self.identity.belonging_changes()
+        folded.belongings += [(self.upto, change) for change in belongings]
+        self._enlist_new(belongings)
         return changes
 
     def _events(self, record: LogRecord, events: Sequence[Event], folded: Folded) -> None:
@@ -154,6 +163,37 @@ class EngineState:
         self.profiles.merge(merge.into, merge.gone)
         if self.underway:
             self.underway.merge(merge.into, merge.gone)
+
+    # --- lists ---
+
+    def _list_changed(self, record: LogRecord, change: ListChanged, folded: Folded) -> None:
+        listing = self.lists.apply(change, record.at)
+        for identifiers, added in ((listing.removed, False), (listing.added, True)):
+            folded.lists += [(record.offset, record.at, change.name, each, added) for each in identifiers]
+            known = self._owners(identifiers)
+            # Whoever leaves by one identifier may still be on the list by another.
+            self.fold.enlist(change.name, known if added else self._not_on(change.name, known), inside=added)
+
+    def _enlist_new(self, belongings: Sequence[Belonging]) -> None:
+        """An identifier that was on a list before it had this person; one that left the person."""
+        for belonging in belongings:
+            for name in self.lists.naming(belonging.identifier):
+                if belonging.to_offset is None:
+                    self.fold.enlist(name, [belonging.person], inside=True)
+                elif self.identity.current(belonging.person) == belonging.person:
+                    self.fold.enlist(name, self._not_on(name, [belonging.person]), inside=False)
+
+    def _owners(self, identifiers: Iterable[str]) -> list[Person]:
+        """The people of those identifiers that somebody has."""
+        split = (each.partition(":") for each in identifiers)
+        found = (self.identity.number_of(Identifier(kind, value)) for kind, _, value in split)
+        return [person for person in dict.fromkeys(found) if person is not None]
+
+    def _not_on(self, name: str, persons: Iterable[Person]) -> list[Person]:
+        def keys(person: Person) -> list[str]:
+            return [f"{each.kind}:{each.value}" for each in self.identity.identifiers(person)]
+
+        return [person for person in persons if not self.lists.has(name, keys(person))]
 
     # --- definitions ---
 
@@ -246,6 +286,7 @@ class EngineState:
                 "profiles": self.profiles.freeze(),
                 "catalog": self.catalog.freeze(),
                 "dedupe": self.dedupe.freeze(),
+                "lists": self.lists.freeze(),
             },
             folds=folds,
         )
@@ -262,6 +303,7 @@ class EngineState:
             "profiles": ProfileStore.load(parts["profiles"]),
             "dedupe": DedupeIndex.load(parts["dedupe"]),
             "fold": Fold.load(parts_below("fold", parts), project.rules, catalog, identity.firsts),
+            "lists": ListBook.load(parts["lists"]),
             "catalog": catalog,
             "project": project,
             "underway": underway and restored(underway, parts_below("shadow", parts), catalog),
@@ -269,6 +311,7 @@ class EngineState:
         for name, value in (counters | loaded).items():
             setattr(self, name, value)
         self.recent = Recent(Cursor(self.tick_offset))
+        self.fold.listed_as({name: self._owners(self.lists.identifiers(name)) for name in self.lists.info()})
 
 
 _COUNTERS = ("number", "at", "tick_offset", "ticked_at", "version", "started_at", "n_events", "n_duplicates", "files")
