@@ -77,7 +77,7 @@ class Causes:
         entered: Bools,
         alive: Bools,
     ) -> NDArray[np.int8]:
-        """Places in CAUSES of changes that a segment's `feeds` and `lists` may have brought about; the strongest last."""
+        """Places in CAUSES of changes that a segment's `feeds` and `lists` may have caused; the strongest last."""
         causes = np.full(len(persons), _TIME, dtype=np.int8)
         for name in lists:
             causes[_among(persons, self._listed.get(name, _NOBODY))] = _LIST

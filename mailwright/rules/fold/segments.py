@@ -40,7 +40,7 @@ class Happened(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """What one segment reads: its own feeds, windows, segments and lists; and the stores and lists behind all of these."""
+    """What one segment reads: its own feeds, windows, segments and lists; and what stands behind all of these."""
 
     feeds: tuple[str, ...]
     windows: tuple[WindowKey, ...]
@@ -158,13 +158,19 @@ class Segments:
         """
         n = len(alive)
         looking = _Looking(t, world, n, self.pending(n), happened)
-        causes = Causes(happened.anything, happened.touched, self._merged, self.first_time, self.n_evaluated, happened.listed)
+        causes = Causes(
+            happened.anything, happened.touched, self._merged, self.first_time, self.n_evaluated, happened.listed
+        )
         changes: list[tuple[Ints, Bools, Any]] = []
         for segment in self.by_name.values():
             frame, reads = looking.frame(segment), segment.reads
             who, now = self._evaluate(segment, frame, alive) if len(frame) else (_NOBODY, np.zeros(0, dtype=bool))
             looking.changed[segment.name] = who
-            why = causes.of(segment.name, reads.feeds_behind, reads.lists_behind, who, now, alive[who]) if len(who) else _NOBODY
+            why = (
+                causes.of(segment.name, reads.feeds_behind, reads.lists_behind, who, now, alive[who])
+                if len(who)
+                else _NOBODY
+            )
             changes.append((who, now, why))
         self.n_evaluated, self.first_time, self._merged = n, {}, {}
         self._everybody, self._pending = False, []
