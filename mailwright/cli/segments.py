@@ -18,7 +18,9 @@ from mailwright.runtime.settings import load_settings
 if TYPE_CHECKING:
     from mailwright.core.events import Identifier, Person
     from mailwright.core.instants import Instant
+    from mailwright.rules.syntax import Expression
     from mailwright.runtime.past import Past
+    from mailwright.runtime.project.load import Project
     from mailwright.runtime.rehearsal.asof import Membership, With
     from mailwright.runtime.rehearsal.story import Told
 T = TypeVar("T")
@@ -99,6 +101,9 @@ def query(
     rule: Annotated[str, typer.Argument(help="A rule, or a value such as an attribute.")],
     as_of: AsOfOption = "",
     members: MembersOption = 10,
+    sql: Annotated[
+        str, typer.Option("--print-sql", metavar="duckdb|spark", help="Only print it as SQL over History's tables.")
+    ] = "",
     json: JsonOption = False,
     project: ProjectOption = HERE,
 ) -> None:
@@ -113,6 +118,9 @@ def query(
     with _opened(project) as (there, past):
         _, defined = current_project(there)
         node = read_rule(defined, rule)
+        if sql:
+            _print_sql(defined, node, sql)
+            return
         zone = _zone(there)
         at = _moment(there, as_of, "end") if as_of else _newest(past)
         if not is_condition(node, defined.rules):
@@ -125,6 +133,13 @@ def query(
             return
         answer = _with_progress(there, json, lambda each: rule_as_of(past, defined, node, at, told=each))
         segment_text.show_membership(past, answer, zone, members, json)
+
+
+def _print_sql(defined: Project, node: Expression, dialect: str) -> None:
+    from mailwright.rules.sql.compile import Definitions
+    from mailwright.rules.sql.printing import print_sql
+
+    print(print_sql(node, dialect, Definitions(defined.expressions, defined.memberships)))
 
 
 def backtest(

@@ -112,6 +112,13 @@ def test_a_value_prints_its_distribution(shop: Path) -> None:
     assert "min 1, median 2, max 2" in done("query", "orders", "--project", str(shop))
 
 
+@pytest.mark.parametrize("dialect", ["duckdb", "spark"])
+def test_a_rule_as_sql(shop: Path, dialect: str) -> None:
+    sql = done("query", "orders >= 2", "--print-sql", dialect, "--project", str(shop))
+    assert "Order Completed" in sql
+    assert sql.lstrip().startswith(("WITH", "SELECT"))
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
@@ -121,6 +128,7 @@ def test_a_value_prints_its_distribution(shop: Path) -> None:
         (("segment", "customers", "--as-of", "yesterday"), 2, "ISO 8601"),
         (("query", "ordrs >= 2"), 2, "^"),
         (("query", "orders >="), 2, "^"),
+        (("query", "orders >= 2", "--print-sql", "oracle"), 2, "duckdb"),
         (("backtest", "--rule", "orders", "--from", "2026-11-03"), 2, "is a value"),
         (("backtest", "customers"), 2, "--from"),
         (("backtest", "customers", "--from", "2026-11-09", "--to", "2026-11-03"), 2, "lies before"),
