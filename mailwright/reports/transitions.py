@@ -42,6 +42,15 @@ SELECT cause, count(*) FILTER (entered), count(*) FILTER (NOT entered)
 FROM transitions WHERE segment = $name AND epoch_us("at") > $since GROUP BY cause ORDER BY cause
 """
 
+_MEMBERS = """
+SELECT person FROM transitions WHERE segment = $name
+GROUP BY person HAVING arg_max(entered, "offset") ORDER BY person
+"""
+
+_NEWEST_TICK = """
+SELECT epoch_us(max("at")) FROM ticks
+"""
+
 CAUSE_DAYS = 28
 
 
@@ -150,3 +159,14 @@ def _days(found: Mapping[str, object], today: date) -> list[str]:
 def _rows(history: History, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     table = history.query(sql, parameters)
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True)) if table.num_rows else []
+
+
+def members_in(history: History, segment: str) -> list[int]:
+    """Who was in a segment as of History's newest chunk, by person; for when no engine runs."""
+    return [row[0] for row in _rows(history, _MEMBERS, {"name": segment})] if history.offset("transitions") else []
+
+
+def newest_tick(history: History) -> Instant | None:
+    """When everything was evaluated last, as far as History knows; None if never."""
+    found = _rows(history, _NEWEST_TICK, {}) if history.offset("ticks") else []
+    return Instant(found[0][0]) if found and found[0][0] is not None else None

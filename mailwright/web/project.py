@@ -12,6 +12,7 @@ from mailwright.core.instants import SECOND, Instant
 from mailwright.core.ports import Clock, DefinitionRecords
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import static_kind
 from mailwright.rules.syntax import Expression
 from mailwright.runtime.project.asked import asked_rule
@@ -121,6 +122,11 @@ class CurrentProject:
     def models(self) -> Mapping[str, Definition]:
         """Models."""
         return self._of_files("models", {name: one.title for name, one in self._now().models.items()})
+
+    @property
+    def rules(self) -> Rules:
+        """Every rule in force, as the fold keeps it live."""
+        return self._now().rules
 
     def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
         """A rule that somebody tries out, read and checked."""

@@ -9,6 +9,7 @@ import uvicorn
 
 from mailwright.privacy.tokens import Tokens
 from mailwright.runtime.installation import Installation, Sources
+from mailwright.runtime.past_previews import PastPreviews
 from mailwright.web.app import create_app
 from mailwright.web.context import WebContext, WebSettings
 from mailwright.web.project import CurrentProject
@@ -22,6 +23,7 @@ WS_BYTES = 4096
 
 def web_context(installation: Installation, base_url: str) -> WebContext:
     """What the application needs, out of an installation."""
+    project = CurrentProject(installation.records.definitions, installation.wall)
     return WebContext(
         log=installation.log,
         records=installation.records,
@@ -33,8 +35,15 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         sealer=installation.sealer,
         tokens=Tokens(installation.keys),
         sources=Sources(installation.records.meta),
-        project=CurrentProject(installation.records.definitions, installation.wall),
+        project=project,
         settings=WebSettings(base_url=base_url),
+        folding=PastPreviews(
+            installation.history,
+            installation.settings.data_folder / "history",
+            installation.engine,
+            installation.wall,
+            lambda: project.rules,
+        ),
     )
 
 
