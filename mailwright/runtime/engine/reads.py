@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mailwright.core.errors import NotFound, nearest
+from mailwright.core.errors import NotFound, Transient, nearest
 from mailwright.core.events import Identifier, Item, Person
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.previews import MAX_SAMPLE, Count, Preview
@@ -49,7 +49,7 @@ def facts(state: EngineState, persons: Sequence[Person], conditions: Sequence[st
     """Facts of people as of the last tick, keyed as asked; unknown numbers are left out.
 
     Raises:
-        NotFound: ``condition.unknown``.
+        Transient: ``condition.unknown``.
     """
     asked = [person for person in persons if 0 <= person < state.identity.n_persons]
     current = [state.identity.current(person) for person in asked]
@@ -239,7 +239,12 @@ def _known_conditions(state: EngineState, conditions: Sequence[str]) -> None:
     known = state.project.rules.conditions
     for name in conditions:
         if name not in known:
-            raise NotFound("condition.unknown", f"there is no condition {name!r}", nearest(name, known))
+            # The asker works with another version than the engine, which is about to change on one side or the other.
+            raise Transient(
+                "condition.unknown",
+                f"version {state.version}, which is in force, has no condition {name!r}",
+                nearest(name, known) or "ask again: another version is coming in force",
+            )
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(

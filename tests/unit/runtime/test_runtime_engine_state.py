@@ -24,7 +24,7 @@ from engine_world import (  # noqa: E402
     with_installed,
 )
 
-from mailwright.core.errors import InvalidInput, NotFound  # noqa: E402
+from mailwright.core.errors import InvalidInput, NotFound, Transient  # noqa: E402
 from mailwright.core.events import Event, Events, Identifier, Tick  # noqa: E402
 from mailwright.core.previews import Count  # noqa: E402
 from mailwright.rules.parse import parse  # noqa: E402
@@ -149,7 +149,7 @@ def test_reads() -> None:
     assert reads.members(state, "customers", 1, 2) == [3]
     with pytest.raises(NotFound, match="did you mean 'customers'"):
         reads.members(state, "custumers", None, 2)
-    with pytest.raises(NotFound, match="there is no condition"):
+    with pytest.raises(Transient, match="has no condition"):
         reads.facts(state, [0], ["campaign:x:audience"])
     assert list(reads.facts(state, [0, 99, -1], [])) == [0]
     facts = reads.facts(state, [0], [])[0]
