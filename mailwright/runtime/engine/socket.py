@@ -24,9 +24,9 @@ from mailwright.core.events import Item, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
 from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
-from mailwright.core.typed import unpacked
 from mailwright.runtime.engine.loop import Engine
 from mailwright.runtime.engine.reads import OPERATIONS
+from mailwright.runtime.typed import unpacked
 
 T = TypeVar("T")
 MAX_FRAME_BYTES = 256 * 1024 * 1024

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from mailwright.core.errors import InvalidInput, Issue, Span, nearest
-from mailwright.core.typed import converted
+from mailwright.runtime.typed import converted
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]

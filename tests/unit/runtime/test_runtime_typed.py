@@ -5,7 +5,7 @@ import sys
 
 FIRST_USE_IN_TWO_THREADS = """
 import sys, threading, types
-from mailwright.core.typed import converted, unpacked
+from mailwright.runtime.typed import converted, unpacked
 import msgspec
 sys.setswitchinterval(1e-6)
 SOURCE = '''
