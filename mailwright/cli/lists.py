@@ -12,11 +12,15 @@ import typer
 
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import InvalidInput, NotFound, nearest
+from mailwright.core.facts import ListInfo
 from mailwright.core.instants import format_iso
 from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.lists import parse_list
+from mailwright.runtime.engine.sql_segments import Refresh, newest_refresh
 from mailwright.runtime.installation import open_installation
+from mailwright.runtime.project.load import load_project
 from mailwright.runtime.settings import load_settings
+from mailwright.segments.sql import LIST_PREFIX, in_dialect
 
 Name = Annotated[str, typer.Argument(help="The list's name, as rules say it: in list NAME.")]
 Who = Annotated[
@@ -59,18 +63,41 @@ def replace(name: Name, who: Who, project: ProjectOption = HERE) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="One list; without, all.")] = "", project: ProjectOption = HERE
 ) -> None:
-    """Say how many are on a list, and when and by whom it was last changed."""
+    """Say how many are on a list, when and by whom it was last changed, and how a SQL segment's last run went."""
     there = open_installation(load_settings(project))
     try:
-        lists = there.engine.status().lists
+        lists, meta = there.engine.status().lists, there.records.meta
+        if name and name not in lists:
+            raise NotFound("list.unknown", f"there is no list {name!r}", nearest(name, lists))
+        for each in [name] if name else lists:
+            console.print(_line(each, lists[each]), markup=False, soft_wrap=True)
+            if each.startswith(LIST_PREFIX) and (run := newest_refresh(meta, each.removeprefix(LIST_PREFIX))):
+                console.print(_run(run), markup=False, soft_wrap=True)
     finally:
         there.close()
-    if name and name not in lists:
-        raise NotFound("list.unknown", f"there is no list {name!r}", nearest(name, lists))
-    for each in [name] if name else lists:
-        info = lists[each]
-        line = f"{each}  {info.size:,}  changed {format_iso(info.at)} by {info.source or 'nobody'}"
-        console.print(line, markup=False, soft_wrap=True)
+
+
+@app.command("sql")
+def print_segment(
+    name: Annotated[str, typer.Argument(help="The SQL segment, by the name of its file.")],
+    dialect: Annotated[str, typer.Option(help="The engine: spark, duckdb, or another that SQLGlot knows.")] = "spark",
+    project: ProjectOption = HERE,
+) -> None:
+    """Print a SQL segment's query for another engine, as far as it can be said there."""
+    path = project / "sql_segments" / f"{name}.yaml"
+    if not path.is_file():
+        known = [each.stem for each in path.parent.glob("*.yaml")]
+        raise NotFound("segment.unknown", f"there is no SQL segment {name!r}", nearest(name, known))
+    files = {f"sql_segments/{name}.yaml": path.read_text(encoding="utf-8-sig")}
+    print(in_dialect(load_project(files).sql_segments[name].sql, dialect))
+
+
+def _line(name: str, info: ListInfo) -> str:
+    return f"{name}  {info.size:,}  changed {format_iso(info.at)} by {info.source or 'nobody'}"
+
+
+def _run(run: Refresh) -> str:
+    return f"  run {format_iso(run.ran_at)}: " + (f"failed: {run.error}" if run.error else f"{run.rows:,} found")
 
 
 def _change(project: Path, name: str, field: str, who: Sequence[str]) -> None:

@@ -13,6 +13,8 @@ from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.facts import ListInfo
 from mailwright.core.instants import format_iso
 from mailwright.ingest.lists import parse_list
+from mailwright.runtime.engine.sql_segments import newest_refresh
+from mailwright.segments.sql import LIST_PREFIX
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response, read_body
 from mailwright.web.context import WebContext
@@ -27,7 +29,7 @@ Name = Annotated[str, Path(max_length=80)]
 @router.get("")
 def all_lists(context: Context) -> Response:
     """Every list that was ever told of: its size, when it was last changed, and by whom."""
-    return json_response({"lists": [_told(name, one) for name, one in context.engine.status().lists.items()]})
+    return json_response({"lists": [_told(context, name, one) for name, one in context.engine.status().lists.items()]})
 
 
 @router.get("/{name}")
@@ -36,7 +38,7 @@ def one_list(context: Context, name: Name) -> Response:
     lists = context.engine.status().lists
     if name not in lists:
         raise NotFound("list.unknown", f"there is no list {name!r}", nearest(name, lists))
-    return json_response(_told(name, lists[name]))
+    return json_response(_told(context, name, lists[name]))
 
 
 @router.post("/{name}")
@@ -58,5 +60,9 @@ def _take(context: WebContext, name: str, source: str, body: bytes) -> Response:
     return json_response({"accepted": parsed.accepted, "refused": refused})
 
 
-def _told(name: str, info: ListInfo) -> dict[str, object]:
-    return {"name": name, "size": info.size, "changed_at": format_iso(info.at), "source": info.source}
+def _told(context: WebContext, name: str, info: ListInfo) -> dict[str, object]:
+    told = {"name": name, "size": info.size, "changed_at": format_iso(info.at), "source": info.source}
+    run = newest_refresh(context.records.meta, name.removeprefix(LIST_PREFIX)) if name.startswith(LIST_PREFIX) else None
+    if run is None:
+        return told
+    return told | {"refreshed_at": format_iso(run.ran_at), "rows": run.rows, "error": run.error}

@@ -22,6 +22,7 @@ from mailwright.runtime.engine.backfill import Start
 from mailwright.runtime.engine.effects import tick_commit
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.installer import Installer
+from mailwright.runtime.engine.sql_segments import SqlSegments
 from mailwright.runtime.engine.state import EngineState, Folded
 from mailwright.runtime.project.in_force import IN_FORCE
 
@@ -70,6 +71,7 @@ class Engine:
         pace: Pace,
         backfill: Start,
         watch: ClockWatch | None = None,
+        sql_segments: SqlSegments | None = None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the parts.
@@ -85,6 +87,7 @@ class Engine:
             backfill: Starts the job that folds the past of a new definition.
             watch: Of the machine's clock: while it has jumped, no ticks are appended. None: nobody watches.
             steady: Seconds on a clock that never jumps; everything is paced by it.
+            sql_segments: Runs the queries that are due at a tick. None: nobody does.
         """
         self._log = log
         self._records = records
@@ -96,6 +99,7 @@ class Engine:
         self._watch = watch
         self._steady = steady
         self._installer = Installer(backfill, self._append_installed, steady)
+        self._sql_segments = sql_segments
         self._checkpoints = checkpoint.CheckpointWriter(blobs, records.meta, held=history.offset)
         self._reads: queue.Queue[tuple[Read, Future[Any]]] = queue.Queue()
         self._limit = READ_LIMITS[0]
@@ -191,6 +195,7 @@ class Engine:
         self._dirty_history = True
         if isinstance(record.body, Tick):
             self._touched_s = None
+            self._see_to_sql_segments(record)  # before whoever drives a virtual clock sees the tick done
             self._take_effect(record, changes)
             self._maybe_checkpoint()
         elif self._touched_s is None and isinstance(record.body, _TOUCHING):
@@ -245,6 +250,12 @@ class Engine:
         # Before the end of the log an `Installed` may lie ahead, written before a restart.
         self._installer.look(self.state.underway if self._was_at_end else None, self.state.number)
         self.state.installing = self._installer.status()
+
+    def _see_to_sql_segments(self, tick: LogRecord) -> None:
+        """What is due at a tick that is new: one read again after a restart was seen to before."""
+        if self._sql_segments and tick.offset > self._caught_up_at:
+            project = self.state.project
+            self._sql_segments.tick(project.sql_segments, tick.number, tick.at, project.zone, self._close_history)
 
     def _tell_version(self) -> None:
         """Senders take the version that is in force here."""

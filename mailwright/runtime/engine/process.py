@@ -8,6 +8,7 @@ from mailwright.runtime.engine.backfill import ChildJob
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.loop import Engine, Pace
 from mailwright.runtime.engine.socket import EngineServer
+from mailwright.runtime.engine.sql_segments import SqlSegments
 from mailwright.runtime.installation import Installation, only_one
 
 
@@ -38,6 +39,13 @@ def run_engine(installation: Installation, on_ready: Callable[[Callable[[], None
             ),
             backfill=lambda order, tell: ChildJob(settings.folder, order, tell),
             watch=installation.clock_watch(),
+            sql_segments=SqlSegments(
+                history=installation.history,
+                log=installation.log,
+                meta=installation.records.meta,
+                clock=installation.clock,
+                inline=settings.clock.kind == "virtual",
+            ),
         )
         server = EngineServer(engine, folder / "engine.sock")
         on_ready(engine.stop)

@@ -21,17 +21,25 @@ from mailwright.rules.check import Names, check, doubts
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import Declared
 from mailwright.rules.parse import parse
+from mailwright.rules.show import show
 from mailwright.rules.sugar import OWN_EVENTS
-from mailwright.rules.syntax import Expression
+from mailwright.rules.syntax import Expression, InList
 from mailwright.rules.typed import typed, typed_value
 from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
 from mailwright.runtime.project.references import check_references
 from mailwright.segments.definitions import SegmentDefinition
+from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
 
 T = TypeVar("T")
 
 SINGLE_FILES = ("attributes.yaml", "segments.yaml", "catalog.yaml", "tracking-plan.yaml")
-FOLDERS = {"content_rules": ".yaml", "campaigns": ".yaml", "journeys": ".yaml", "models": ".yaml", "templates": ".mjml"}
+FOLDERS = {
+    "content_rules": ".yaml",
+    "campaigns": ".yaml",
+    "journeys": ".yaml",
+    "models": ".yaml",
+    "templates": ".mjml",
+} | {"sql_segments": ".yaml"}
 SETTINGS_FILE = "mailwright.toml"
 
 
@@ -50,6 +58,7 @@ class Project:
     currency: str = "USD"
     attributes: Mapping[str, AttributeDefinition] = field(default_factory=dict)
     segments: Mapping[str, SegmentDefinition] = field(default_factory=dict)
+    sql_segments: Mapping[str, SqlSegmentDefinition] = field(default_factory=dict)
     catalogs: Mapping[str, CatalogDefinition] = field(default_factory=dict)
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
     content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
@@ -160,6 +169,7 @@ class _Loader:
             currency=shop.get("currency", "USD"),
             attributes=self._attributes(),
             segments=self._entries("segments.yaml", SegmentDefinition),
+            sql_segments=self._sql_segments(),
             catalogs=self._entries("catalog.yaml", CatalogDefinition),
             tracking_plan=self._plan(),
             content_rules=self._folder("content_rules", ContentRuleDefinition),
@@ -237,6 +247,22 @@ class _Loader:
                 found[name] = value
         return found
 
+    def _sql_segments(self) -> dict[str, SqlSegmentDefinition]:
+        """Each is also a segment of its name, for whoever is on the list that its query fills."""
+        found = self._folder("sql_segments", SqlSegmentDefinition)
+        taken = self._named("segments.yaml")
+        for name, definition in found.items():
+            document = self.documents[f"sql_segments/{name}.yaml"]
+            if name in taken:
+                self.issues.append(
+                    document.issue((), f"segments.yaml has a segment {name!r} too", "rename one of them")
+                )
+            try:
+                check_sql(definition.sql)
+            except InvalidInput as error:
+                self.issues += [document.issue(("sql",), issue.message, issue.hint) for issue in error.issues]
+        return found
+
     def _templates(self) -> dict[str, Template]:
         found = {
             name: self._try(partial(parse_template, name, self._files[path])) for path, name in self._paths("templates")
@@ -250,7 +276,7 @@ class _Loader:
         written = _parsed({name: one.value for name, one in project.attributes.items()})
         names = Names(
             attributes=self._named("attributes.yaml") | set(project.attributes),
-            segments=self._named("segments.yaml"),
+            segments=self._named("segments.yaml") | set(project.sql_segments),
             expressions={name: typed_value(node, types) for name, node in written.items()},
             **_planned(project.tracking_plan, types),
         )
@@ -262,6 +288,11 @@ class _Loader:
             name: self._rule("segments.yaml", (name, "rule"), definition.rule, names, "condition")
             for name, definition in project.segments.items()
         }
+        by_sql = {name: InList(name=LIST_PREFIX + name) for name in project.sql_segments}
+        shown = {
+            name: SegmentDefinition(title=one.title, description=one.description, rule=show(by_sql[name]))
+            for name, one in project.sql_segments.items()
+        }
         conditions = {
             name: self._rule(path, at, text, names, "condition") for name, path, at, text in _conditions(project)
         }
@@ -269,7 +300,8 @@ class _Loader:
             project,
             warnings=tuple(self.warnings),
             expressions=_whole(attributes),
-            memberships=_whole(segments),
+            segments={**project.segments, **shown},
+            memberships=_whole(segments) | by_sql,
             conditions=_whole(conditions),
         )
 
