@@ -128,9 +128,11 @@ def _imported(event: Event, at: Instant, number: int, identifiers: list[Identifi
 
 
 @contextmanager
-def kept(log: Sequence[LogRecord]) -> Iterator[tuple[Past, EngineState, Folded]]:
-    """The log folded and written to History."""
-    state, folded = fold(log)
+def kept(
+    log: Sequence[LogRecord], told: tuple[EngineState, Folded] | None = None
+) -> Iterator[tuple[Past, EngineState, Folded]]:
+    """The log folded (or what it is said to fold to) and written to History."""
+    state, folded = told or fold(log)
     with TemporaryDirectory() as folder:
         history = DeltaHistory(Path(folder))
         writer = HistoryWriter(history)

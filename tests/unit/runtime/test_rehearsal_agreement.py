@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "rules")]
 
-from rehearsal_world import RULES, SEGMENT, interpreted, kept, known, logs  # noqa: E402
+from engine_world import at, event, fold  # noqa: E402
+from rehearsal_world import RULES, SEGMENT, files, interpreted, kept, known, logs, numbered  # noqa: E402
 
 from mailwright.core.errors import NotFound  # noqa: E402
-from mailwright.core.events import LogRecord, Offset, Person, Tick  # noqa: E402
-from mailwright.core.instants import HOUR, Instant  # noqa: E402
+from mailwright.core.events import Defined, Events, LogRecord, Offset, Person, Tick  # noqa: E402
+from mailwright.core.instants import DAY, HOUR, Instant  # noqa: E402
 from mailwright.rules.parse import parse  # noqa: E402
 from mailwright.runtime.engine.state import Folded  # noqa: E402
 from mailwright.runtime.rehearsal.agreement import Agreement  # noqa: E402
@@ -85,11 +86,11 @@ def test_any_rule_as_of_any_instant_is_what_the_interpreter_says(
     log: list[LogRecord], rule: str, data: st.DataObject
 ) -> None:
     with kept(log) as (past, state, folded):
-        at = data.draw(st.sampled_from([record.at for record in log]).map(lambda at: Instant(at - HOUR)))
+        when = data.draw(st.sampled_from([record.at for record in log]).map(lambda each: Instant(each - HOUR)))
         node = parse(rule)
-        answer = rule_as_of(past, state.project, node, at)
+        answer = rule_as_of(past, state.project, node, when)
         moment = answer.moment
-        assert moment.tick.at <= at
+        assert moment.tick.at <= when
         there = known(log, folded, moment.tick.offset, moment.tick.at, moment.imported)
         there.project = state.project
         assert set(answer.members.tolist()) == interpreted(there, node, moment.tick.at)
@@ -110,3 +111,28 @@ def test_a_backtest_over_an_import_agrees_with_as_of(log: list[LogRecord], data:
         else:
             assert result.size_before == answer.size
         assert result.days[-1].size == len(recorded(folded, past.upto))
+
+
+def test_what_time_alone_changes_is_replayed() -> None:
+    happened = event(1, "ada", "A")
+    bodies = [(at(0), Defined(1, files("did 'A' within 2 days"))), (at(0), Events([happened]))]
+    log = numbered([*bodies, *((at(days), Tick()) for days in (0, 1, 1.9, 2, 3))])
+    with kept(log) as (past, _, _):
+        result = backtest_segment(past, SEGMENT, Stretch(at(0), at(3)))
+        assert (result.size_before, result.agreement.equal, result.agreement.n_transitions) == (1, True, 1)
+        assert [(day.size, day.left) for day in result.days][-2:] == [(0, {"time": 1}), (0, {})]
+        assert [stay.micros for stay in result.stays.values()] == [2 * DAY]
+
+
+def test_a_record_that_differs_is_told_with_both_answers() -> None:
+    bodies = [(at(0), Defined(1, files("did 'A'"))), (at(0), Tick()), (at(1), Events([event(1, "ada", "A", days=1)]))]
+    log = numbered([*bodies, (at(1), Tick())])
+    state, folded = fold(log)
+    folded.changes = [(offset, when, change._replace(cause="time")) for offset, when, change in folded.changes]
+    with kept(log, (state, folded)) as (past, _, _):
+        agreement = backtest_segment(past, SEGMENT, Stretch(at(0), at(3))).agreement
+        difference = agreement.difference
+        assert not agreement.equal
+        assert difference is not None
+        assert (difference.person, difference.tick.at) == (0, at(1))
+        assert (difference.replayed, difference.recorded) == ("entered (event)", "entered (time)")
