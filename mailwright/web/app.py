@@ -12,7 +12,7 @@ from mailwright.web import api, api_segments, api_transitions, lists, previews, 
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
-from mailwright.web.pages import definitions, mails, models, overview, people, segments
+from mailwright.web.pages import definitions, mails, models, overview, people, segments, why
 from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.security import Guard, safe_headers
 from mailwright.web.sessions import Throttle
@@ -47,7 +47,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.previews = RulePreviews(context.engine, context.folding)
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
     app.router.routes.extend(door_routes())
-    for module in (tracking, sessions, previews, overview, segments, people, mails, models, definitions, *APIS):
+    for module in (tracking, sessions, previews, overview, segments, why, people, mails, models, definitions, *APIS):
         app.include_router(module.router)
     app.include_router(api.open_router)
     app.include_router(api_transitions.stream_router)

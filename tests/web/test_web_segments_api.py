@@ -16,6 +16,7 @@ from mailwright.core.previews import Count, Preview
 from mailwright.rules.parse import parse
 from mailwright.rules.syntax import Expression, to_json
 from mailwright.web.rule_previews import RulePreviews
+from mailwright.web.sessions import new_login_link
 
 PEOPLE = [f"p{n}" for n in range(30)]
 
@@ -139,6 +140,22 @@ def test_people_are_found_by_any_identifier(shop: Live) -> None:
     assert shop.get("/v1/people/email:ada@example.com").json()["traits"]["email"]["value"] == "Ada@Example.com"
     missing = shop.get("/v1/people/user_id:nobody")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "person.unknown")
+
+
+def test_the_page_says_why_somebody_is_in_a_segment(shop: Live) -> None:
+    context = shop.app.state.context
+    link = new_login_link(context.records.users, context.lease_clock, shop.base_url, "ada")
+    shop.client.flush_history()
+    loyal, other = (shop.get(f"/v1/people/user_id:{user}").json()["person"] for user in ("p0", "p20"))
+    with httpx.Client(base_url=shop.base_url, timeout=60) as browser:
+        browser.post(link, headers={"Sec-Fetch-Site": "same-origin"})
+        page = browser.get(f"/segments/loyal/why/{loyal}")
+        assert page.status_code == 200, page.text
+        assert "is in Loyal" in page.text
+        assert "orders &gt;= 3" in page.text
+        assert page.text.count("Order Completed <small>") == 4
+        assert "is not in Loyal" in browser.get(f"/segments/loyal/why/{other}").text
+        assert browser.get("/segments/loyal/why/99999").status_code == 404
 
 
 # --- rules whose leaves are not live ---------------------------------------------------------------------------------

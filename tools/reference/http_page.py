@@ -8,7 +8,7 @@ from typing import Any
 from mailwright.ingest.limits import LIMITS
 from mailwright.web import api, api_segments, api_transitions, previews, sessions, tracking
 from mailwright.web.door import door_routes
-from mailwright.web.pages import definitions, mails, models, overview, people, segments
+from mailwright.web.pages import definitions, mails, models, overview, people, segments, why
 from tools.reference.markdown import code, doc_of, table
 
 HEAD = f"""## Sending data
@@ -48,7 +48,7 @@ CALLS = {
     "suppressions": 'Who gets no mail at all: `{"suppressions": [{"email": "...", "reason": "bounce"}]}`.',
 }
 
-_PAGES = (overview, segments, people, mails, models, definitions)
+_PAGES = (overview, segments, why, people, mails, models, definitions)
 
 
 def routes(modules: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:

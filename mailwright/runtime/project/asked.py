@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from mailwright.core.errors import InvalidInput
-from mailwright.rules.check import Names, check, cycle_message, find_cycle
+from mailwright.rules.check import check, cycle_message, find_cycle
 from mailwright.rules.parse import parse
 from mailwright.rules.show import show
 from mailwright.rules.syntax import Expression, from_json
-from mailwright.runtime.project.load import Project
+from mailwright.rules.typed import typed
+from mailwright.runtime.project.load import Project, names_of
 
 
 def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") -> Expression:
@@ -31,10 +32,11 @@ def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") 
     if not text.strip():
         raise InvalidInput.one("rule.syntax", "there is no rule yet", hint="try: did 'Order Completed' within 30 days")
     node = parse(text)
-    names = Names(attributes=project.expressions, segments=project.memberships, expressions=project.expressions)
+    names = names_of(project)
     faults = check(node, names, expects="condition", source=text)
     if faults:
         raise InvalidInput("rule.invalid", faults)
+    node = typed(node, names.types)
     if name:
         cycle = find_cycle(project.expressions, {**project.memberships, name: node})
         if cycle:

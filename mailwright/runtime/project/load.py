@@ -327,6 +327,16 @@ class _Loader:
         return None if faults else node
 
 
+def names_of(project: Project) -> Names:
+    """What a rule that is asked of a project may name."""
+    return Names(
+        attributes=project.expressions,
+        segments=project.memberships,
+        expressions=project.expressions,
+        **_planned(project.tracking_plan, project.tracking_plan.types()),
+    )
+
+
 def _planned(plan: TrackingPlan, types: Declared) -> dict[str, Any]:
     """What `Names` takes from a tracking plan; one that lists no events, or no traits, says nothing about them."""
     events = {name: set(event.properties) or None for name, event in plan.events.items()}
