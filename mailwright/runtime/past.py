@@ -7,7 +7,7 @@ first where what was folded just now must be in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from mailwright.core.errors import NotFound
 from mailwright.core.events import Item, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.core.ports import History
+from mailwright.profiles.identifier_key import identifier_keys
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold, Rules
 from mailwright.rules.fold.blocks import Block
@@ -31,6 +32,11 @@ from mailwright.runtime.past_blocks import WHOLE_EVENT, Owners, blocks, events_i
 _WHO = ("offset", "known_at", "identifier_kind", "identifier", "identifier_key")
 
 _COLUMNS = ("offset", *WHOLE_EVENT, "identifier_key")
+
+
+_LISTED = """
+    SELECT list, identifier FROM lists WHERE "offset" <= $upto GROUP BY ALL HAVING arg_max(added, "offset")
+"""
 
 
 class PastTick(NamedTuple):
@@ -287,6 +293,8 @@ class Past:
         paths = columns_for(rules, leaves)
         told = blocks(self._history, graph, upto, paths, persons=persons, imported_by=imported_by)
         people = graph.n_persons if leaves is not None else graph.first_identifiers()
+        if leaves is None:
+            rules = replace(rules, lists={**rules.lists, **self.lists_at(upto, graph)})
         return fill(rules, catalog or self.catalog_at(upto), _telling(told, progress), at, people, leaves)
 
     def fill_as_of(self, rules: Rules, moment: AsOf) -> Fold:
@@ -301,6 +309,19 @@ class Past:
             person = self._owners(batch, numbers(batch, "offset"), graph)
             chosen = person != NOBODY
             yield person[chosen], numbers(batch, "known_at")[chosen]
+
+    def lists_at(self, upto: Offset, graph: Graph) -> dict[str, frozenset[str]]:
+        """Who was on which list at `upto`: first identifiers (``kind:value``) of people by `graph`."""
+        if not self._history.offset("lists"):
+            return {}
+        rows = self._history.query(_LISTED, {"upto": upto})
+        persons = graph.persons_of(identifier_keys(rows["identifier"].to_pylist()))
+        there = persons[persons != NOBODY]
+        first = dict(zip(there.tolist(), graph.first_identifiers(there), strict=True))
+        found: dict[str, set[str]] = {}
+        for name, person in zip(rows["list"].to_pylist(), persons.tolist(), strict=True):
+            found.setdefault(name, set()).update([first[person]] if person in first else [])
+        return {name: frozenset(listed) for name, listed in found.items()}
 
     def items(self, after: Offset, upto: Offset) -> Iterator[tuple[Offset, Item]]:
         """Versions of catalog items with after < offset <= upto, in order."""

@@ -73,11 +73,12 @@ def explain_person(
     person, first_identifier = person_then(past, asked, moment)
     rules = versions[-1].rules
     since = _since(past, moment, versions, person)
+    lists = {**rules.lists, **past.lists_at(moment.tick.offset, past.graph_at(_graph_offset(moment)))}
     context = Context(
         attributes=rules.attributes,
         segments=rules.segments,
         catalog=past.catalog_at(_graph_offset(moment)),
-        lists=[name for name, listed in rules.lists.items() if first_identifier in listed],
+        lists=[name for name, listed in lists.items() if first_identifier in listed],
         zone=rules.zone,
         first_identifier=first_identifier,
         segment_since=since.get,

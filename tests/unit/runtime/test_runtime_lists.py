@@ -15,6 +15,7 @@ from mailwright.core.events import Body, Defined, Event, Events, Identifier, Lis
 from mailwright.rules.fold import Change
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.state import EngineState, Folded
+from mailwright.runtime.past import Past
 from mailwright.stores.history_delta import DeltaHistory
 
 SEGMENTS = """
@@ -165,3 +166,21 @@ def test_history_has_who_came_and_left(tmp_path: Path) -> None:
         ("user_id:1", True),
         ("email:a", False),
     ]
+
+
+def test_the_past_knows_who_was_on_a_list(tmp_path: Path) -> None:
+    state, _, folded = run(
+        (1, Events([named(1, "user_id:1"), named(2, "user_id:2", "email:b")])),
+        (1, told(added=["email:b", "email:nobody"])),
+        (1, Tick()),
+        (2, told(removed=["email:b"], added=["user_id:1"])),
+        (2, Tick()),
+    )
+    writer = HistoryWriter(DeltaHistory(tmp_path))
+    writer.add(folded, state.upto)
+    writer.stop()
+    past = Past(DeltaHistory(tmp_path))
+    for tick, expected in zip(past.ticks(), ([False, True], [True, False]), strict=True):
+        made = past.fill(state.project.rules, tick.at, tick.offset)
+        assert made.members("guests").tolist() == expected
+        assert past.lists_at(tick.offset, past.graph_at(tick.offset))["guests"] == {f"user_id:{2 - expected[0]}"}
