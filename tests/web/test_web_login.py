@@ -21,8 +21,8 @@ OPEN_TO_ALL = {
 }
 """Everything else needs a session, or a key under /v1. A new route must be put on one side by whoever writes it."""
 
-NOTHING_YET = {"/v1/segments/previews/{preview_id}", "/segments/{name}/why/{number}"}
-"""Nobody has asked for a preview, and the shop's History has no evaluation to explain."""
+NOTHING_YET = {"/v1/segments/previews/{preview_id}", "/segments/{name}/why/{number}", "/v1/lists/{name}"}
+"""Nobody has asked for a preview, the shop has no lists, and its History no evaluation to explain."""
 
 
 @pytest.fixture(scope="module")
