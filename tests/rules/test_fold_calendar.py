@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -36,7 +37,8 @@ def told(found: Dated) -> list[tuple[int, ...]]:
 
 
 @settings(max_examples=200, deadline=None)
-@given(batches, st.booleans(), st.lists(st.tuples(stamps, stamps), min_size=1, max_size=5), st.integers(0, 40))
+@given(batches, st.booleans(), st.lists(st.tuples(stamps, stamps), min_size=1, max_size=5), st.integers(0, 8))
+@patch.object(calendars, "_RUNS", 2)  # merge often
 def test_a_calendar_is_a_list(told_rows: list[list[Row]], valued: bool, asked: list[Any], reload_at: int) -> None:
     calendar, kept = Calendar(valued), []
     for place, batch in enumerate(told_rows):

@@ -9,7 +9,7 @@ a list keeps 1,000 operations, a rate its last n keys and the 2,000 keys hit las
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Hashable
 from decimal import Decimal
 from typing import Any, Self
@@ -82,14 +82,21 @@ class ListLine(Line):
         if what is None:
             return
         values = [] if what == "clear" else elements(event, self._node.path, self._items)
-        insort(self._operations, (event.stamp_at, offset, what, values), key=_place)
-        self._cut()
+        operation = (event.stamp_at, offset, what, values)
+        place = bisect_right(self._operations, _place(operation), key=_place)
+        self._operations.insert(place, operation)
+        first = place if what == "clear" else 0
+        if self._operations[1:2] and self._operations[1][2] == "clear":
+            first = max(first, 1)  # what was inserted before the clear from which on operations are kept
+        self._cut_before(first)
 
     def _cut(self) -> None:
         kept = self._operations
         clears = (place for place in reversed(range(len(kept))) if kept[place][2] == "clear")
-        first = max(next(clears, 0), len(kept) - ordered.OPERATIONS_MAX)
-        del kept[:first]
+        self._cut_before(next(clears, 0))
+
+    def _cut_before(self, first: int) -> None:
+        del self._operations[: max(first, len(self._operations) - ordered.OPERATIONS_MAX)]
         self._value = _UNKNOWN
 
     def join(self, other: Self) -> None:
