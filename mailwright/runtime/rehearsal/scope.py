@@ -6,12 +6,13 @@ from datetime import UTC
 
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.rules import syntax as s
-from mailwright.rules.check import Names, check
+from mailwright.rules.check import check
 from mailwright.rules.dependencies import walk
 from mailwright.rules.fold import Rules
 from mailwright.rules.needed import needed
 from mailwright.rules.parse import parse
-from mailwright.runtime.project.load import Project
+from mailwright.rules.typed import typed
+from mailwright.runtime.project.load import Project, names_of
 
 ASKED = "(the rule)"
 """The name under which a rule that is no segment is rehearsed; brackets are in no segment's name that a rule asks."""
@@ -59,13 +60,11 @@ def read_rule(project: Project, text: str) -> s.Expression:
         InvalidInput: ``rule.syntax`` or ``rule.invalid``, with a caret at what is wrong.
     """
     node = parse(text)
-    names = Names(
-        attributes=set(project.expressions), segments=set(project.memberships), expressions=project.expressions
-    )
+    names = names_of(project)
     faults = check(node, names, expects="value", source=text)
     if faults:
         raise InvalidInput("rule.invalid", faults)
-    return node
+    return typed(node, names.types)
 
 
 def is_condition(node: s.Expression, rules: Rules) -> bool:
