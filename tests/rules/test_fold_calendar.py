@@ -38,11 +38,11 @@ def told(found: Dated) -> list[tuple[int, ...]]:
 
 @settings(max_examples=200, deadline=None)
 @given(batches, st.booleans(), st.lists(st.tuples(stamps, stamps), min_size=1, max_size=5), st.integers(0, 8))
-@patch.object(calendars, "_RUNS", 2)  # merge often
 def test_a_calendar_is_a_list(told_rows: list[list[Row]], valued: bool, asked: list[Any], reload_at: int) -> None:
     calendar, kept = Calendar(valued), []
     for place, batch in enumerate(told_rows):
-        calendar.add(*dated(sorted(batch, key=lambda row: row[1]), valued))
+        with patch.object(calendars, "_RUNS", 2):  # merge often
+            calendar.add(*dated(sorted(batch, key=lambda row: row[1]), valued))
         kept += batch
         if place == reload_at:
             dumped = calendar.dump()
