@@ -69,6 +69,8 @@ def show(
         lists, meta = there.engine.status().lists, there.records.meta
         if name and name not in lists:
             raise NotFound("list.unknown", f"there is no list {name!r}", nearest(name, lists))
+        if not lists:
+            console.print("There are no lists yet: `mailwright list add NAME` makes one.")
         for each in [name] if name else lists:
             console.print(_line(each, lists[each]), markup=False, soft_wrap=True)
             if each.startswith(LIST_PREFIX) and (run := newest_refresh(meta, each.removeprefix(LIST_PREFIX))):

@@ -112,12 +112,14 @@ def query(
     from mailwright.runtime.project.versions import current_project
     from mailwright.runtime.rehearsal.asof import rule_as_of
     from mailwright.runtime.rehearsal.live import rule_now
-    from mailwright.runtime.rehearsal.scope import is_condition, read_rule
+    from mailwright.runtime.rehearsal.scope import doubts_of, is_condition, read_rule
     from mailwright.runtime.rehearsal.values import value_as_of
 
     with _opened(project) as (there, past):
         _, defined = current_project(there)
         node = read_rule(defined, rule)
+        for doubt in doubts_of(defined, rule):
+            errors.print(f"Warning: {doubt}\n", style="yellow", markup=False)
         if sql:
             _print_sql(defined, node, sql)
             return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from mailwright.core.errors import InvalidInput, NotFound, nearest
+from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.rules import syntax as s
-from mailwright.rules.check import check
+from mailwright.rules.check import check, doubts
 from mailwright.rules.dependencies import walk
 from mailwright.rules.fold import Rules
 from mailwright.rules.needed import needed
@@ -65,6 +65,11 @@ def read_rule(project: Project, text: str) -> s.Expression:
     if faults:
         raise InvalidInput("rule.invalid", faults)
     return typed(node, names.types)
+
+
+def doubts_of(project: Project, text: str) -> list[Issue]:
+    """What looks like a slip in a rule that `read_rule` takes, such as an event name close to a declared one."""
+    return doubts(parse(text), names_of(project), expects="value", source=text)
 
 
 def is_condition(node: s.Expression, rules: Rules) -> bool:
