@@ -110,6 +110,8 @@ def _ends(past: Past, stretch: Stretch) -> tuple[Moment, Offset]:
 
 def _same_from(versions: Sequence[InForce], kept: Sequence[InForce], begin: Moment) -> Offset | None:
     """Behind which offset the rules that are replayed are those that the engine kept; None: nowhere."""
+    if begin.imported and any(asks_since(version.rules) for version in kept):
+        return None  # how long somebody has been in is counted over moments that nobody had seen so
     if list(versions) == list(kept):
         return begin.imported
     if kept[-1].rules != versions[-1].rules or (asks_since(versions[-1].rules) and len(kept) > 1):
@@ -186,6 +188,8 @@ class _Run:
             return Agreement(note="a rule that is no segment is not recorded")
         if self.every == "day":
             return Agreement(note="the record is compared tick by tick: use --every tick")
+        if self.begin.imported and any(asks_since(version.rules) for version in self.versions):
+            return Agreement(note="how long somebody has been in a segment is counted over reconstructed moments")
         return Agreement(note="the live engine did not keep this definition in that time")
 
 
