@@ -42,6 +42,11 @@ class Belongings:
         self._key, self._at = rows["key"][order], at[order]
         self._person, self._opens = rows["person"][order], opens[order]
 
+    def changes_of(self, keys: Ints) -> Ints:
+        """The offsets at which any of some identifiers came to a person or left one, ascending."""
+        found: Ints = np.unique(self._at[np.isin(self._key, keys)])
+        return found
+
     def persons_of(self, keys: Ints, offsets: Ints | Offset) -> Ints:
         """Who owned each identifier at an offset, or each at its own; NOBODY if no one did.
 

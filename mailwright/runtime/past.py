@@ -39,6 +39,11 @@ _LISTED = """
 """
 
 
+_LIST_CHANGES = """
+    SELECT "offset", list, identifier, added FROM lists WHERE "offset" <= $upto ORDER BY "offset", added
+"""
+
+
 class PastTick(NamedTuple):
     """An evaluation: what counts at it are the events with a lower offset."""
 
@@ -52,6 +57,17 @@ class PastChange(NamedTuple):
     offset: Offset
     at: Instant
     change: Change
+
+
+class ListChanges(NamedTuple):
+    """Changes of lists in order of `offset`: identifier number `key` of `keys` came on `list`, or left it."""
+
+    offset: Ints
+    list: Sequence[str]
+    key: Ints
+    added: Sequence[bool]
+    keys: Ints
+    lists: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +338,16 @@ class Past:
         for name, person in zip(rows["list"].to_pylist(), persons.tolist(), strict=True):
             found.setdefault(name, set()).update([first[person]] if person in first else [])
         return {name: frozenset(listed) for name, listed in found.items()}
+
+    def list_changes(self, upto: Offset) -> ListChanges:
+        """Every change of a list with offset <= `upto`."""
+        none: list[Any] = []
+        rows: dict[str, list[Any]] = dict.fromkeys(("offset", "list", "identifier", "added"), none)
+        if self._history.offset("lists"):
+            rows = self._history.query(_LIST_CHANGES, {"upto": upto}).to_pydict()
+        keys, key = np.unique(identifier_keys(rows["identifier"]), return_inverse=True)
+        offset = np.array(rows["offset"], dtype=np.int64)
+        return ListChanges(offset, rows["list"], key, rows["added"], keys, sorted(set(rows["list"])))
 
     def items(self, after: Offset, upto: Offset) -> Iterator[tuple[Offset, Item]]:
         """Versions of catalog items with after < offset <= upto, in order."""

@@ -12,6 +12,7 @@ from mailwright.core.instants import Instant
 from mailwright.rules.fold import Change, Fold, Rules
 from mailwright.rules.fold.rows import Ints
 from mailwright.runtime.past import Past, PastTick
+from mailwright.runtime.rehearsal.listed import PastLists
 from mailwright.runtime.rehearsal.story import Story, Told, untold
 
 
@@ -53,6 +54,7 @@ class Replay:
         self._end = end
         self._imported = imported
         self._story = Story(past, end, imported=imported, told=told)
+        self._lists = PastLists(past, end, imported, self._story.people.number)
         self.in_force = self._versions.pop(0)
         self.fold = Fold(self.in_force.rules, self._story.catalog)
         self._there: list[str] = []
@@ -64,7 +66,8 @@ class Replay:
         """Come to a tick, not before the last one; who changed, by the log's numbers, in order of person."""
         n = self._come_to(tick.offset)
         names = self._there = self._story.people.there(tick)
-        if not n and not self._is_due(tick.at):
+        listed = self._lists.come_to(self.fold, tick.offset)
+        if not n and not listed and not self._is_due(tick.at):
             return []
         changes = self.fold.tick(tick.at, names)
         self._due_known = False
@@ -87,7 +90,10 @@ class Replay:
     def _define(self, version: InForce) -> None:
         self.in_force = version
         # Before the first event no leaf lacks a past.
-        self.fold = Fold(version.rules, self._story.catalog, replacing=self.fold if self._n_events else None)
+        replaced = self.fold if self._n_events else None
+        self.fold = Fold(version.rules, self._story.catalog, replacing=replaced)
+        if replaced is None:
+            self._lists.begin()
         if self.fold.missing_leaves():
             before = Story(self._past, version.offset, imported=self._imported)
             shadow = Fold(version.rules, before.catalog)

@@ -22,6 +22,7 @@ from mailwright.core.events import (
     Identifier,
     Installed,
     Items,
+    ListChanged,
     LogRecord,
     Offset,
     Person,
@@ -55,6 +56,8 @@ RULES = (
     "did 'A' where any of products (product.department = 'Shoes')",
     "did 'B' today or traffic source = 'google'",
     "everyone",
+    "in list vip",
+    "in list vip and did 'A' within 7 days or in list staff",
 )
 
 
@@ -66,6 +69,17 @@ def files(rule: str, base: str = "did 'A' within 7 days") -> dict[str, str]:
 
 KINDS = st.sampled_from(("user_id", "email", "anonymous_id"))
 NAMED = st.lists(st.builds(Identifier, KINDS, st.sampled_from("abc")), min_size=1, max_size=2)
+
+
+LISTED = st.lists(st.builds("{}:{}".format, KINDS, st.sampled_from("abc")), max_size=3)
+LIST_CHANGES = st.builds(
+    ListChanged,
+    name=st.sampled_from(("vip", "staff")),
+    added=LISTED,
+    removed=LISTED,
+    replaced=st.booleans(),
+    source=st.just("test"),
+)
 
 
 @st.composite
@@ -93,6 +107,8 @@ def logs(draw: st.DrawFn, rules: Sequence[str] = RULES, *, imports: bool = False
                 bodies.append((at, Defined(version, files(draw(st.sampled_from(rules)), base))))
             case 6 | 7 if (late := underway(bodies)) is not None:
                 bodies.append((at, late))
+            case 9:
+                bodies.append((at, draw(LIST_CHANGES)))
             case 8 if imports:
                 bodies.append((at, Events([_imported(event, at, number, draw(NAMED)) for number in range(3)])))
     if (late := underway(bodies)) is not None:
