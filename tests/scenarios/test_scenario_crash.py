@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.timeout(3000),
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
-MOMENTS = int(os.environ.get("MAILWRIGHT_CRASHES", "12"))
+MOMENTS = int(os.environ.get("MAILWRIGHT_CRASHES", "6"))
 COMMAND = [sys.executable, str(Path(workload.__file__))]
 WRITES = ("write", "pwrite64", "fsync", "fdatasync", "rename", "linkat", "unlink", "openat", "ftruncate")
 
