@@ -188,7 +188,7 @@ def completions(node: s.Sequence, events: Timeline, items: ItemLookup) -> list[I
     groups: dict[Keys, list[tuple[Instant, int]]] = {}
     for stamp, (met, keys) in parts[-SEQUENCE_MAX:]:
         groups.setdefault(keys, []).append((stamp, met))
-    return sorted(at for group in groups.values() for at in completed(node, group))
+    return sorted({at for group in groups.values() for at in completed(node, group)})
 
 
 def completed(node: s.Sequence, group: Sequence[tuple[Instant, int]]) -> Stamps:

@@ -12,9 +12,10 @@ from fastapi import FastAPI
 
 
 def free_socket() -> socket.socket:
-    """A listening-ready socket on a free port of this machine."""
+    """A listening socket on a free port of this machine: who connects before the server runs waits for it."""
     bound = socket.socket()
     bound.bind(("127.0.0.1", 0))
+    bound.listen(128)
     return bound
 
 
