@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from mailwright.core.errors import Corrupt, NotFound
 from mailwright.core.events import (
@@ -259,9 +260,8 @@ class EngineState:
 
     def holding(self, condition: str) -> list[Person]:
         """Living people for whom a named condition is true, ascending."""
-        people = self.living()
-        truths = self.fold.truths([condition], people)[condition]
-        return [person for person, true in zip(people, truths, strict=True) if true]
+        holds = self.fold.holding(self.project.rules.conditions[condition])
+        return [Person(number) for number in np.flatnonzero(holds).tolist()]
 
     def which(self, condition: str, persons: Sequence[Person]) -> frozenset[Person]:
         """Those of `persons`, numbers as given, for whom a named condition is true."""
