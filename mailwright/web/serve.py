@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 
 from mailwright.privacy.tokens import Tokens
+from mailwright.runtime.collector import calm
 from mailwright.runtime.installation import Installation, Sources
 from mailwright.runtime.past_previews import PastPreviews
 from mailwright.web.app import create_app
@@ -77,4 +78,5 @@ def serve_door(
         app.state.previews.close()
 
     on_ready(stop)
+    calm()
     server.run(sockets=[listener])
