@@ -17,7 +17,6 @@ from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Blobs, Clock, EventLog, Records
 from mailwright.rules.fold import Change
 from mailwright.runtime.clock_watch import ClockWatch
-from mailwright.runtime.collector import calm
 from mailwright.runtime.engine import checkpoint
 from mailwright.runtime.engine.backfill import Start
 from mailwright.runtime.engine.effects import tick_commit
@@ -164,7 +163,6 @@ class Engine:
         """Load the newest checkpoint that History reaches: replaying from there misses no row."""
         if checkpoint.restore(self.state, self._blobs, self._records.meta, self._history.offset()):
             _log.info("checkpoint at record %d loaded", self.state.number)
-        calm()
         self._saved_events = self.state.n_events
         if self._watch:
             self._watch.compare(self._log.last()[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mailwright.runtime.collector import calm
 from mailwright.runtime.engine.backfill import ChildJob
 from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.loop import Engine, Pace
@@ -49,6 +50,7 @@ def run_engine(installation: Installation, on_ready: Callable[[Callable[[], None
         )
         server = EngineServer(engine, folder / "engine.sock")
         on_ready(engine.stop)
+        calm()
         try:
             engine.run()
         finally:
