@@ -20,7 +20,7 @@ from engine_world import fold, view  # noqa: E402
 from running_project import SETTINGS, Served, Shop, make_project, opened, order, serving, wait_until  # noqa: E402
 
 from mailwright.core.errors import Transient  # noqa: E402
-from mailwright.core.events import Defined, Installed, LogRecord  # noqa: E402
+from mailwright.core.events import PLACES, Defined, Installed, LogRecord  # noqa: E402
 from mailwright.core.facts import EngineStatus  # noqa: E402
 from mailwright.core.instants import MINUTE, Instant, format_iso, parse_iso  # noqa: E402
 from mailwright.runtime.engine.state import EngineState  # noqa: E402
@@ -109,11 +109,11 @@ def test_definitions_come_in_force_whatever_is_killed(tmp_path: Path) -> None:
             days.go_on()
         days.go_on()
         print(f"seed {seed}: killed {dict(killed)}")
-        found = there.engine._call(str, "state_hash")
+        found, log = wait_until("the engine has folded all", lambda: settled(there))
         there.engine.flush_history()
-        log = there.log.read(0, 10**6)
         undisturbed, folded = fold(log, EngineState(there.blobs.get))
-        told = there.history.query('SELECT "offset" AS place FROM events')["place"].to_pylist()
+        asked = 'SELECT "offset" AS place FROM events WHERE "offset" < $end'
+        told = there.history.query(asked, {"end": (log[-1].number + 1) * PLACES})["place"].to_pylist()
     assert found == undisturbed.fold.state_hash()
     assert undisturbed.version == len(NEW) + 1
     assert sorted(told) == [offset for offset, *_ in folded.events]
@@ -121,6 +121,15 @@ def test_definitions_come_in_force_whatever_is_killed(tmp_path: Path) -> None:
     assert killed["engine"] + killed["backfill"] >= 3
     always, _ = fold(from_the_start(log))
     assert view(undisturbed) == view(always)
+
+
+def settled(there: Installation) -> tuple[str, list[LogRecord]] | None:
+    """The engine's state hash and the log that it follows from; None while mails still bring events into it."""
+    number = there.log.last()[0]
+    if there.engine.status().offset < number * PLACES:
+        return None
+    found = there.engine._call(str, "state_hash")
+    return (found, there.log.read(0, 10**6)) if there.log.last()[0] == number else None
 
 
 def on_its_way(there: Installation, version: int) -> bool:
