@@ -13,6 +13,7 @@ from mailwright.cli import (
     consents,
     demo,
     imports,
+    jobs,
     lists,
     messages,
     models,
@@ -45,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (project, segments, processes, sources, imports, consents, lists, models, messages, demo, status):
+for module in (project, segments, processes, sources, imports, jobs, consents, lists, models, messages, demo, status):
     module.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that run: serve, and the three processes that it starts and watches.
+"""Commands that run: serve, and the processes that it starts and watches.
 
 Each process imports its own part inside its command: the engine starts without the web, and `plan` without both.
 """
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command(hidden=True)(engine)
     app.command(hidden=True)(door)
     app.command(hidden=True)(sender)
+    app.command(hidden=True)(worker)
     app.command(hidden=True)(backfill)
 
 
@@ -41,14 +42,15 @@ def serve(
         int | None, typer.Option(help="Listen here, whatever the settings say; 0 takes a free port.")
     ] = None,
 ) -> None:
-    """Run everything: the door, the engine and the sender."""
+    """Run everything: the door, the engine, the sender and, on the machine's clock, the jobs."""
     settings = load_settings(project)
     installation = open_installation(settings)
     with only_one(settings.data_folder / "serve.lock", "Mailwright"):
         current_project(installation)
         listener = listen(settings.door.host, settings.door.port if port is None else port)
         base_url = address(settings, listener.getsockname()[1])
-        supervisor = Supervisor(children(project, listener, base_url=base_url))
+        jobs = settings.clock.kind == "system"
+        supervisor = Supervisor(children(project, listener, base_url=base_url, jobs=jobs))
         release_leases(installation.records.messages, installation.clock.now())
         supervisor.start()
         show_address(installation, base_url)
@@ -107,6 +109,14 @@ def sender(project: ProjectOption = HERE, base_url: BaseUrl = "") -> None:
 
     installation = open_installation(load_settings(project))
     run_sender(installation, base_url or installation.settings.base_url, stop_with_parent)
+
+
+def worker(project: ProjectOption = HERE) -> None:
+    """The worker process (started by serve): runs every job when it is due."""
+    from mailwright.runtime.jobs.worker import run_worker
+
+    os.nice(NICE)
+    run_worker(open_installation(load_settings(project)), stop_with_parent)
 
 
 def backfill(project: ProjectOption = HERE) -> None:

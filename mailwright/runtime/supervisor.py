@@ -1,4 +1,4 @@
-"""Starts and watches the processes of one installation: door, engine, sender. Stops each by its own pid."""
+"""Starts and watches the processes of one installation: door, engine, sender, worker. Stops each by its own pid."""
 
 from __future__ import annotations
 
@@ -171,18 +171,25 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def children(
-    project: Path, listener: socket.socket, *, base_url: str, environment: Mapping[str, str] | None = None
+    project: Path,
+    listener: socket.socket,
+    *,
+    base_url: str,
+    environment: Mapping[str, str] | None = None,
+    jobs: bool = False,
 ) -> list[Child]:
-    """The three processes of an installation, engine first; `environment` adds to ours."""
+    """The processes of an installation, engine first: with `jobs` the worker too. `environment` adds to ours."""
     added = environment or {}
     base = [sys.executable, "-m", "mailwright"]
     fd = listener.fileno()
+    worker = [Child("worker", [*base, "worker", "--project", str(project)], environment=added)] if jobs else []
     return [
         Child("engine", [*base, "engine", "--project", str(project)], environment=added),
         Child(
             "door", [*base, "door", "--project", str(project), "--fd", str(fd), "--base-url", base_url], (fd,), added
         ),
         Child("sender", [*base, "sender", "--project", str(project), "--base-url", base_url], environment=added),
+        *worker,
     ]
 
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import msgspec
 import sqlglot
 from sqlglot import exp
 
-from mailwright.core.durations import duration_micros
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import MINUTE, Instant, from_datetime, to_datetime
+from mailwright.core.instants import MINUTE, Instant
+from mailwright.core.schedules import Schedule
 
 RESULT_COLUMNS = ("identifier", "person")
 LIST_PREFIX = "sql:"
 """What a SQL segment NAME found is the list ``sql:NAME``; nobody else can change such a list."""
-
-_DAY_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
 class SqlSegmentDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -43,41 +39,18 @@ class SqlSegmentDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unk
     time_zone: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.every is None) == (self.daily_at is None):
-            raise ValueError("say `every` or `daily_at`, one of them")
-        if self.daily_at is not None and not _DAY_TIME.fullmatch(self.daily_at):
-            raise ValueError(f"`daily_at` is a time of day such as 06:30, not {self.daily_at!r}")
-        if self.time_zone is not None:
-            _zone(self.time_zone)
-        if self.every is not None:
-            _every(self.every)
+        if self.every is not None and self.schedule.every_micros < MINUTE:
+            raise ValueError("`every` is at least 1 minute")
+        self.schedule  # noqa: B018 - making it is the check
+
+    @property
+    def schedule(self) -> Schedule:
+        """When the query runs."""
+        return Schedule(every=self.every, daily_at=self.daily_at, time_zone=self.time_zone)
 
     def planned(self, at: Instant, shop: tzinfo) -> Instant:
-        """The newest planned time at or before `at`; a time of day that the clocks skip is planned an hour later."""
-        if self.daily_at is None:
-            step = duration_micros(self.every or "")
-            return Instant(at - at % step)
-        hour, minute = map(int, self.daily_at.split(":"))
-        zone = _zone(self.time_zone) if self.time_zone else shop
-        today = to_datetime(at).astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
-        planned = from_datetime(today)
-        return planned if planned <= at else from_datetime(today - timedelta(days=1))
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; write it like Europe/Berlin") from None
-
-
-def _every(text: str) -> None:
-    try:
-        micros = duration_micros(text)
-    except InvalidInput as error:
-        raise ValueError(error.issues[0].message) from None
-    if micros < MINUTE:
-        raise ValueError("`every` is at least 1 minute")
+        """The newest planned time at or before `at`, see `Schedule`."""
+        return self.schedule.planned(at, shop)
 
 
 def check_sql(sql: str) -> exp.Query:

@@ -1,0 +1,18 @@
+"""Every job of an installation, from its definitions and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mailwright.runtime.jobs.job import Job
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.settings import Settings
+
+JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = ()
+"""Each part that has jobs makes its own."""
+
+
+def jobs_of(project: Project, settings: Settings) -> dict[str, Job]:
+    """Jobs by name, in order of name."""
+    found = [job for make in JOBS_OF for job in make(project, settings)]
+    return {job.name: job for job in sorted(found, key=lambda job: job.name)}

@@ -1,0 +1,98 @@
+"""The worker process: runs every job when it is due. On the machine's clock only: a virtual one has its driver."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from mailwright.core.errors import Conflict, MailwrightError, NotFound
+from mailwright.core.instants import Instant
+from mailwright.runtime.clock_watch import parted
+from mailwright.runtime.installation import Installation
+from mailwright.runtime.jobs.job import Job
+from mailwright.runtime.jobs.registry import jobs_of
+from mailwright.runtime.jobs.runs import JobRun, Runner, newest_run
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.project.versions import current_project
+
+_log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Jobs that run side by side: a long import holds up no follower of the log."""
+
+LOOK_S = 1.0
+"""Seconds between two looks at what is due."""
+
+
+class Worker:
+    """Runs what is due until it is stopped."""
+
+    def __init__(self, there: Installation, jobs: Callable[[Project], dict[str, Job]] | None = None) -> None:
+        """Take the installation; `jobs` gives those of a project, by default all that are registered."""
+        self._there = there
+        self._jobs = jobs or (lambda project: jobs_of(project, there.settings))
+        self._stop = threading.Event()
+        self._runner = Runner(there, self._stop.is_set)
+        self._running: dict[str, Future[JobRun]] = {}
+        self._planned: dict[str, Instant] = {}
+        self._known: tuple[int, Project, dict[str, Job]] = (0, Project(), {})
+
+    def stop(self) -> None:
+        """End `run` once the jobs that run have come to a stop."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Look for what is due, once a second, until `stop`."""
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job") as pool:
+            while not self._stop.wait(LOOK_S):
+                try:
+                    self.look(pool)
+                except MailwrightError as error:
+                    _log.warning("no job was started: %s", error.message)
+
+    def look(self, pool: ThreadPoolExecutor) -> None:
+        """Start what is due and does not run yet."""
+        self._running = {name: run for name, run in self._running.items() if not run.done()}
+        if parted(self._there.records.meta):
+            return
+        now = self._there.wall.now()
+        project, jobs = self._current()
+        for job in jobs.values():
+            planned = job.schedule.planned(now, project.zone)
+            if job.name not in self._running and self._is_due(job, planned):
+                self._planned[job.name] = planned
+                self._running[job.name] = pool.submit(self._run, job, project, planned)
+
+    def _is_due(self, job: Job, planned: Instant) -> bool:
+        if job.name not in self._planned:
+            last = newest_run(self._there.records.meta, job.name)
+            self._planned[job.name] = last.planned_at if last else Instant(-1)
+        return self._planned[job.name] < planned
+
+    def _run(self, job: Job, project: Project, planned: Instant) -> JobRun:
+        try:
+            return self._runner.run(job, project, planned)
+        except Conflict as error:  # somebody runs it by hand: that is this run
+            _log.info("%s", error.message)
+            return JobRun(planned_at=planned, started_at=planned, ended_at=planned)
+
+    def _current(self) -> tuple[Project, dict[str, Job]]:
+        """The newest definitions and their jobs, read again only when another version was applied."""
+        newest = self._there.records.definitions.current()
+        if newest is not None and newest.version != self._known[0]:
+            try:
+                version, project = current_project(self._there)
+            except NotFound:
+                return self._known[1:]
+            self._known = (version, project, self._jobs(project))
+        return self._known[1:]
+
+
+def run_worker(there: Installation, on_ready: Callable[[Callable[[], None]], None]) -> None:
+    """Run the jobs of an installation until stopped; `on_ready` gets the function that stops it."""
+    worker = Worker(there)
+    on_ready(worker.stop)
+    worker.run()
+    there.close()
