@@ -10,47 +10,21 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-import msgspec
-
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.ingest.definitions import TrackingPlan
+from mailwright.ingest.hooks import Contexts, Normaliser
 from mailwright.ingest.identifiers import Seal, is_blocked
 from mailwright.ingest.limits import INT64_MAX, INT64_MIN, Limits
-from mailwright.ingest.wire import DECODE_ERRORS
+from mailwright.ingest.wire import DECODE_ERRORS, Call, Id, decode_call, decode_context
 
-_Id = str | int | None
 _KINDS: dict[str | None, EventType] = {"track": "track", "page": "page", "screen": "screen"}
 _KEY_BYTES = 4  # a key takes more than this in JSON, quotes, colon and value: a shorter call has not too many
 _NEVER_BLOCKED = 10  # longer than any placeholder that broken code sends for an id, but for one made of zeros
 _ZERO_LIKE = frozenset("0-:.1 \t\n\r\v\f")
 _APART = ("traits", "externalIds")  # in a context they tell who it is
 _MAX_CONTEXTS = 64  # of one request
-
-
-class _Call(msgspec.Struct, rename="camel", gc=False):
-    """As `wire.Call`, but the context is left as it came: calls of one program have the same."""
-
-    type: str | None = None
-    event: str | None = None
-    name: str | None = None
-    category: str | None = None
-    user_id: _Id = None
-    anonymous_id: _Id = None
-    previous_id: _Id = None
-    group_id: _Id = None
-    message_id: str | None = None
-    timestamp: str | None = None
-    original_timestamp: str | None = None
-    sent_at: str | None = None
-    properties: dict[str, Any] | None = None
-    traits: dict[str, Any] | None = None
-    context: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_decode = msgspec.json.Decoder(_Call).decode
-_decode_any = msgspec.json.decode
 
 
 class QuickDoor:
@@ -68,6 +42,8 @@ class QuickDoor:
         imported: bool,
         context: dict[str, Any],
         sent_at: Instant | None,
+        normaliser: Normaliser | None = None,
+        contexts: Contexts | None = None,
     ) -> None:
         self._source = source
         self._received_at = received_at
@@ -82,15 +58,17 @@ class QuickDoor:
         self._first_at, self._last_at = limits.earliest_at, received_at + limits.future_micros
         self._history, self._imported = history, imported
         self._context = context
-        self._contexts: dict[bytes, dict[str, Any] | None] = {}
+        self._known: dict[bytes, dict[str, Any] | None] = {}
         self._sent_at = sent_at
+        self._normaliser = normaliser
+        self._contexts = contexts
 
     def event(self, raw: bytes, path_type: str) -> Event | None:
         """The event of a call, or None."""
         if len(raw) > self._max_bytes:
             return None
         try:
-            call = _decode(raw)
+            call = decode_call(raw)
         except DECODE_ERRORS:
             return None
         kind = _KINDS.get(path_type or call.type)
@@ -101,13 +79,13 @@ class QuickDoor:
         if name is None or identifiers is None:
             return None
         said = bytes(call.context)
-        context = self._contexts[said] if said in self._contexts else self._context_of(said)
+        context = self._known[said] if said in self._known else self._context_of(said, call)
         stamp_at = self._stamp(call)
         message_id = message_id.strip()
         if context is None or stamp_at is None or not 0 < len(message_id) <= self._max_chars:
             return None
-        properties = call.properties or {}
-        if not _is_plain(properties, self._suspects, self._depth):
+        properties = self._properties(call.properties or {}, name if kind == "track" else "")
+        if properties is None:
             return None
         if kind == "track" and not self._as_planned(name, properties):
             return None
@@ -126,7 +104,7 @@ class QuickDoor:
             imported=self._imported,
         )
 
-    def _name(self, call: _Call, kind: EventType) -> str | None:
+    def _name(self, call: Call, kind: EventType) -> str | None:
         name = call.event if kind == "track" else call.name or ""
         if name is None or (kind != "track" and call.category):
             return None
@@ -135,7 +113,7 @@ class QuickDoor:
             return None
         return name
 
-    def _identifiers(self, user_id: _Id, anonymous_id: _Id) -> list[Identifier] | None:
+    def _identifiers(self, user_id: Id, anonymous_id: Id) -> list[Identifier] | None:
         """Who, or None: nobody, an address, or perhaps a placeholder."""
         user = self._id(user_id) if user_id is not None else ""
         anonymous = self._id(anonymous_id) if anonymous_id is not None else ""
@@ -152,7 +130,7 @@ class QuickDoor:
             return text
         return None
 
-    def _stamp(self, call: _Call) -> Instant | None:
+    def _stamp(self, call: Call) -> Instant | None:
         text = call.timestamp if call.original_timestamp is None else call.original_timestamp
         try:
             sent_at = self._sent_at if call.sent_at is None else parse_iso(call.sent_at)
@@ -165,27 +143,42 @@ class QuickDoor:
             stamp = Instant(self._received_at - (sent_at - stamp))
         return stamp if self._first_at <= stamp <= self._last_at else None
 
+    def _properties(self, sent: dict[str, Any], event: str) -> dict[str, Any] | None:
+        """Properties in the project's own way of writing; None if any needs sealing or a word to the client."""
+        if not _is_plain(sent, self._suspects, self._depth):
+            return None
+        if self._normaliser is None:
+            return sent
+        told: list[tuple[str, str]] = []
+        properties = self._normaliser.properties(self._source, event, sent, lambda *word: told.append(word))
+        if told or (properties is not sent and not _is_plain(properties, self._suspects, self._depth)):
+            return None
+        return properties
+
     def _as_planned(self, name: str, properties: dict[str, Any]) -> bool:
         if name not in self._planned:
             return self._any_event
         return not self._plan.check_event(name, properties)
 
-    def _context_of(self, key: bytes) -> dict[str, Any] | None:
+    def _context_of(self, key: bytes, call: Call) -> dict[str, Any] | None:
         """The sealed context, one object for all calls of the request that bring the same."""
-        if len(self._contexts) >= _MAX_CONTEXTS:
-            self._contexts.clear()
-        context = self._contexts[key] = self._sealed(key)
+        if len(self._known) >= _MAX_CONTEXTS:
+            self._known.clear()
+        context = self._known[key] = self._sealed(call)
         return context
 
-    def _sealed(self, raw: bytes) -> dict[str, Any] | None:
-        told = _decode_any(raw)
-        if told is None:
-            told = {}
-        if type(told) is not dict or not _is_plain(told, _NOBODY, self._depth):
+    def _sealed(self, call: Call) -> dict[str, Any] | None:
+        try:
+            told = decode_context(call)
+        except DECODE_ERRORS:
+            return None
+        if not _is_plain(told, _NOBODY, self._depth):
             return None
         told = {**self._context, **told}
         if any(name in told for name in _APART):
             return None
+        if self._contexts is not None:
+            told = self._contexts.resolved(told)
         try:
             return self._seal.seal_fields("context", told)
         except InvalidInput:

@@ -16,6 +16,7 @@ from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.ingest.definitions import TrackingPlan
+from mailwright.ingest.hooks import Contexts, Normaliser, Resolve
 from mailwright.ingest.identifiers import (
     PREVIOUS,
     Named,
@@ -29,7 +30,7 @@ from mailwright.ingest.identifiers import (
 )
 from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
 from mailwright.ingest.quick import QuickDoor
-from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, in_words
+from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, decode_call, decode_context, in_words
 
 __all__ = ["PATHS", "Parsed", "Refusal", "Source", "parse_request"]
 
@@ -38,7 +39,6 @@ _SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group
 PATHS = frozenset({*_TYPES, *_SHORT, "batch", "import"})
 """What may follow ``/v1/``."""
 
-_call = msgspec.json.Decoder(Call)
 _CONTEXT_COPIES = 4  # copies of a batch's context may make its record this many times the largest body
 _NO_PLAN = TrackingPlan()
 _CONTACTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
@@ -81,6 +81,8 @@ class _Door:
     limits: Limits
     history: bool
     imported: bool
+    normaliser: Normaliser | None = None
+    contexts: Contexts | None = None
     context: dict[str, Any] = field(default_factory=dict)
     sent_at: Instant | None = None
     index: int = 0
@@ -99,7 +101,9 @@ def parse_request(
     seal: Seal,
     new_id: Callable[[], str],
     history: bool = False,
+    normaliser: Normaliser | None = None,
     plan: TrackingPlan = _NO_PLAN,
+    resolve: Resolve | None = None,
     context: Mapping[str, Any] | None = None,
     limits: Limits = LIMITS,
 ) -> Parsed:
@@ -113,7 +117,9 @@ def parse_request(
         seal: Seals personal fields and hashes personal identifiers.
         new_id: Gives a new unique message id for a call that has none. Such a call, sent twice, counts twice.
         history: An import of what happened before: events count from their own stamp, and stamps are taken as sent.
+        normaliser: Brings names and units of traits and properties to the project's own, before the plan sees them.
         plan: Checked before sealing.
+        resolve: Adds to each context what is known besides, after the plan and before sealing.
         context: What the door itself knows (``ip``, ``userAgent``); what the call says wins.
         limits: Sizes.
 
@@ -135,6 +141,8 @@ def parse_request(
         limits=limits,
         history=history,
         imported=kind == "import" and source.kind == "server",
+        normaliser=normaliser,
+        contexts=Contexts(resolve) if resolve else None,
         context=dict(context or {}),
     )
     if kind in _TYPES:
@@ -205,17 +213,21 @@ def _quick(door: _Door) -> QuickDoor:
         imported=door.imported,
         context=door.context,
         sent_at=door.sent_at,
+        normaliser=door.normaliser,
+        contexts=door.contexts,
     )
 
 
 def _event(door: _Door, raw: bytes, path_type: str) -> Event:
-    call = _decoded(raw, door.limits)
+    call, told = _decoded(raw, door.limits)
     kind = _type_of(call, path_type)
     name = _name_of(call, kind, door)
-    traits, context = _told(call, kind, door)
+    traits, context = _told(call, told, kind, door)
     identifiers = _identifiers(call, kind, traits, context, door)
     properties = _properties(call, kind, name, door)
     stamp_at = _stamp(call, door)
+    if door.contexts is not None:
+        context = door.contexts.resolved(context)
     seal = door.seal.seal_fields
     try:
         return Event(
@@ -238,17 +250,23 @@ def _event(door: _Door, raw: bytes, path_type: str) -> Event:
         raise _Refused(error.issues[0].path, error.issues[0].message) from None
 
 
-def _decoded(raw: bytes, limits: Limits) -> Call:
+def _decoded(raw: bytes, limits: Limits) -> tuple[Call, dict[str, Any]]:
+    """A call and its context."""
     if len(raw) > limits.event_bytes:  # before decoding: a large one shall cost nothing
         raise _Refused("", f"it has {len(raw):,} bytes, at most {limits.event_bytes:,} are taken")
     try:
-        call = _call.decode(raw)
+        call = decode_call(raw)
     except DECODE_ERRORS as error:
         raise _Refused(*in_words(error)) from None
-    reason = too_much(raw, [call.properties, call.traits, call.context], limits)
+    try:
+        context = decode_context(call)
+    except DECODE_ERRORS as error:
+        place, reason = in_words(error)
+        raise _Refused(f"context.{place}".rstrip("."), reason) from None
+    reason = too_much(raw, [call.properties, call.traits, context], limits)
     if reason:
         raise _Refused("", reason)
-    return call
+    return call, context
 
 
 def _type_of(call: Call, path_type: str) -> EventType:
@@ -278,9 +296,9 @@ def _text(value: str | int | None, place: str, door: _Door) -> str:
 # --- what the call tells ---------------------------------------------------------------------------------------------
 
 
-def _told(call: Call, kind: EventType, door: _Door) -> tuple[dict[str, Any], dict[str, Any]]:
+def _told(call: Call, said: dict[str, Any], kind: EventType, door: _Door) -> tuple[dict[str, Any], dict[str, Any]]:
     """(traits, context). An identify's traits may come in ``context.traits``, as RudderStack's libraries send them."""
-    context = {**door.context, **call.context} if call.context else dict(door.context)
+    context = {**door.context, **said}
     traits = call.traits or {} if kind in ("identify", "group") else {}
     theirs = context.get("traits")
     if isinstance(theirs, dict):
@@ -288,14 +306,21 @@ def _told(call: Call, kind: EventType, door: _Door) -> tuple[dict[str, Any], dic
             del context["traits"]
             traits = {**theirs, **traits}
         else:
-            context["traits"] = _contacts_checked(theirs, door, "context.traits")
+            context["traits"] = _contacts_checked(_normalised(theirs, door), door, "context.traits")
     if kind == "group":
         context["groupId"] = _text(call.group_id, "groupId", door)
         if not context["groupId"]:
             raise _Refused("groupId", "a group call needs it")
     if kind != "identify":
         return traits, context
+    traits = _normalised(traits, door)
     return _as_planned(_contacts_checked(traits, door, "traits"), door.plan.check_traits(traits), door), context
+
+
+def _normalised(traits: dict[str, Any], door: _Door) -> dict[str, Any]:
+    if door.normaliser is None:
+        return traits
+    return door.normaliser.traits(door.source.name, traits, door.warn)
 
 
 def _contacts_checked(traits: dict[str, Any], door: _Door, place: str) -> dict[str, Any]:
@@ -322,6 +347,9 @@ def _properties(call: Call, kind: EventType, name: str, door: _Door) -> dict[str
     properties = call.properties or {}
     if call.category and kind != "track":
         properties = {"category": call.category, **properties}
+    if door.normaliser is not None:
+        event = name if kind == "track" else ""
+        properties = door.normaliser.properties(door.source.name, event, properties, door.warn)
     return _as_planned(properties, door.plan.check_event(name, properties), door) if kind == "track" else properties
 
 

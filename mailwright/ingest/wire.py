@@ -11,27 +11,30 @@ import msgspec
 from mailwright.core.errors import InvalidInput
 from mailwright.ingest.limits import Limits
 
-_Id = str | int | None
+Id = str | int | None
 
 
-class Call(msgspec.Struct, rename="camel"):
-    """One call of the Segment spec. Fields that it does not name are ignored, as everywhere in that spec."""
+class Call(msgspec.Struct, rename="camel", gc=False):
+    """One call of the Segment spec. Fields that it does not name are ignored, as everywhere in that spec.
+
+    The context is left as it came: calls of one program have the same, so that one reading serves many.
+    """
 
     type: str | None = None
     event: str | None = None
     name: str | None = None
     category: str | None = None
-    user_id: _Id = None
-    anonymous_id: _Id = None
-    previous_id: _Id = None
-    group_id: _Id = None
+    user_id: Id = None
+    anonymous_id: Id = None
+    previous_id: Id = None
+    group_id: Id = None
     message_id: str | None = None
     timestamp: str | None = None
     original_timestamp: str | None = None
     sent_at: str | None = None
     properties: dict[str, Any] | None = None
     traits: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
+    context: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Envelope(msgspec.Struct, rename="camel"):
@@ -48,6 +51,19 @@ class Batch(NamedTuple):
     items: Sequence[bytes]
     context: dict[str, Any]
     sent_at: str | None
+
+
+decode_call = msgspec.json.Decoder(Call).decode
+_context = msgspec.json.Decoder(dict[str, Any] | None)
+
+
+def decode_context(call: Call) -> dict[str, Any]:
+    """The context of a call, empty if it has none.
+
+    Raises:
+        msgspec.MsgspecError: One of `DECODE_ERRORS`; `in_words` takes its place for one inside the context.
+    """
+    return _context.decode(call.context) or {}
 
 
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

@@ -233,7 +233,9 @@ class Importer:
             seal=self._there.sealer,
             new_id=lambda: "",
             history=self._asked.history,
+            normaliser=self._project.normaliser,
             plan=self._project.tracking_plan,
+            resolve=self._there.resolve,
         )
 
     # --- mapping ---

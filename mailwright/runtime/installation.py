@@ -18,6 +18,7 @@ from mailwright.core.events import ClockMoved
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.ports import Blobs, Clock, EventLog, History, MetaRecords, Records
 from mailwright.delivery.pump import pump
+from mailwright.ingest.hooks import Resolve
 from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.policy import DEFAULT_PERSONAL
@@ -49,6 +50,11 @@ class Installation:
     clock: Clock
     wall: Clock
     engine: EngineClient
+
+    @property
+    def resolve(self) -> Resolve | None:
+        """What tells more of an incoming event's context, such as its place; None if nothing is set up for it."""
+        return None
 
     def pump_outbox(self) -> None:
         """Bring what Records holds for the log into the log, now."""

@@ -11,6 +11,7 @@ from mailwright.core.instants import HOUR, MINUTE
 from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, Records
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.segment import Source
 from mailwright.privacy.sealing import Sealer
@@ -84,6 +85,11 @@ class ProjectView(Protocol):
         ...
 
     @property
+    def normaliser(self) -> Normaliser | None:
+        """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
+        ...
+
+    @property
     def models(self) -> Mapping[str, Definition]:
         """Models."""
         ...
@@ -127,7 +133,8 @@ class WebSettings:
 class WebContext:
     """Everything the application needs. `clock` is the project's and may be virtual; `lease_clock` is system time.
 
-    `folding` answers for rules that are not kept live; None if nothing does here.
+    `folding` answers for rules that are not kept live; None if nothing does here. `resolve` tells what is known of an
+    incoming event's context besides; None if nothing is.
     """
 
     log: EventLog
@@ -143,3 +150,4 @@ class WebContext:
     project: ProjectView
     settings: WebSettings
     folding: Folding | None = None
+    resolve: Resolve | None = None

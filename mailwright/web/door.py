@@ -148,7 +148,9 @@ class Door:
             seal=context.sealer,
             new_id=_new_id,
             history=_declared_history(call, asked),
+            normaliser=context.project.normaliser,
             plan=plan,
+            resolve=context.resolve,
             context=_seen_by_the_door(source, asked),
             limits=context.settings.limits,
         )

@@ -12,6 +12,7 @@ from mailwright.core.instants import SECOND, Instant
 from mailwright.core.ports import Clock, DefinitionRecords
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.hooks import Normaliser
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import static_kind
 from mailwright.rules.syntax import Expression
@@ -83,6 +84,11 @@ class CurrentProject:
     def tracking_plan(self) -> TrackingPlan:
         """What events must look like."""
         return self._now().tracking_plan
+
+    @property
+    def normaliser(self) -> Normaliser | None:
+        """What brings names and units of incoming fields to the project's own."""
+        return self._now().normaliser
 
     @property
     def catalogs(self) -> Mapping[str, CatalogDefinition]:

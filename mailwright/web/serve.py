@@ -45,6 +45,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
             installation.wall,
             lambda: project.rules,
         ),
+        resolve=installation.resolve,
     )
 
 

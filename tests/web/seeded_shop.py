@@ -35,6 +35,7 @@ from mailwright.decisions.record import Refused, record
 from mailwright.delivery.links import MailLinks
 from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
@@ -251,6 +252,7 @@ class ShopProject:
         }
     )
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
+    normaliser: Normaliser | None = None
 
     def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
         parsed = {segment: parse(one.text) for segment, one in self.segments.items()}

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.hooks import Normaliser
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
 from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
@@ -70,6 +71,11 @@ class Project:
     conditions: Mapping[str, Expression] = field(default_factory=dict)
     memberships: Mapping[str, Expression] = field(default_factory=dict)
     warnings: tuple[Issue, ...] = ()
+
+    @cached_property
+    def normaliser(self) -> Normaliser | None:
+        """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
+        return None
 
     @cached_property
     def rules(self) -> Rules:

@@ -28,6 +28,31 @@ PLAN = TrackingPlan(
         "Strict": EventPlan(properties={"a": "text"}, unknown="drop"),
     }
 )
+
+
+class Shouting:
+    """A normaliser that renames one property, leaves one out with a word, and otherwise returns what it was given."""
+
+    def traits(self, source, traits, warn):
+        if "nick" not in traits:
+            return traits
+        warn("traits.nick", f"left out by {source}")
+        return {name: value for name, value in traits.items() if name != "nick"}
+
+    def properties(self, source, event, properties, warn):
+        if "a" in properties and event == "Strict":
+            return {"email" if name == "a" else name: value for name, value in properties.items()}
+        if "b" in properties:
+            warn("properties.b", f"left out by {source}")
+            return {name: value for name, value in properties.items() if name != "b"}
+        return {**properties, "total": 1} if properties.get("total") == "x" else properties
+
+
+def placed(context):
+    """A resolver: adds a place where there is an address, personal again."""
+    return {**context, "address": {"street": "Elm", "city": "York"}} if "ip" in context else context
+
+
 LONG = SimpleNamespace(event=lambda raw, path_type: None)
 
 
@@ -143,6 +168,8 @@ changes = st.lists(change | st.tuples(st.just("event"), st.sampled_from(["Paid",
         {},
         optional={
             "plan": st.just(PLAN),
+            "normaliser": st.just(Shouting()),
+            "resolve": st.just(placed),
             "context": st.just({"ip": "::1", "userAgent": "x"}),
             "limits": st.sampled_from([Limits(depth=4, keys=500), Limits(event_bytes=400, id_chars=9)]),
         },
@@ -210,3 +237,28 @@ def test_what_the_short_way_gives_is_an_event():
     assert isinstance(event, Event)
     assert event.identifiers == [Identifier("user_id", "household-1"), Identifier("anonymous_id", "browser-17")]
     assert quick.event(b"{", "") is None
+
+
+def test_a_normaliser_comes_before_the_plan_and_a_resolver_before_sealing():
+    call = PLAN_CALL | {"context": {"ip": "1.2.3.4"}}
+    options = {"plan": PLAN, "normaliser": Shouting(), "resolve": placed}
+    (event,) = parse("batch", {"batch": [call]}, **options).events
+    assert event.properties == {"total": 1}
+    assert opened(event.context)["address"]["street"][:2] == ("sealed", "Elm")
+    assert parse("batch", {"batch": [call]}, plan=PLAN).refused[0].field == "properties.total"
+
+
+PLAN_CALL = PLAIN | {"event": "Paid", "properties": {"total": "x"}}
+
+
+@pytest.mark.parametrize("changed", [{}, {"type": "identify", "event": None, "traits": {"a": 1}}])
+def test_equal_contexts_of_a_request_are_resolved_once(changed):
+    seen = []
+
+    def resolve(context):
+        seen.append(context)
+        return context
+
+    parsed = parse("batch", {"batch": [PLAIN | changed, PLAIN | changed | {"messageId": "2"}]}, resolve=resolve)
+    assert len(parsed.events) == 2
+    assert seen == [PLAIN["context"]]

@@ -1,0 +1,58 @@
+"""What may have a word between the limits of the door and the log: names and units of fields, and the context.
+
+Both are optional arguments of `mailwright.ingest.segment.parse_request`. The order is fixed: an item within its limits
+-> `Normaliser` -> the tracking plan -> `Resolve` -> sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+Warn = Callable[[str, str], None]
+"""Takes the dotted place of a field, such as ``traits.phone``, and what was done about it, in words."""
+
+Resolve = Callable[[dict[str, Any]], dict[str, Any]]
+"""Context with what is known besides (place, device, zone); its argument stays as it was, and may be what it returns.
+
+Called once per distinct context of a request, with clear text, before sealing; equal contexts must give equal ones.
+"""
+
+
+class Normaliser(Protocol):
+    """Brings names, units and ways of writing to the project's own, by declared rules.
+
+    What a method returns may be the very object that it was given, which is never changed. The same arguments give the
+    same result. A field that it leaves out or cannot read is told to `warn`.
+    """
+
+    def traits(self, source: str, traits: dict[str, Any], warn: Warn) -> dict[str, Any]:
+        """Traits of a person, as sent by the source of that name; their places begin with ``traits.``."""
+        ...
+
+    def properties(self, source: str, event: str, properties: dict[str, Any], warn: Warn) -> dict[str, Any]:
+        """Properties of a track event; of a page or screen call, whose `event` is empty."""
+        ...
+
+
+_MAX_CONTEXTS = 64
+
+
+class Contexts:
+    """Resolves contexts, each distinct one of a request once."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._known: dict[bytes, dict[str, Any]] = {}
+
+    def resolved(self, context: dict[str, Any]) -> dict[str, Any]:
+        """The context with what is known besides; not to be changed."""
+        key = msgspec.json.encode(context)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MAX_CONTEXTS:
+                self._known.clear()
+            found = self._known[key] = self._resolve(context)
+        return found
