@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mailwright.core.commits import JourneyRun, TickCommit
 from mailwright.core.events import Body, Item, LogRecord, Offset, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
+from mailwright.core.fetching import FetchAnswer, FetchRequest
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Message, MessageState, Outcome
 from mailwright.core.previews import Preview
@@ -152,6 +153,21 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Give connections back."""
+        ...
+
+
+class Fetch(Protocol):
+    """The one way out: questions by HTTP, guarded, bounded, budgeted and remembered."""
+
+    def fetch(self, request: FetchRequest) -> FetchAnswer:
+        """Ask, following at most three redirects of a GET; any status is an answer. Safe from many threads.
+
+        Raises:
+            Permanent: ``fetch.refused``: the address is none that may be asked (not public, another port or scheme);
+                ``fetch.too_large``: more bytes than allowed.
+            Transient: ``fetch.failed``: no answer in time or at all; ``fetch.budget``: asked too often this minute;
+                ``fetch.paused``: the service has failed so often that it is left alone for a while.
+        """
         ...
 
 

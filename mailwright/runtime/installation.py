@@ -15,8 +15,9 @@ import msgspec
 
 from mailwright.core.errors import Conflict, InvalidInput
 from mailwright.core.events import ClockMoved
+from mailwright.core.fetching import ServiceHealth
 from mailwright.core.instants import Instant, format_iso
-from mailwright.core.ports import Blobs, Clock, EventLog, History, MetaRecords, Records
+from mailwright.core.ports import Blobs, Clock, EventLog, Fetch, History, MetaRecords, Records
 from mailwright.delivery.pump import pump
 from mailwright.ingest.hooks import Resolve
 from mailwright.ingest.segment import Source
@@ -28,12 +29,17 @@ from mailwright.runtime.clocks import SystemClock, VirtualClock, machine_steady,
 from mailwright.runtime.engine.socket import EngineClient
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
+from mailwright.stores.fetch_guard import Guard
+from mailwright.stores.fetch_httpx import HttpxFetch
 from mailwright.stores.files import make_folder
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.log_sqlite import SqliteEventLog
 from mailwright.stores.records_sql import SqlRecords
 
 _SOURCE = "source."
+
+SERVICE = "service."
+"""What the keys of services outside begin with in Records' small facts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +56,7 @@ class Installation:
     clock: Clock
     wall: Clock
     engine: EngineClient
+    fetch: Fetch
 
     @property
     def resolve(self) -> Resolve | None:
@@ -70,9 +77,10 @@ class Installation:
         """Give files and connections back."""
         self.engine.close()
         self.records.close()
-        close = getattr(self.log, "close", None)
-        if close:
-            close()
+        for port in (self.log, self.fetch):
+            close = getattr(port, "close", None)
+            if close:
+                close()
 
 
 def open_installation(settings: Settings) -> Installation:
@@ -104,7 +112,32 @@ def open_installation(settings: Settings) -> Installation:
         clock=VirtualClock(log) if settings.clock.kind == "virtual" else wall,
         wall=wall,
         engine=EngineClient(folder / "engine.sock"),
+        fetch=_fetch(settings, wall, records.meta),
     )
+
+
+def _fetch(settings: Settings, wall: Clock, meta: MetaRecords) -> HttpxFetch:
+    """How services outside are asked; how each one does is kept in Records, for whoever asks."""
+
+    def noted(health: ServiceHealth) -> None:
+        meta.put(f"{SERVICE}{health.service}", msgspec.json.encode(health).decode())
+
+    outgoing = settings.outgoing
+    certificates = str(settings.folder / outgoing.certificates) if outgoing.certificates else None
+    return HttpxFetch(
+        Guard(allow=outgoing.allow, ports=outgoing.ports),
+        wall,
+        per_minute=outgoing.per_minute,
+        user_agent=outgoing.user_agent,
+        certificates=certificates,
+        on_change=noted,
+    )
+
+
+def service_health(meta: MetaRecords, service: str) -> ServiceHealth:
+    """How a service outside did when that last changed."""
+    told = meta.get(f"{SERVICE}{service}")
+    return msgspec.json.decode(told, type=ServiceHealth) if told else ServiceHealth(service=service, state="well")
 
 
 def _fix_clock(settings: Settings, log: EventLog, meta: MetaRecords) -> None:

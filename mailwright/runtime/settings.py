@@ -138,6 +138,26 @@ class PrivacySettings(_Section, frozen=True):
     personal: list[str] = []
 
 
+class OutgoingSettings(_Section, frozen=True):
+    """What may be asked of services outside: lookups, feeds, alerts. Only public addresses are, unless `allow` says so.
+
+    Attributes:
+        allow: Hosts (``intranet.example``), host:port or networks (``10.1.0.0/16``) of your own that may be asked
+            though they are not public, on any port.
+        ports: Ports that may be asked of everybody else.
+        per_minute: Most questions to one service in any 60 seconds, unless its definition names another number.
+        user_agent: What Mailwright calls itself.
+        certificates: A PEM file of certificate authorities to trust in place of the usual ones, relative to the
+            project folder; empty: the usual ones.
+    """
+
+    allow: list[str] = []
+    ports: list[Port] = msgspec.field(default_factory=lambda: [80, 443])
+    per_minute: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 60
+    user_agent: str = "Mailwright"
+    certificates: str = ""
+
+
 class EngineSettings(_Section, frozen=True):
     """How often the engine closes what it keeps.
 
@@ -161,6 +181,7 @@ class _Sections(_Section, frozen=True):
     channel: ChannelSettings = ChannelSettings()
     privacy: PrivacySettings = PrivacySettings()
     engine: EngineSettings = EngineSettings()
+    outgoing: OutgoingSettings = OutgoingSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +197,7 @@ class Settings:
     channel: ChannelSettings
     privacy: PrivacySettings
     engine: EngineSettings
+    outgoing: OutgoingSettings
 
     @property
     def data_folder(self) -> Path:
@@ -247,8 +269,9 @@ def _overridden(document: Document, environment: Mapping[str, str]) -> Document:
 
 def _from_text(variable: str, text: str, kind: Any) -> Any:
     try:
-        if kind == list[str]:
-            return [part.strip() for part in text.split(",") if part.strip()]
+        if getattr(kind, "__origin__", None) is list:
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            return msgspec.convert(parts, kind, strict=False)
         return msgspec.convert(text, kind, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidInput.one("settings.environment", f"{variable}={text!r}: {error}") from error
