@@ -49,9 +49,7 @@ class QuickDoor:
         self._received_at = received_at
         self._seal = seal
         self._suspects = seal.suspects
-        self._plan = plan
-        self._planned = plan.events
-        self._any_event = plan.unknown_events == "allow"
+        self._fits = plan.fits
         self._max_bytes = min(limits.event_bytes, _KEY_BYTES * limits.keys)
         self._max_chars = limits.id_chars
         self._depth = limits.depth - 2  # the call and its properties
@@ -87,7 +85,7 @@ class QuickDoor:
         properties = self._properties(call.properties or {}, name if kind == "track" else "")
         if properties is None:
             return None
-        if kind == "track" and not self._as_planned(name, properties):
+        if kind == "track" and not self._fits(name, properties):
             return None
         return Event(
             message_id=message_id,
@@ -154,11 +152,6 @@ class QuickDoor:
         if told or (properties is not sent and not _is_plain(properties, self._suspects, self._depth)):
             return None
         return properties
-
-    def _as_planned(self, name: str, properties: dict[str, Any]) -> bool:
-        if name not in self._planned:
-            return self._any_event
-        return not self._plan.check_event(name, properties)
 
     def _context_of(self, key: bytes, call: Call) -> dict[str, Any] | None:
         """The sealed context, one object for all calls of the request that bring the same."""

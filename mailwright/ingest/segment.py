@@ -14,8 +14,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Event, EventType, Identifier
-from mailwright.core.instants import Instant, parse_iso
-from mailwright.ingest.definitions import TrackingPlan
+from mailwright.core.instants import Instant, format_iso, parse_iso
 from mailwright.ingest.hooks import Contexts, Normaliser, Resolve
 from mailwright.ingest.identifiers import (
     PREVIOUS,
@@ -29,10 +28,11 @@ from mailwright.ingest.identifiers import (
     is_phone,
 )
 from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
+from mailwright.ingest.plan import Policy, TrackingPlan, Violation, without
 from mailwright.ingest.quick import QuickDoor
 from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, decode_call, decode_context, in_words
 
-__all__ = ["PATHS", "Parsed", "Refusal", "Source", "parse_request"]
+__all__ = ["PATHS", "Held", "Parsed", "Refusal", "Source", "Violated", "parse_request"]
 
 _TYPES: tuple[EventType, ...] = get_args(EventType)
 _SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
@@ -55,11 +55,59 @@ class Parsed:
         events: The good items, in order.
         refused: The bad items, each with its first fault.
         warned: Fields of good items that were left out or could not be used.
+        held: Items that the tracking plan puts into quarantine; only if the caller said that it keeps them.
+        violations: All that was not as the tracking plan says, whatever became of it.
     """
 
     events: Sequence[Event]
     refused: Sequence[Refusal]
     warned: Sequence[Refusal]
+    held: Sequence[Held] = ()
+    violations: Sequence[Violated] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violated:
+    """One place where an item was not as the tracking plan says. Holds no value that was sent.
+
+    Attributes:
+        index: Of the item in its request.
+        event: Name of the track event, else the kind of the call.
+        field: Dotted place, without numbers of list elements.
+        kind: As `mailwright.ingest.plan.Violation.kind`.
+        reason: In words, without the value.
+        policy: What became of it.
+    """
+
+    index: int
+    event: str
+    field: str
+    kind: str
+    reason: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An item in quarantine, in clear text: to be sealed as a whole before it is kept.
+
+    Attributes:
+        body: The call as JSON, with its request's context, sentAt and type, so that it can be read again by itself.
+        message_id: Its own or the one that it was given; also in `body`.
+        warned: Why it is held, as `Refusal`s of this item.
+    """
+
+    index: int
+    event: str
+    message_id: str
+    body: bytes
+    warned: Sequence[Refusal]
+
+
+class _HeldBack(Exception):  # as `_Refused`: an expected way out of one item
+    def __init__(self, message_id: str) -> None:
+        super().__init__(message_id)
+        self.message_id = message_id
 
 
 class _Refused(Exception):  # an expected way out of one item, never seen outside this module
@@ -81,12 +129,16 @@ class _Door:
     limits: Limits
     history: bool
     imported: bool
+    keeps_held: bool = False
     normaliser: Normaliser | None = None
     contexts: Contexts | None = None
     context: dict[str, Any] = field(default_factory=dict)
     sent_at: Instant | None = None
     index: int = 0
     warned: list[Refusal] = field(default_factory=list)
+    holding: list[Refusal] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    violations: list[Violated] = field(default_factory=list)
 
     def warn(self, place: str, reason: str) -> None:
         self.warned.append(Refusal(self.index, place, reason))
@@ -101,6 +153,7 @@ def parse_request(
     seal: Seal,
     new_id: Callable[[], str],
     history: bool = False,
+    keeps_held: bool = False,
     normaliser: Normaliser | None = None,
     plan: TrackingPlan = _NO_PLAN,
     resolve: Resolve | None = None,
@@ -117,6 +170,7 @@ def parse_request(
         seal: Seals personal fields and hashes personal identifiers.
         new_id: Gives a new unique message id for a call that has none. Such a call, sent twice, counts twice.
         history: An import of what happened before: events count from their own stamp, and stamps are taken as sent.
+        keeps_held: The caller keeps `Parsed.held`; without that, what the plan puts into quarantine is refused.
         normaliser: Brings names and units of traits and properties to the project's own, before the plan sees them.
         plan: Checked before sealing.
         resolve: Adds to each context what is known besides, after the plan and before sealing.
@@ -141,6 +195,7 @@ def parse_request(
         limits=limits,
         history=history,
         imported=kind == "import" and source.kind == "server",
+        keeps_held=keeps_held,
         normaliser=normaliser,
         contexts=Contexts(resolve) if resolve else None,
         context=dict(context or {}),
@@ -194,12 +249,28 @@ def _parse_items(door: _Door, items: Sequence[bytes], path_type: str) -> Parsed:
             continue
         door.index = index
         n_warned = len(door.warned)
+        door.holding = []
         try:
             events.append(_event(door, raw, path_type))
         except _Refused as fault:
             del door.warned[n_warned:]  # warnings are about what was taken
             refused.append(Refusal(index, fault.place, fault.reason))
-    return Parsed(events=events, refused=refused, warned=door.warned)
+        except _HeldBack as held:
+            del door.warned[n_warned:]
+            door.held.append(_kept(door, raw, path_type, held.message_id))
+    return Parsed(events=events, refused=refused, warned=door.warned, held=door.held, violations=door.violations)
+
+
+def _kept(door: _Door, raw: bytes, path_type: str, message_id: str) -> Held:
+    """An item as it can be read again by itself."""
+    call: dict[str, Any] = msgspec.json.decode(raw)
+    call |= {"type": path_type or call["type"], "messageId": message_id}
+    call["context"] = {**door.context, **(call.get("context") or {})}
+    if door.sent_at is not None and call.get("sentAt") is None:
+        call["sentAt"] = format_iso(door.sent_at)
+    event = str(call.get("event", "")).strip() if call["type"] == "track" else call["type"]
+    body = msgspec.json.encode(call)
+    return Held(index=door.index, event=event, message_id=message_id, body=body, warned=door.holding)
 
 
 def _quick(door: _Door) -> QuickDoor:
@@ -229,9 +300,10 @@ def _event(door: _Door, raw: bytes, path_type: str) -> Event:
     if door.contexts is not None:
         context = door.contexts.resolved(context)
     seal = door.seal.seal_fields
+    message_id = _text(call.message_id, "messageId", door) or door.new_id()
     try:
-        return Event(
-            message_id=_text(call.message_id, "messageId", door) or door.new_id(),
+        event = Event(
+            message_id=message_id,
             source=door.source.name,
             type=kind,
             name=name,
@@ -248,6 +320,9 @@ def _event(door: _Door, raw: bytes, path_type: str) -> Event:
         )
     except InvalidInput as error:
         raise _Refused(error.issues[0].path, error.issues[0].message) from None
+    if door.holding:
+        raise _HeldBack(message_id)  # last, so that only what the plan alone is against is held
+    return event
 
 
 def _decoded(raw: bytes, limits: Limits) -> tuple[Call, dict[str, Any]]:
@@ -311,10 +386,12 @@ def _told(call: Call, said: dict[str, Any], kind: EventType, door: _Door) -> tup
         context["groupId"] = _text(call.group_id, "groupId", door)
         if not context["groupId"]:
             raise _Refused("groupId", "a group call needs it")
-    if kind != "identify":
-        return traits, context
-    traits = _normalised(traits, door)
-    return _as_planned(_contacts_checked(traits, door, "traits"), door.plan.check_traits(traits), door), context
+        traits = _as_planned(traits, door.plan.check_group(traits), "group", door)
+    if kind == "identify":
+        traits = _normalised(traits, door)
+        violations = door.plan.check_traits(traits)
+        traits = _as_planned(_contacts_checked(traits, door, "traits"), violations, "identify", door)
+    return traits, context
 
 
 def _normalised(traits: dict[str, Any], door: _Door) -> dict[str, Any]:
@@ -350,17 +427,31 @@ def _properties(call: Call, kind: EventType, name: str, door: _Door) -> dict[str
     if door.normaliser is not None:
         event = name if kind == "track" else ""
         properties = door.normaliser.properties(door.source.name, event, properties, door.warn)
-    return _as_planned(properties, door.plan.check_event(name, properties), door) if kind == "track" else properties
+    if kind != "track":
+        return properties
+    return _as_planned(properties, door.plan.check_event(name, properties), name, door)
 
 
-def _as_planned(data: dict[str, Any], violations: Sequence[Any], door: _Door) -> dict[str, Any]:
-    """`data` without the fields that the plan leaves out; one that it refuses ends the item."""
-    for violation in violations:
-        if violation.refuse:
-            raise _Refused(violation.field, violation.reason)
-        door.warn(violation.field, f"left out: {violation.reason}")
-    out = {violation.field.partition(".")[2] for violation in violations}
-    return {key: value for key, value in data.items() if key not in out} if out else data
+def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: str, door: _Door) -> dict[str, Any]:
+    """`data` without the fields that the plan leaves out; one that it blocks ends the item."""
+    for one in violations:
+        place = ".".join(step for step in one.path if isinstance(step, str))
+        door.violations.append(
+            Violated(index=door.index, event=event, field=place, kind=one.kind, reason=one.masked, policy=one.policy)
+        )
+    for one in violations:
+        if one.policy == "block" or (one.policy == "quarantine" and not door.keeps_held):
+            raise _Refused(one.field, one.reason)
+    for one in violations:
+        match one.policy:
+            case "quarantine":
+                door.holding.append(Refusal(door.index, one.field, one.reason))
+            case "drop" if one.kind != "required":
+                door.warn(one.field, f"left out: {one.reason}")
+                data = without(data, one.path[1:])
+            case _:
+                door.warn(one.field, f"taken as it is: {one.reason}")
+    return data
 
 
 def _identifiers(

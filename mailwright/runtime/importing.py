@@ -274,10 +274,10 @@ class Importer:
         declared: Mapping[str, str] = {}
         plan = self._project.tracking_plan
         match inside:
-            case "properties" if self._asked.event in plan.events:
-                declared = plan.events[self._asked.event].properties
+            case "properties":
+                declared = plan.property_types(self._asked.event)
             case "traits":
-                declared = plan.traits
+                declared = plan.trait_types()
             case "facts":
                 catalog = self._asked.catalog or next(iter(self._project.catalogs), "")
                 declared = self._project.catalogs[catalog].facts if catalog in self._project.catalogs else {}

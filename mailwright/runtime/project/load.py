@@ -345,14 +345,14 @@ def names_of(project: Project) -> Names:
 
 def _planned(plan: TrackingPlan, types: Declared) -> dict[str, Any]:
     """What `Names` takes from a tracking plan; one that lists no events, or no traits, says nothing about them."""
-    events = {name: set(event.properties) or None for name, event in plan.events.items()}
+    events = {name: event.names() or None for name, event in plan.declared.items()}
     own = dict.fromkeys(OWN_EVENTS)
     return {
         "events": own | events if events else None,
-        "traits": set(plan.traits) or None,
+        "traits": plan.trait_names() or None,
         "types": types,
         "open_events": plan.unknown_events == "allow",
-        "open_properties": {name for name, event in plan.events.items() if event.unknown == "allow"},
+        "open_properties": {name for name in plan.declared if plan.open_event(name)},
         "open_traits": True,
     }
 

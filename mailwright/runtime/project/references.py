@@ -129,6 +129,10 @@ def _data(project: Project, documents: _Documents) -> Iterator[Issue]:
     for name, catalog in project.catalogs.items():
         for issue in catalog.check(""):
             yield documents["catalog.yaml"].issue((name, "required"), issue.message, issue.hint)
-    for name, event in project.tracking_plan.events.items():
-        for issue in msgspec.structs.replace(project.tracking_plan, events={name: event}).check(""):
-            yield documents["tracking-plan.yaml"].issue(("events", name, "required"), issue.message, issue.hint)
+    plan = project.tracking_plan
+    for at, event in plan.places():
+        for issue in event.check(""):
+            inside = [int(step) if step.isdecimal() else step for step in issue.path.split(".") if step]
+            yield documents["tracking-plan.yaml"].issue((*at, *inside), issue.message, issue.hint)
+    for issue in plan.check():
+        yield documents["tracking-plan.yaml"].issue(("traits",), issue.message, issue.hint)

@@ -104,5 +104,6 @@ def test_definitions_name_what_is_not_declared():
         "catalog.yaml: products.required: 'prize' is required but not declared\n    hint: did you mean 'price'?"
     ]
     plan = TrackingPlan(events={"Paid": EventPlan(properties={"total": "number"}, required=("totl",))})
-    assert plan.check("tracking-plan.yaml")[0].path == "tracking-plan.yaml: events.Paid.required"
+    ((at, paid),) = plan.places()
+    assert (at, paid.check("x")[0].path) == (("events", "Paid"), "x.required")
     assert PRODUCTS.check("x") == []

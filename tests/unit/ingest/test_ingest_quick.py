@@ -26,6 +26,11 @@ PLAN = TrackingPlan(
     events={
         "Paid": EventPlan(properties={"total": "number", "at": "instant"}, required=("total",)),
         "Strict": EventPlan(properties={"a": "text"}, unknown="drop"),
+        "Schema": EventPlan(
+            schema={"properties": {"a": {"type": ["string", "number"]}, "total": {"maximum": 5}}},
+            unknown="quarantine",
+            violation="allow",
+        ),
     }
 )
 
@@ -140,7 +145,7 @@ contexts = objects | st.fixed_dictionaries(
 )
 fields = {
     "type": st.sampled_from(["track", "page", "screen", "identify", "group", "alias", "x", None]),
-    "event": texts | st.sampled_from(["Paid", "Strict", None]),
+    "event": texts | st.sampled_from(["Paid", "Strict", "Schema", None]),
     "name": texts | st.none(),
     "category": texts | st.none(),
     "userId": texts | st.none(),
@@ -156,7 +161,7 @@ fields = {
     "context": contexts | st.none() | leaves,
 }
 change = st.one_of([st.tuples(st.just(name), given_) for name, given_ in fields.items()])
-changes = st.lists(change | st.tuples(st.just("event"), st.sampled_from(["Paid", "Strict"])), max_size=3).map(dict)
+changes = st.lists(change | st.tuples(st.just("event"), st.sampled_from(["Paid", "Strict", "Schema"])), max_size=3).map(dict)
 
 
 @settings(max_examples=300, deadline=None)
@@ -168,6 +173,7 @@ changes = st.lists(change | st.tuples(st.just("event"), st.sampled_from(["Paid",
         {},
         optional={
             "plan": st.just(PLAN),
+            "keeps_held": st.just(True),
             "normaliser": st.just(Shouting()),
             "resolve": st.just(placed),
             "context": st.just({"ip": "::1", "userAgent": "x"}),
@@ -218,7 +224,8 @@ def outcome(way, path, body, options):
         parsed = way(path, body, **options)
     except InvalidInput as error:
         return error.code, error.issues
-    return opened(msgspec.to_builtins(list(parsed.events))), list(parsed.refused), list(parsed.warned)
+    told = [list(each) for each in (parsed.refused, parsed.warned, parsed.held, parsed.violations)]
+    return opened(msgspec.to_builtins(list(parsed.events))), told
 
 
 def test_what_the_short_way_gives_is_an_event():

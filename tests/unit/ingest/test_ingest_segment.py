@@ -391,7 +391,7 @@ def test_the_tracking_plan_is_kept():
     plan = TrackingPlan(
         events={
             "Paid": EventPlan(properties=paid, required=("total",), unknown="drop"),
-            "Strict": EventPlan(properties={"a": "text"}, unknown="refuse"),
+            "Strict": EventPlan(properties={"a": "text"}, unknown="block"),
         },
         traits={"age": "number"},
     )
@@ -410,7 +410,7 @@ def test_the_tracking_plan_is_kept():
     parsed = parse("identify", {"userId": "u", "traits": {"age": "5", "x": 1}}, plan=plan)
     assert parsed.events[0].traits == {"x": 1}
     assert one("track", {"userId": "u", "event": "Other", "properties": {"y": 1}}, plan=plan).properties == {"y": 1}
-    closed = TrackingPlan(events=plan.events, unknown_events="refuse")
+    closed = TrackingPlan(events=plan.events, unknown_events="block")
     assert "did you mean 'Paid'" in refusal("track", {"userId": "u", "event": "Payd"}, plan=closed)[1]
 
 

@@ -65,16 +65,16 @@ def test_what_may_come_is_no_slip(rule: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "closed", "said"),
     [
-        ("did 'Nothing Alike'", {"events": "refuse"}, "the tracking plan has no event 'Nothing Alike'"),
+        ("did 'Nothing Alike'", {"events": "block"}, "the tracking plan has no event 'Nothing Alike'"),
         ("did 'Order Completed' where (zzz = 1)", {"unknown": "drop"}, "no property 'zzz' of 'Order Completed'"),
-        ("count of 'Order Completed'.zzz > 1", {"unknown": "refuse"}, "no property 'zzz' of 'Order Completed'"),
+        ("count of 'Order Completed'.zzz > 1", {"unknown": "block"}, "no property 'zzz' of 'Order Completed'"),
     ],
 )
 def test_a_closed_plan_makes_them_faults(rule: str, closed: dict[str, str], said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         project(rule, **closed)
     assert said in str(caught.value)
-    assert project("did 'Email Opened' and did any page", events="refuse").warnings == ()
+    assert project("did 'Email Opened' and did any page", events="block").warnings == ()
 
 
 @pytest.mark.parametrize(
