@@ -161,7 +161,8 @@ fields = {
     "context": contexts | st.none() | leaves,
 }
 change = st.one_of([st.tuples(st.just(name), given_) for name, given_ in fields.items()])
-changes = st.lists(change | st.tuples(st.just("event"), st.sampled_from(["Paid", "Strict", "Schema"])), max_size=3).map(dict)
+planned = st.tuples(st.just("event"), st.sampled_from(["Paid", "Strict", "Schema"]))
+changes = st.lists(change | planned, max_size=3).map(dict)
 
 
 @settings(max_examples=300, deadline=None)
