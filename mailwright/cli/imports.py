@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from mailwright.cli.output import HERE, ProjectOption, console, progress
+from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work
 from mailwright.core.errors import InvalidInput, NotFound, nearest
-from mailwright.ingest.dry_run import DryRun
+from mailwright.ingest.dry_run import ColumnReport, DryRun
+from mailwright.ingest.mapping import RowKind
 from mailwright.ingest.segment import Source
-from mailwright.runtime.importing import FileImport, Importer, Kind
+from mailwright.runtime.importing import FileImport, Importer
 from mailwright.runtime.installation import Installation, Sources, open_installation
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.settings import load_settings
@@ -24,8 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A .csv, .jsonl or .parquet file.", dir_okay=False)],
-    kind: Annotated[str, typer.Option("--as", help="What each row is: identify, track or items.")],
+    file: Annotated[
+        Path, typer.Argument(help="A .csv, .jsonl or .parquet file; text also as .gz or .zst.", dir_okay=False)
+    ],
+    kind: Annotated[str, typer.Option("--as", help=f"What each row is: {', '.join(get_args(RowKind))}.")],
     source: Annotated[str, typer.Option(help="The source's name, as events will carry it.")] = "import",
     key: Annotated[str, typer.Option(help="A write key; its source takes the place of --source.")] = "",
     event: Annotated[str, typer.Option(help="Name of the track event, unless a column `event` gives it.")] = "",
@@ -37,8 +43,8 @@ def import_file(
     history: Annotated[bool, typer.Option("--history", help="It happened before: starts no journey, no mail.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and import nothing.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Import the good rows, list the bad ones.")] = False,
-    delimiter: Annotated[str, typer.Option(help="Between the fields of a CSV.")] = ",",
-    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
+    delimiter: Annotated[str, typer.Option(help="Between the fields of a CSV; without, as its first line tells.")] = "",
+    encoding: Annotated[str, typer.Option(help="Of a text file; without, UTF-8 or UTF-16.")] = "",
     project: ProjectOption = HERE,
 ) -> None:
     """Import a file: checked as a whole first; the same file twice adds nothing."""
@@ -57,24 +63,52 @@ def import_file(
             encoding=_encoding(encoding),
         )
         importer = Importer(there, current_project(there)[1], asked)
-        found = importer.check()
-        _tell(importer, found)
-        importer.refuse(found)
-        if not dry_run:
-            _import(importer, found)
+        if dry_run:
+            _rehearse(importer)
+        else:
+            _import(importer)
     finally:
         there.close()
 
 
-def _import(importer: Importer, found: DryRun) -> None:
-    before = importer.already()
-    if before:
+def _rehearse(importer: Importer) -> None:
+    with progress_of_work() as bars:
+        task = bars.add_task("Checking bytes", total=importer.n_bytes)
+        found = importer.check(lambda at: bars.update(task, completed=at))
+    console.print(_columns_table(importer.columns()))
+    _tell(importer, found)
+    for what, n in sorted(found.made.items()):
+        console.print(f"  {n:,} x {what}", markup=False)
+    importer.refuse(found)
+
+
+def _import(importer: Importer) -> None:
+    if before := importer.already():
         console.print(f"The same file was imported at {before}: there is nothing to add.")
         return
-    with progress() as bars:
-        task = bars.add_task("Importing rows", total=found.n_rows)
-        taken = importer.run(lambda n: bars.advance(task, n))
+    begun = importer.begun()
+    if begun is not None:
+        console.print(f"Going on with an import of {begun[1]:,} rows that was broken off.")
+    else:
+        with progress_of_work() as bars:
+            task = bars.add_task("Reading bytes", total=importer.n_bytes)
+            found = importer.prepare(lambda at: bars.update(task, completed=at))
+            bars.update(task, completed=importer.n_bytes)
+        _tell(importer, found)
+        importer.refuse(found)
+        begun = (0, found.n_rows)
+    with progress_of_work() as bars:
+        task = bars.add_task("Importing rows", total=begun[1])
+        taken = importer.deliver(lambda n: bars.advance(task, n))
     console.print(f"{taken:,} {'row' if taken == 1 else 'rows'} imported.")
+
+
+def _columns_table(columns: Sequence[ColumnReport]) -> Table:
+    table = Table("column", "goes to", "as", "filled", "examples", box=None, pad_edge=False)
+    for one in columns:
+        shown = ", ".join(one.examples)
+        table.add_row(Text(one.column), one.to or "not read", one.type, f"{one.n_filled:,}", Text(shown))
+    return table
 
 
 def _tell(importer: Importer, found: DryRun) -> None:
@@ -87,13 +121,13 @@ def _tell(importer: Importer, found: DryRun) -> None:
             console.print(f"  {issue}", markup=False, soft_wrap=True)
 
 
-def _kind(text: str) -> Kind:
-    for kind in get_args(Kind):
+def _kind(text: str) -> RowKind:
+    for kind in get_args(RowKind):
         if kind == text:
-            found: Kind = kind
+            found: RowKind = kind
             return found
     raise InvalidInput.one(
-        "import.kind", f"--as {text!r} is nothing that a row can be", hint=nearest(text, get_args(Kind))
+        "import.kind", f"--as {text!r} is nothing that a row can be", hint=nearest(text, get_args(RowKind))
     )
 
 
@@ -124,14 +158,14 @@ def _columns(told: list[str]) -> dict[str, str]:
 
 def _delimiter(text: str) -> str:
     one = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(one) != 1:
+    if len(one) > 1:
         raise InvalidInput.one("import.delimiter", f"a delimiter is one character, not {text!r}", hint="or: tab")
     return one
 
 
 def _encoding(name: str) -> str:
     try:
-        return codecs.lookup(name).name
+        return codecs.lookup(name).name if name else ""
     except LookupError:
         raise InvalidInput.one(
             "import.encoding", f"there is no encoding {name!r}", hint="such as utf-8 or cp1252"

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from mailwright.core.errors import MailwrightError
@@ -41,6 +50,28 @@ def progress(shown: Console = console) -> Progress:
         console=shown,
         transient=False,
     )
+
+
+def progress_of_work(shown: Console = console) -> Progress:
+    """`progress` with the rate and the time that is left."""
+    return Progress(
+        TextColumn("{task.description:<20}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=shown,
+        transient=False,
+    )
+
+
+class _Rate(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "")
 
 
 def on_terminal() -> bool:

@@ -1,16 +1,21 @@
 """Rows of CSV, JSON lines and Parquet files, one at a time, with the line at which each fault is.
 
-The caller opens the file; here it is only a binary stream.
+The caller opens the file; here it is only a binary stream. A text file's delimiter and encoding are found where its
+first bytes tell them (a byte order mark, the line of column names); Latin-1 and its like cannot be told from UTF-8 that
+is broken, so they must be named.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, BinaryIO, Literal
 
@@ -18,6 +23,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue
 from mailwright.core.instants import format_iso, from_datetime
+from mailwright.ingest.packed import TornFile, packing_of, unpacked
 from mailwright.ingest.wire import DECODE_ERRORS, in_words
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -28,6 +34,10 @@ _SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "js
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _BATCH_ROWS = 10_000
+_LINE_BYTES = 4 << 20  # a longer line is no row: a file without line breaks, or one that inflates without end
+_DELIMITERS = ",;\t|"
+_SNIFFED_BYTES = 4096
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +56,16 @@ class Rows:
 
 
 def format_of(name: str) -> Format:
-    """The format by a file name's suffix.
+    """The format by a file name's suffix, before ``.gz`` or ``.zst`` if it ends so.
 
     Raises:
         InvalidInput: If it is none that is known.
     """
-    suffix = PurePath(name).suffix.lower()
+    packing = packing_of(name)
+    suffix = PurePath(name[: -len(packing) - 1] if packing else name).suffix.lower()
+    if packing and _SUFFIXES.get(suffix) == "parquet":
+        message = "a Parquet file is compressed inside; one that is compressed as a whole cannot be read"
+        raise InvalidInput.one("file.format", message, path=name, hint=f"unpack it: {PurePath(name).stem}")
     if suffix not in _SUFFIXES:
         raise InvalidInput.one(
             "file.format",
@@ -67,8 +81,8 @@ def read_rows(
     format: Format,
     *,
     name: str = "",
-    delimiter: str = ",",
-    encoding: str = "utf-8",
+    delimiter: str = "",
+    encoding: str = "",
     on_fault: OnFault | None = None,
 ) -> Rows:
     """Read a file row by row.
@@ -77,8 +91,8 @@ def read_rows(
         stream: At its start; Parquet needs one that can seek.
         format: See `format_of`.
         name: Of the file, for messages.
-        delimiter: Between the fields of a CSV.
-        encoding: Of a text file; one in which a line break is one byte.
+        delimiter: Between the fields of a CSV; empty: comma, semicolon, tab or bar, as the first line tells.
+        encoding: Of a text file; empty: UTF-8, or UTF-16 if a byte order mark says so.
         on_fault: Told of each row that cannot be read, which is then left out; None raises at the first.
 
     Raises:
@@ -86,13 +100,19 @@ def read_rows(
             ``file.parquet`` for what makes all that follows doubtful, whatever `on_fault`.
     """
     reading = _Reading(name, on_fault)
-    match format:
-        case "csv":
-            return _csv(_lines(stream, encoding, reading), delimiter, reading)
-        case "jsonl":
-            return Rows(columns=None, rows=_json_lines(_lines(stream, encoding, reading), reading))
-        case "parquet":
-            return _parquet(stream, reading)
+    if format == "parquet":
+        return _parquet(stream, reading)
+    lines = _lines(unpacked(stream, packing_of(name)), encoding, reading)
+    if format == "csv":
+        first = next(lines, "")
+        return _csv(chain([first], lines), delimiter or _delimiter(first), reading)
+    return Rows(columns=None, rows=_json_lines(lines, reading))
+
+
+def _delimiter(first: str) -> str:
+    """The delimiter that stands most often between the names of the first line; a comma if there is none."""
+    bare = _QUOTED.sub("", first[:_SNIFFED_BYTES])
+    return max(_DELIMITERS, key=bare.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +136,47 @@ class _Reading:
 
 
 def _lines(stream: BinaryIO, encoding: str, reading: _Reading) -> Iterator[str]:
-    for number, raw in enumerate(stream, 1):
-        if number == 1:
-            if raw.startswith(_UTF16_BOMS):
-                raise reading.stop("file.encoding", 1, "the file is UTF-16", "save it as UTF-8")
-            raw = raw.removeprefix(_UTF8_BOM)
-        try:
+    number = 0
+    try:
+        head = stream.readline(_LINE_BYTES)
+        if head.startswith(_UTF16_BOMS) and encoding in ("", "utf-16", "utf-8"):
+            number = 1
+            for line in _utf16(head, stream):
+                yield line
+                number += 1
+            return
+        encoding = encoding or "utf-8"
+        raw = head.removeprefix(_UTF8_BOM)
+        while raw:
+            number += 1
+            if len(raw) >= _LINE_BYTES - len(_UTF8_BOM) and not raw.endswith(b"\n"):
+                message = f"the line is longer than {_LINE_BYTES >> 20} MiB"
+                raise reading.stop("file.torn", number, message, "is this a text file with line breaks?")
             yield raw.decode(encoding)
-        except UnicodeDecodeError as error:
-            message = f"byte {error.start + 1} (0x{raw[error.start]:02x}) is not {encoding}"
-            raise reading.stop(
-                "file.encoding", number, message, "save the file as UTF-8, or say its encoding, such as cp1252"
-            ) from None
+            raw = stream.readline(_LINE_BYTES)
+    except UnicodeDecodeError as error:
+        at = f"byte {error.start + 1} (0x{error.object[error.start]:02x})"
+        raise reading.stop(
+            "file.encoding",
+            number or 1,
+            f"{at} is not {error.encoding}",
+            "save the file as UTF-8, or say its encoding, such as cp1252 (Western Europe, as Excel writes it)",
+        ) from None
+    except TornFile as error:
+        raise reading.stop("file.torn", number + 1, str(error), "fetch or pack the file again") from None
+
+
+def _utf16(head: bytes, stream: BinaryIO) -> Iterator[str]:
+    """Lines of UTF-16, whose line breaks are two bytes; of a broken one the decoder tells the place in its piece."""
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    rest = decoder.decode(head)
+    while piece := stream.read(_LINE_BYTES):
+        *lines, rest = (rest + decoder.decode(piece)).split("\n")
+        yield from (f"{line}\n" for line in lines)
+    *lines, rest = (rest + decoder.decode(b"", final=True)).split("\n")
+    yield from (f"{line}\n" for line in lines)
+    if rest:
+        yield rest
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------

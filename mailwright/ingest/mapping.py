@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
-from mailwright.core.instants import format_iso, from_datetime, parse_iso
-from mailwright.ingest.limits import LIMITS, Limits
+from mailwright.core.instants import Instant, format_iso, from_datetime, parse_iso
 
 CellType = Literal["text", "number", "boolean", "instant", "json"]
+RowKind = Literal["identify", "track", "group", "items", "consents", "suppressions"]
 
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d{1,3})?")
+_SURE_DIGITS = 19  # fewer digits always fit
 _LARGEST = float((1 << 63) - 1)  # no sum or column holds more
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _CALL_FIELDS = ("userId", "anonymousId", "messageId", "timestamp")
@@ -26,23 +27,41 @@ _CALL_FIELDS = ("userId", "anonymousId", "messageId", "timestamp")
 _TARGETS: dict[str, tuple[tuple[str, ...], str]] = {
     "identify": (_CALL_FIELDS, "traits"),
     "track": ((*_CALL_FIELDS, "event"), "properties"),
+    "group": ((*_CALL_FIELDS, "groupId"), "traits"),
     "items": (("item_id", "stamp"), "facts"),
+    "consents": (("email", "purpose", "granted", "source", "wording", "at"), ""),
+    "suppressions": (("email", "reason"), ""),
 }
-_WHEN = ("timestamp", "stamp")
+_WHEN = ("timestamp", "stamp", "at")
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "items": ("item_id",),
+    "consents": ("email", "purpose", "granted", "source"),
+    "suppressions": ("email", "reason"),
+}
+"""Targets that every row of a kind must fill; of the others it is enough that somebody is named."""
+
+CALL_KINDS = ("identify", "track", "group")
+"""Kinds whose rows are calls: they have a message id."""
 
 
 class Cell(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
-    """Where a column's values go, and what they are read as; without a type as they come (text, from a CSV)."""
+    """Where a column's values go, and what they are read as; without a type as they come (text, from a CSV).
+
+    Attributes:
+        format: How an instant is written if not by ISO 8601: ``%d.%m.%Y %H:%M``, ``seconds`` or ``milliseconds``
+            (since 1970).
+    """
 
     to: str
     type: CellType | None = None
+    format: str = ""
 
 
 class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, dict=True):
     """What a file's rows are.
 
     Attributes:
-        kind: ``as`` in YAML: one identify call, track call or catalog item per row.
+        kind: ``as`` in YAML: one identify, track or group call, catalog item, consent or suppression per row.
         columns: Column -> target: ``userId``, ``timestamp``, ``traits.email``, ``properties.total``, ``item_id``,
             ``facts.price``, ... Columns that are not named are not read.
         event: Name of the track event, unless a column gives it.
@@ -51,7 +70,7 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         zone: Time zone of instants that are written without one.
     """
 
-    kind: Literal["identify", "track", "items"] = msgspec.field(name="as")
+    kind: RowKind = msgspec.field(name="as")
     columns: Mapping[str, str | Cell]
     event: str = ""
     catalog: str = ""
@@ -62,9 +81,23 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     def cells(self) -> dict[str, Cell]:
         """Columns with their cells; what is an instant by its target is read as one."""
         return {
-            column: cell if isinstance(cell, Cell) else Cell(to=cell, type="instant" if cell in _WHEN else None)
+            column: cell if isinstance(cell, Cell) else Cell(to=cell, type=usual_type(cell))
             for column, cell in self.columns.items()
         }
+
+    @cached_property
+    def _steps(self) -> list[tuple[str, str, str, tuple[str, ...], Callable[[Any], Any] | None]]:
+        """(column, first key, second key, further keys, reader) of each cell; most targets have two keys at most."""
+        steps = []
+        for column, cell in self.cells.items():
+            first, *rest = cell.to.split(".")
+            steps.append((column, first, rest[0] if rest else "", tuple(rest[1:]), reader_of(cell, self.tzinfo)))
+        return steps
+
+    @cached_property
+    def names_message(self) -> bool:
+        """Whether a column gives the message id."""
+        return any(cell.to == "messageId" for cell in self.cells.values())
 
     @cached_property
     def tzinfo(self) -> ZoneInfo:
@@ -92,20 +125,24 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     def _target_fault(self, path: str, target: str) -> Issue | None:
         fields, inside = _TARGETS[self.kind]
         first, _, rest = target.partition(".")
-        if target in fields or (first in (inside, "context") and all(rest.split("."))):
+        inner = (inside, "context") if self.kind in CALL_KINDS else (inside,)
+        if target in fields or (inside and first in inner and all(rest.split("."))):
             return None
-        known = [*fields, f"{inside}.{target.rpartition('.')[2] or 'name'}"]
+        known = [*fields, *([f"{inside}.{target.rpartition('.')[2] or 'name'}"] if inside else [])]
         message = f"{target!r} is nothing that a row can fill for {self.kind}"
         return Issue(path=path, message=message, hint=nearest(target, known))
 
     def _missing(self, path: str, targets: Sequence[str]) -> list[Issue]:
         found = []
-        if self.kind == "items":
-            if not self.catalog:
-                found.append(Issue(path=path, message="items need a catalog", hint="add catalog: products"))
-            if "item_id" not in targets:
-                found.append(Issue(path=f"{path}.columns", message="no column gives the item_id"))
-        elif not {"userId", "anonymousId", "traits.email", "context.traits.email"} & set(targets):
+        if self.kind == "items" and not self.catalog:
+            found.append(Issue(path=path, message="items need a catalog", hint="add catalog: products"))
+        for needed in _NEEDED.get(self.kind, ()):
+            if needed not in targets:
+                article = "the " if needed == "item_id" else ""
+                found.append(Issue(path=f"{path}.columns", message=f"no column gives {article}{needed}"))
+        if self.kind == "group" and "groupId" not in targets:
+            found.append(Issue(path=f"{path}.columns", message="no column gives the groupId"))
+        if self.kind in CALL_KINDS and not _WHO & set(targets):
             found.append(
                 Issue(path=f"{path}.columns", message="no column says who: userId, anonymousId or traits.email")
             )
@@ -126,23 +163,44 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
             InvalidInput: ``file.value``: every field that cannot be read as its type.
         """
         call = self._frame()
-        issues = []
-        for column, cell in self.cells.items():
+        for column, first, second, more, read in self._steps:
             value = row.get(column)
             if value is None or value == "":
                 continue
-            try:
-                _put(call, cell.to, read_cell(value, cell.type, self.tzinfo))
-            except ValueError as error:
-                issues.append(Issue(path=f"line {line}, column {column}", message=str(error)))
-        if issues:
-            raise InvalidInput("file.value", issues)
-        if self.kind != "items" and "messageId" not in call:
+            if read is not None:
+                try:
+                    value = read(value)
+                except ValueError:
+                    raise InvalidInput("file.value", self._faults(line, row)) from None
+            if not second:
+                call[first] = value
+            elif more:
+                _put(call, f"{first}.{second}.{'.'.join(more)}", value)
+            elif first in call:
+                call[first][second] = value
+            else:
+                call[first] = {second: value}
+        if self.kind in CALL_KINDS and "messageId" not in call:
             call["messageId"] = f"row-{line}-{blake2b(msgspec.json.encode(row), digest_size=12).hexdigest()}"
         return call
 
+    def _faults(self, line: int, row: Mapping[str, Any]) -> list[Issue]:
+        """Every field of a row that cannot be read as its type."""
+        issues = []
+        for column, *_, read in self._steps:
+            value = row.get(column)
+            if value is None or value == "" or read is None:
+                continue
+            try:
+                read(value)
+            except ValueError as error:
+                issues.append(Issue(path=f"line {line}, column {column}", message=str(error)))
+        return issues
+
     def _frame(self) -> dict[str, Any]:
-        frame: dict[str, Any] = {"catalog": self.catalog, "facts": {}} if self.kind == "items" else {"type": self.kind}
+        frame: dict[str, Any] = {"type": self.kind} if self.kind in CALL_KINDS else {}
+        if self.kind == "items":
+            frame = {"catalog": self.catalog, "facts": {}}
         if self.event:
             frame["event"] = self.event
         for target, value in self.constants.items():
@@ -150,34 +208,71 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         return frame
 
 
-def read_cell(value: Any, type: CellType | None, zone: ZoneInfo) -> Any:
-    """A field as its declared type.
+_WHO = frozenset({"userId", "anonymousId", "traits.email", "context.traits.email"})
 
-    Raises:
-        ValueError: If it is none, in words.
+
+def usual_type(target: str) -> CellType | None:
+    """What a target is read as when nothing else is said."""
+    return "instant" if target in _WHEN else "boolean" if target == "granted" else None
+
+
+def reader_of(cell: Cell, zone: ZoneInfo) -> Callable[[Any], Any] | None:
+    """What reads a column's values as their declared type, raising ValueError in words; None: nothing is to be read.
+
+    `zone` is that of instants written without one.
     """
-    text = str(value).strip()
-    match type:
+    if cell.format:
+        return lambda value: _written(value, cell.format, zone)
+    match cell.type:
         case None:
-            return value
+            return None
         case "text":
-            return str(value)
+            return str
         case "number":
-            return value if isinstance(value, int | float) and not isinstance(value, bool) else _number(text)
+            return _number
         case "boolean":
-            if text.lower() not in _BOOLEANS:
-                raise ValueError(f"{text!r} is neither true nor false")
-            return _BOOLEANS[text.lower()]
+            return _boolean
         case "instant":
-            return _instant(text, zone)
+            return lambda value: _instant(str(value).strip(), zone)
         case "json":
-            try:
-                return msgspec.json.decode(text) if isinstance(value, str) else value
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
-                raise ValueError(f"{text[:60]!r} is not JSON") from None
+            return _json
 
 
-def _number(text: str) -> int | float:
+def _boolean(value: Any) -> bool:
+    text = str(value).strip()
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return _BOOLEANS[text.lower()]
+
+
+def _json(value: Any) -> Any:
+    try:
+        return msgspec.json.decode(value) if isinstance(value, str) else value
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise ValueError(f"{value[:60]!r} is not JSON") from None
+
+
+_UNITS = {"seconds": 1_000_000, "milliseconds": 1_000}
+
+
+def _written(value: Any, format: str, zone: ZoneInfo) -> str:
+    """ISO 8601 of an instant that is written in another way."""
+    text = str(value).strip()
+    try:
+        if format in _UNITS:
+            return format_iso(Instant(int(float(text) * _UNITS[format])))
+        at = datetime.strptime(text, format)
+        return format_iso(from_datetime((at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text[:40]!r} is not written as {format}") from None
+
+
+def _number(value: Any) -> int | float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = str(value).strip()
+    if len(text) < _SURE_DIGITS and text.isascii() and text.isdecimal():
+        return int(text)
     match = _NUMBER.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is no number; write it like 1234.50")
@@ -188,6 +283,13 @@ def _number(text: str) -> int | float:
 
 
 def _instant(text: str, zone: ZoneInfo) -> str:
+    if _PLAIN_UTC.fullmatch(text):
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        else:
+            return text
     try:
         at = parse_iso(text)
         naive = datetime.fromisoformat(text) if zone.key != "UTC" and len(text) <= _PLAIN_CHARS else None
@@ -199,6 +301,7 @@ def _instant(text: str, zone: ZoneInfo) -> str:
 
 
 _PLAIN_CHARS = 26  # 2026-11-22T09:30:00.000000: longer ones state a zone
+_PLAIN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # as we would write it
 
 
 def _put(call: dict[str, Any], target: str, value: Any) -> None:
@@ -206,25 +309,3 @@ def _put(call: dict[str, Any], target: str, value: Any) -> None:
     for step in path:
         call = call.setdefault(step, {})
     call[last] = value
-
-
-def batches(calls: Iterable[Mapping[str, Any]], list_key: str = "batch", limits: Limits = LIMITS) -> Iterator[bytes]:
-    """Request bodies that hold `calls` in order, each as full as the limits allow.
-
-    Args:
-        calls: Calls or, with `list_key` ``items``, catalog items.
-        list_key: The list's name in the body.
-        limits: Of the door that they go to.
-    """
-    head, tail = f'{{"{list_key}":['.encode(), b"]}"
-    held: list[bytes] = []
-    size = len(head) + len(tail)
-    for call in calls:
-        raw = msgspec.json.encode(call)
-        if held and (len(held) == limits.request_items or size + len(raw) + len(held) > limits.request_bytes):
-            yield head + b",".join(held) + tail
-            held, size = [], len(head) + len(tail)
-        held.append(raw)
-        size += len(raw)
-    if held:
-        yield head + b",".join(held) + tail

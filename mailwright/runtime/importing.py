@@ -1,29 +1,30 @@
-"""Importing a file: checked as a whole first, then read again and appended to the log, as the door would append it."""
+"""Importing a file by hand: read once, checked and sealed into a spool, and delivered from there as the door would."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import msgspec
 
 from mailwright.core.errors import Conflict, InvalidInput, Issue, NotFound, nearest
-from mailwright.core.events import Body, Events, Items
 from mailwright.core.instants import format_iso
-from mailwright.ingest.dry_run import Checked, DryRun, dry_run
+from mailwright.ingest.drafts import drafts_of
+from mailwright.ingest.dry_run import ColumnReport, DryRun, MappingReport
 from mailwright.ingest.files import Rows, format_of, read_rows
-from mailwright.ingest.items import parse_items
-from mailwright.ingest.limits import Limits, Refusal
-from mailwright.ingest.mapping import Cell, CellType, RowMapping, batches
-from mailwright.ingest.segment import Parsed, Source, parse_request
-from mailwright.runtime.giving_way import CHUNK_ITEMS, Turns
-from mailwright.runtime.installation import Installation
+from mailwright.ingest.mapping import Cell, CellType, RowKind, RowMapping, usual_type
+from mailwright.ingest.segment import Source
+from mailwright.runtime.imports.delivery import Delivery, cursor_of, trailer_of
+from mailwright.runtime.imports.frames import Frame, Trailer, encode_frame
+from mailwright.runtime.imports.intake import Intake, Passage
+from mailwright.runtime.installation import Installation, only_one
 from mailwright.runtime.project.load import Project
-
-Kind = Literal["identify", "track", "items"]
+from mailwright.stores.spool import SpoolWriter, drop_parts
 
 _CELL_TYPES: Mapping[str, CellType] = {
     "text": "text",
@@ -44,11 +45,20 @@ _OWN_FIELDS: Mapping[str, Mapping[str, str]] = {
         "messageId": "messageId",
         "timestamp": "timestamp",
         "event": "event",
+        "group_id": "groupId",
+        "groupId": "groupId",
     },
 }
 """Column or short target -> field of the call itself; everything else is a trait, a property or a fact."""
 
-_INSIDE: Mapping[Kind, str] = {"identify": "traits", "track": "properties", "items": "facts"}
+_INSIDE: Mapping[RowKind, str] = {
+    "identify": "traits",
+    "track": "properties",
+    "group": "traits",
+    "items": "facts",
+    "consents": "",
+    "suppressions": "",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,21 +70,20 @@ class FileImport:
             (``total=properties.total:number``); empty: every column goes where its name says.
         history: Events count from their own stamp and start no journey and no mail.
         skip_bad: Import the good rows of a file that has bad ones.
+        delimiter: Of a CSV; empty: as its first line tells.
+        encoding: Of a text file; empty: UTF-8, or UTF-16 with a byte order mark.
     """
 
     path: Path
-    kind: Kind
+    kind: RowKind
     source: Source
     columns: Mapping[str, str]
     event: str = ""
     catalog: str = ""
     history: bool = False
     skip_bad: bool = False
-    delimiter: str = ","
-    encoding: str = "utf-8"
-
-
-_CHUNK = Limits(request_items=CHUNK_ITEMS)
+    delimiter: str = ""
+    encoding: str = ""
 
 
 class Importer:
@@ -90,8 +99,6 @@ class Importer:
         self._there = there
         self._project = project
         self._asked = asked
-        self._received_at = there.clock.now()
-        self._turns = Turns(there.log, there.engine)
         if not asked.path.is_file():
             raise NotFound("import.file", f"there is no file {asked.path}")
         with asked.path.open("rb") as stream:
@@ -102,27 +109,71 @@ class Importer:
         faults = [replace(issue, path=asked.path.name) for issue in self._mapping.check("", columns)]
         if faults:
             raise InvalidInput("import.columns", faults)
+        self._digest = digest_of(asked.path)
+        told = [asked.source.name, asked.history, asked.skip_bad, self._mapping]
+        self._key = hashlib.sha256(msgspec.json.encode(told) + self._digest).hexdigest()
+        self._spool = there.settings.data_folder / "imports" / f"{self._key}.spool"
+        self._report = MappingReport(self._mapping, columns, self._is_personal)
 
     @property
     def skips_bad(self) -> bool:
         """Whether bad rows are left out rather than refused with the file."""
         return self._asked.skip_bad
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of the file."""
+        return self._asked.path.stat().st_size
+
     # --- before ---
 
-    def check(self) -> DryRun:
-        """What the door would say to every row; nothing is written.
+    def already(self) -> str | None:
+        """When these very bytes were imported in this very way, ISO text; None: never."""
+        return self._there.records.meta.get(f"import.{self._key}") or None
+
+    def begun(self) -> tuple[int, int] | None:
+        """(pieces delivered, rows) of an import of this file that was broken off on its way into the log, or None."""
+        if not self._spool.exists():
+            return None
+        return cursor_of(self._there, self._key), trailer_of(self._spool).n_rows
+
+    def check(self, read: Callable[[int], None] = lambda _: None) -> DryRun:
+        """What the door would say to every row; nothing is written. `read` is told the bytes that were read.
 
         Raises:
             InvalidInput: If the file cannot be read to its end.
+            Conflict: If it changed meanwhile.
         """
-        unreadable: list[Issue] = []
-        with self._asked.path.open("rb") as stream:
-            rows = self._rows(stream, unreadable.append)
-            return dry_run(rows, self._mapping, self._told, columns=self._columns, unreadable=unreadable)
+        return self._read(None, read, report=True)[0]
+
+    def columns(self) -> list[ColumnReport]:
+        """What becomes of each column, after `check`."""
+        return self._report.columns()
+
+    def prepare(self, read: Callable[[int], None] = lambda _: None) -> DryRun:
+        """Read, check and seal all rows, ready for `deliver`; with bad ones that are not skipped, nothing stays.
+
+        Raises:
+            InvalidInput: If the file cannot be read to its end.
+            Conflict: If it changed meanwhile.
+        """
+        drop_parts(self._spool)
+        with ExitStack() as stack:
+            spool = stack.enter_context(SpoolWriter(self._spool))
+            found, intake = self._read(lambda frame: spool.add(encode_frame(frame)), read, report=False)
+            if not found.n_faults or self._asked.skip_bad:
+                trailer = Trailer(
+                    n_rows=found.n_rows,
+                    n_things=intake.n_things,
+                    n_frames=intake.n_frames,
+                    n_faults=found.n_faults,
+                    made=dict(found.made),
+                )
+                spool.finish(encode_frame(trailer))
+        return found
 
     def refuse(self, found: DryRun) -> None:
-        """Raise what a check found, unless bad rows shall be skipped.
+        """Raise what was found, unless bad rows shall be skipped.
 
         Raises:
             InvalidInput: With the first faults, each with its line.
@@ -142,60 +193,51 @@ class Importer:
             for issue in found.faults
         ]
 
-    def already(self) -> str | None:
-        """When these very bytes were imported in this very way, ISO text; None: never."""
-        return self._there.records.meta.get(self._key())
-
     # --- the import ---
 
-    def run(self, done: Callable[[int], None]) -> int:
-        """Import the rows; `done` is told how many more were read. Returns how many were taken.
-
-        Run again after a break, it doubles nothing: message ids follow from the file.
+    def deliver(self, done: Callable[[int], None] = lambda _: None) -> int:
+        """Bring what was prepared into the log; `done` is told how many more are in. Returns how many were imported.
 
         Raises:
-            Conflict: If the file changed since it was checked.
+            Conflict: If another process is at it.
         """
-        taken = 0
-        list_key = "items" if self._asked.kind == "items" else "batch"
-        with self._asked.path.open("rb") as stream:
-            rows = self._rows(stream, lambda _: None)
-            for body in batches(self._calls(rows, done), list_key, _CHUNK):
-                taken += self._append(body)
-        self._there.records.meta.put(self._key(), format_iso(self._there.wall.now()))
-        return taken
-
-    def _calls(self, rows: Rows, done: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-        for line, row in rows:
-            done(1)
-            try:
-                call = self._call(line, row)
-            except InvalidInput:
-                if not self._asked.skip_bad:
-                    raise
-                continue
-            if not self._asked.skip_bad or not any(self._told(call)):
-                yield call
-
-    def _append(self, body: bytes) -> int:
-        if self._asked.kind == "items":
-            items = parse_items(body, catalogs=self._project.catalogs, received_at=self._received_at)
-            return self._put(Items(list(items.items)), len(items.items), items.refused)
-        events = self._parsed(body)
-        return self._put(Events(list(events.events)), len(events.events), events.refused)
-
-    def _put(self, body: Body, n: int, refused: Sequence[Refusal]) -> int:
-        self._unchanged(refused)
-        self._turns.wait()
-        (number,) = self._there.log.append([body], self._there.clock.now())
-        self._turns.sent(number)
-        return n
-
-    def _unchanged(self, refused: Sequence[Refusal]) -> None:
-        if refused:
-            raise Conflict("import.changed", f"{self._asked.path.name} changed while it was imported", "run it again")
+        lock = self._spool.with_suffix(".lock")
+        with only_one(lock, f"the import of {self._asked.path.name}", self._there.settings.folder):
+            delivery = Delivery(self._there, self._spool, self._key)
+            trailer = delivery.run(done)
+            if trailer is None:
+                raise AssertionError("nobody stops it")
+            self._there.records.meta.put(f"import.{self._key}", format_iso(self._there.wall.now()))
+            self._spool.unlink()
+            delivery.forget()
+        lock.unlink(missing_ok=True)
+        return trailer.n_things
 
     # --- rows ---
+
+    def _read(
+        self, out: Callable[[Frame], None] | None, read: Callable[[int], None], *, report: bool
+    ) -> tuple[DryRun, Intake]:
+        asked = self._asked
+        with asked.path.open("rb") as stream:
+            make = drafts_of(self._mapping, self._ids)
+
+            def drafts(line: int, row: Mapping[str, Any]) -> Sequence[Any]:
+                self._report.see(row)
+                return make(line, row)
+
+            passage = Passage(there=self._there, project=self._project, source=asked.source, history=asked.history)
+            intake = Intake(
+                passage,
+                drafts if report else make,
+                out,
+                skip_bad=asked.skip_bad,
+                done=lambda _: read(stream.tell()),
+            )
+            intake.take(self._rows(stream, intake.unreadable))
+        if digest_of(asked.path) != self._digest:
+            raise Conflict("import.changed", f"{asked.path.name} changed while it was read", "run it again")
+        return intake.finish([column for column in self._columns or () if column not in self._mapping.columns]), intake
 
     def _rows(self, stream: BinaryIO, on_fault: Callable[[Issue], None] | None) -> Rows:
         asked = self._asked
@@ -209,34 +251,8 @@ class Importer:
             on_fault=on_fault,
         )
 
-    def _call(self, line: int, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The call of a row; an id that the mapping made of its line is made one of the file's, too."""
-        call = self._mapping.call(line, row)
-        if "messageId" in call and not any(cell.to == "messageId" for cell in self._mapping.cells.values()):
-            call["messageId"] = f"{self._ids}-{call['messageId']}"
-        return call
-
-    def _told(self, call: Mapping[str, Any]) -> Checked:
-        if self._asked.kind == "items":
-            body = msgspec.json.encode({"items": [call]})
-            items = parse_items(body, catalogs=self._project.catalogs, received_at=self._received_at)
-            return Checked(refused=_places(items.refused))
-        parsed = self._parsed(msgspec.json.encode({"batch": [call]}))
-        return Checked(refused=_places(parsed.refused), warned=_places(parsed.warned))
-
-    def _parsed(self, body: bytes) -> Parsed:
-        return parse_request(
-            "import",
-            body,
-            source=self._asked.source,
-            received_at=self._received_at,
-            seal=self._there.sealer,
-            new_id=lambda: "",
-            history=self._asked.history,
-            normaliser=self._project.normaliser,
-            plan=self._project.tracking_plan,
-            resolve=self._there.resolve,
-        )
+    def _is_personal(self, name: str) -> bool:
+        return name in self._there.sealer.personal
 
     # --- mapping ---
 
@@ -259,7 +275,9 @@ class Importer:
         own = _OWN_FIELDS["items" if self._asked.kind == "items" else ""]
         inside = _INSIDE[self._asked.kind]
         first = to.partition(".")[0]
-        to = own.get(to) or (to if first in (inside, "context", "traits", "properties", "facts") else f"{inside}.{to}")
+        if inside:
+            within = (inside, "context", "traits", "properties", "facts")
+            to = own.get(to) or (to if first in within else f"{inside}.{to}")
         if kind and kind not in _CELL_TYPES.values():
             hint = nearest(kind, _CELL_TYPES.values())
             raise InvalidInput.one("import.type", f"{target!r}: there is no type {kind!r}", hint=hint)
@@ -268,8 +286,8 @@ class Importer:
 
     def _declared(self, to: str) -> CellType | None:
         """The type that the tracking plan or the catalog declares for a target; an id is text."""
-        if to in ("timestamp", "stamp"):
-            return "instant"
+        if usual := usual_type(to):
+            return usual
         inside, _, name = to.partition(".")
         declared: Mapping[str, str] = {}
         plan = self._project.tracking_plan
@@ -283,15 +301,12 @@ class Importer:
                 declared = self._project.catalogs[catalog].facts if catalog in self._project.catalogs else {}
         return _CELL_TYPES.get(declared.get(name, ""))
 
-    def _key(self) -> str:
-        """Meta key of this import: the file's bytes, and how they are read."""
-        asked = self._asked
-        digest = hashlib.sha256(msgspec.json.encode([asked.source.name, asked.history, asked.skip_bad, self._mapping]))
-        with asked.path.open("rb") as stream:
-            while part := stream.read(1 << 20):
-                digest.update(part)
-        return f"import.{digest.hexdigest()}"
 
-
-def _places(refusals: Sequence[Refusal]) -> list[tuple[str, str]]:
-    return [(one.field, one.reason.removeprefix("left out: ")) for one in refusals]
+def digest_of(path: Path) -> bytes:
+    """SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while part := stream.read(1 << 20):
+            digest.update(part)
+        digest.update(str(os.fstat(stream.fileno()).st_size).encode())
+    return digest.digest()

@@ -1,5 +1,7 @@
 """``mailwright import``: what goes in, and every way in which a file can be wrong."""
 
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from mailwright.cli.main import app  # noqa: E402
 from mailwright.core.errors import MailwrightError  # noqa: E402
 from mailwright.core.events import Event, Events, Items  # noqa: E402
 from mailwright.core.instants import parse_iso  # noqa: E402
+from mailwright.ingest.drafts import drafts_of  # noqa: E402
 
 PEOPLE = "user_id,email,firstName\nada,ada@shop.test,Ada\nbob,bob@shop.test,Bob\n"
 ORDERS = (
@@ -120,9 +123,91 @@ def imports(there) -> list[str]:
     return [key.removeprefix("import.") for key in found]
 
 
-def test_a_dry_run_imports_nothing(shop: Path) -> None:
-    assert "2 rows, 2 of them good." in run(shop, "people.csv", PEOPLE, "--as", "identify", "--dry-run")
+def test_a_dry_run_imports_nothing_and_tells_what_would_be(shop: Path) -> None:
+    told = run(shop, "people.csv", PEOPLE.replace(",", ";"), "--as", "identify", "--dry-run")
+    assert "2 rows, 2 of them good." in told
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert "email traits.email as it comes 2 a***@s***.test, b***@s***.test" in lines
+    assert "user_id userId as it comes 2 ada, bob" in lines
+    assert "firstName traits.firstName as it comes 2 A***, B***" in lines
+    assert "2 x identify" in lines
     assert bodies(shop) == []
+    assert not list((shop / "data").glob("imports/*"))
+
+
+def test_consents_and_suppressions_from_files(shop: Path) -> None:
+    text = "email,purpose,granted,source,wording,at\nada@shop.test,newsletter,yes,crm,Yes please,2026-01-01\n"
+    text += "bob@shop.test,newsletter,no,crm,,2026-01-01\n"
+    assert "2 rows imported" in run(shop, "consents.csv", text, "--as", "consents")
+    run(shop, "again.csv", text, "--as", "consents")  # the same rows by another name: nothing new
+    run(shop, "out.csv", "email,reason\ncem@shop.test,complained\n", "--as", "suppressions")
+    with opened(shop) as there:
+        ada, bob, cem = (there.sealer.hash_address(f"{name}@shop.test") for name in ("ada", "bob", "cem"))
+        assert there.records.consents.granted([ada, bob], "newsletter") == {ada}
+        assert [len(there.records.consents.ledger(one)) for one in (ada, bob)] == [1, 1]
+        assert there.records.consents.suppressed([ada, cem]) == {cem: "complained"}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from running_project import opened
+from mailwright.ingest.segment import Source
+from mailwright.runtime.importing import FileImport, Importer
+from mailwright.runtime.project.versions import current_project
+
+taken = 0
+def done(n):
+    global taken
+    taken += n
+    if taken >= int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with opened(Path(sys.argv[2])) as there:
+    asked = FileImport(path=Path(sys.argv[3]), kind="identify", source=Source(name="import"), columns={})
+    importer = Importer(there, current_project(there)[1], asked)
+    if importer.begun() is None:
+        read = done if sys.argv[5] == "reading" else lambda n: None
+        importer.prepare(read)
+    importer.deliver(done)
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "at"), [("reading", 1), ("delivering", 1), ("delivering", 4500), ("delivering", 9000)]
+)
+def test_killed_in_the_middle_it_goes_on_and_adds_nothing_twice(shop: Path, when: str, at: int) -> None:
+    path = shop.parent / "people.csv"
+    path.write_text("user_id,plan\n" + "".join(f"user-{n},p{n % 7}\n" for n in range(9000)))
+    scenarios = str(Path(__file__).parent.parent / "scenarios")
+    ran = subprocess.run([sys.executable, "-c", KILLED, scenarios, str(shop), str(path), str(at), when], timeout=60)
+    assert ran.returncode == -signal.SIGKILL
+    before = len(events(shop))
+    told = run(shop, "people.csv", path.read_bytes(), "--as", "identify")
+    assert ("Going on with an import of 9,000 rows" in told) == (when == "delivering")
+    assert "9,000 rows imported." in told
+    after = events(shop)
+    assert len({event.message_id for event in after}) == 9000
+    assert len(after) <= 9000 + 8 * 500
+    assert len(after) <= before + 9000
+    assert "there is nothing to add" in run(shop, "people.csv", path.read_bytes(), "--as", "identify")
+    assert len(events(shop)) == len(after)
+    assert not list((shop / "data").glob("imports/*"))
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = shop.parent / "people.csv"
+
+    def grow(*_: object) -> object:
+        path.write_text(PEOPLE + "eve,eve@shop.test,Eve\n")
+        return drafts_of(*_)
+
+    monkeypatch.setattr("mailwright.runtime.importing.drafts_of", grow)
+    with pytest.raises(MailwrightError, match="changed while it was read"):
+        run(shop, "people.csv", PEOPLE, "--as", "identify")
+    assert bodies(shop) == []
+    assert not list((shop / "data").glob("imports/*"))
 
 
 TRACK = ("--as", "track", "--event", "Order Completed")
@@ -165,7 +250,11 @@ WRONG = {
         ("--as", "identify"),
         "line 4: byte 5 (0xff) is not utf-8",
     ),
-    "another delimiter": (PEOPLE.replace(",", ";"), ("--as", "identify"), "is the delimiter another one?"),
+    "another delimiter": (
+        PEOPLE.replace(",", ";"),
+        ("--as", "identify", "--delimiter", ","),
+        "is the delimiter another one?",
+    ),
     "an unknown kind": (PEOPLE, ("--as", "identfy"), "hint: did you mean 'identify'?"),
     "an unknown type": (PEOPLE, ("--as", "identify", *maps("email=email:mail")), "there is no type 'mail'"),
     "no pair": (PEOPLE, ("--as", "identify", *maps("email")), "--map 'email' is no COLUMN=FIELD"),

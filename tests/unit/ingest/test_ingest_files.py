@@ -1,5 +1,6 @@
 """Files are read row by row; what is torn, misnamed or misencoded is told with its line."""
 
+import gzip
 import io
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -7,6 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,17 +49,50 @@ def test_csv_rows_come_with_the_line_they_start_at():
         (b'a,b\n1,"' + b"x" * 200_000, "file.torn", "shop.csv: line 2", "does not end"),
         (b'a,b\n1,"x"y\n', "file.row", "shop.csv: line 2", "not valid CSV"),
         (b"a,b\n1,\xff\n", "file.encoding", "shop.csv: line 2", "byte 3 (0xff) is not utf-8"),
-        ("a,b\n".encode("utf-16"), "file.encoding", "shop.csv: line 1", "UTF-16"),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], "file.encoding", "shop.csv: line 2", "is not utf-16"),
+        (b"a," + b"x" * (5 << 20), "file.torn", "shop.csv: line 1", "longer than 4 MiB"),
         (b"", "file.columns", "shop.csv: line 1", "does not name every column"),
         (b"a,,c\n", "file.columns", "shop.csv: line 1", "does not name every column"),
         (b"a,b,a\n", "file.columns", "shop.csv: line 1", "'a' is there twice"),
-        (b"a;b;c\n1;2;3\n", "file.columns", "shop.csv: line 1", "one column only: 'a;b;c'"),
     ],
 )
 def test_a_faulty_csv_is_explained(data, code, path, words):
     found = fault(data, name="shop.csv")
     assert found[:2] == (code, path)
     assert words in found[2]
+
+
+def test_a_wrong_delimiter_is_told():
+    found = fault(b"a;b;c\n1;2;3\n", name="shop.csv", delimiter=",")
+    assert found == ("file.columns", "shop.csv: line 1", "one column only: 'a;b;c'")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_delimiter_and_encoding_are_found(delimiter, encoding):
+    text = delimiter.join(['"a,;|"', "b", "c"]) + "\r\n" + delimiter.join(["1", "Zo\u00eb", '"x\ny"']) + "\n\n2"
+    text += delimiter * 2
+    expected = [(2, {"a,;|": "1", "b": "Zo\u00eb", "c": "x\ny"}), (5, {"a,;|": "2", "b": "", "c": ""})]
+    assert rows(text.encode(encoding)) == expected
+
+
+PACKERS = {"gz": gzip.compress, "zst": zstandard.compress}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_compressed_files(suffix):
+    text = b"a,b\n" + b"".join(b"%d,%s\n" % (n, b"x" * 50) for n in range(20_000))
+    pack = PACKERS[suffix]
+    data = pack(text[:300_000]) + pack(text[300_000:])  # of two members, as log rotation makes them
+    name = f"shop.csv.{suffix}"
+    assert rows(data, name=name) == rows(text)
+    code, path, words = fault(data[:-50], name=name)
+    assert (code, "ends too early" in words or "broken" in words) == ("file.torn", True)
+    assert int(path.rpartition(" ")[2]) > 1
+    assert fault(b"no archive", name=name)[:2] == ("file.torn", f"{name}: line 1")
+    assert format_of(name) == "csv"
+    bomb = pack(b"0" * (64 << 20))
+    assert fault(bomb, name=name)[0] == "file.torn"
 
 
 def test_faulty_rows_can_be_told_and_left_out():

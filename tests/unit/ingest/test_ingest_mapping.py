@@ -1,17 +1,11 @@
 """A declared mapping turns rows into calls; what does not fit is found before anything is sent."""
 
-import json
-
 import msgspec
 import pytest
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import parse_iso
-from mailwright.ingest.dry_run import Checked, dry_run
-from mailwright.ingest.limits import Limits
-from mailwright.ingest.mapping import RowMapping, batches
-from mailwright.ingest.segment import Source, parse_request
-from mailwright.privacy import KeyRing, Sealer
+from mailwright.ingest.dry_run import MappingReport
+from mailwright.ingest.mapping import RowMapping
 
 
 def mapping(**fields):
@@ -146,38 +140,60 @@ def test_a_good_mapping_has_no_faults():
     assert ORDERS.check("import.yaml") == []
 
 
-def test_calls_are_packed_into_bodies_within_the_limits():
-    calls = [{"n": n} for n in range(10)]
-    bodies = list(batches(calls, limits=Limits(request_items=4, request_bytes=1000)))
-    assert [len(json.loads(body)["batch"]) for body in bodies] == [4, 4, 2]
-    small = Limits(request_bytes=len(b'{"batch":[{"n":0},{"n":1}]}'))
-    bodies = list(batches(calls, limits=small))
-    assert [each for body in bodies for each in json.loads(body)["batch"]] == calls
-    assert {len(body) for body in bodies} == {small.request_bytes}
-    tight = Limits(request_bytes=small.request_bytes - 1)
-    assert len(list(batches(calls, limits=tight))) == 10
-    assert list(batches([])) == []
-    assert list(batches([{"a": 1}], "items")) == [b'{"items":[{"a":1}]}']
+def test_instants_that_are_written_otherwise():
+    told = mapping(
+        **{"as": "identify"},
+        zone="Europe/Berlin",
+        columns={
+            "u": "userId",
+            "a": {"to": "timestamp", "format": "%d.%m.%Y %H:%M"},
+            "b": {"to": "traits.b", "format": "milliseconds"},
+            "c": {"to": "traits.c", "format": "seconds"},
+        },
+    )
+    call = told.call(1, {"u": "1", "a": "01.07.2026 12:00", "b": 1500, "c": "1.5"})
+    assert call["timestamp"] == "2026-07-01T10:00:00Z"
+    assert call["traits"] == {"b": "1970-01-01T00:00:01.500000Z", "c": "1970-01-01T00:00:01.500000Z"}
+    with pytest.raises(InvalidInput, match=r"not written as %d\.%m\.%Y"):
+        told.call(1, {"u": "1", "a": "2026-07-01"})
 
 
-def test_a_dry_run_counts_and_shows_the_first_faults():
-    seal = Sealer(KeyRing.generate())
+def test_groups_consents_and_suppressions():
+    group = mapping(**{"as": "group"}, columns={"u": "userId", "g": "groupId", "n": "traits.name"})
+    assert group.check("x") == []
+    assert group.call(1, {"u": "1", "g": "acme", "n": "Acme"})["traits"] == {"name": "Acme"}
+    consents = mapping(
+        **{"as": "consents"},
+        columns={"m": "email", "ok": "granted", "on": "at"},
+        constants={"purpose": "newsletter", "source": "crm", "wording": "Yes"},
+    )
+    assert consents.check("x") == []
+    assert consents.call(1, {"m": "a@b.test", "ok": "yes", "on": "2026-01-01"}) == {
+        "purpose": "newsletter",
+        "source": "crm",
+        "wording": "Yes",
+        "email": "a@b.test",
+        "granted": True,
+        "at": "2026-01-01T00:00:00Z",
+    }
+    wrong = mapping(**{"as": "suppressions"}, columns={"m": "traits.email"})
+    text = "\n".join(map(str, wrong.check("x")))
+    assert "'traits.email' is nothing" in text
+    assert "known: email, reason" in text
+    assert "no column gives reason" in text
 
-    def check(call):
-        told = parse_request(
-            call["type"],
-            json.dumps(call).encode(),
-            source=Source("file"),
-            received_at=parse_iso("2026-08-01T00:00:00Z"),
-            seal=seal,
-            new_id=lambda: "x",
-        )
-        return Checked(*([(each.field, each.reason) for each in some] for some in (told.refused, told.warned)))
 
-    rows = [(2, ROW), (3, {**ROW, "total": "x"}), (4, {**ROW, "household": ""}), (5, ROW)]
-    report = dry_run(rows, ORDERS, check, columns=COLUMNS)
-    assert (report.n_rows, report.n_good, report.n_faults) == (4, 2, 2)
-    assert [issue.path for issue in report.faults] == ["line 3, column total", "line 4, userId"]
-    assert report.unused == ["note"]
-    assert report.examples[0]["userId"] == "7"
-    assert len(dry_run(rows, ORDERS, check, columns=None, keep=1).faults) == 1
+def test_a_report_tells_where_columns_go_and_masks_what_is_personal():
+    people = mapping(
+        **{"as": "identify"}, columns={"mail": "traits.email", "name": "traits.firstName", "n": "traits.orders"}
+    )
+    report = MappingReport(people, ["mail", "name", "n", "note"], lambda name: name == "firstName")
+    report.see({"mail": "ada@shop.test", "name": "Ada", "n": 3, "note": "call +49 170 1234567 " + "x" * 50})
+    report.see({"mail": "", "name": None, "n": 3, "note": "bob@shop.test"})
+    told = [(one.column, one.to, one.n_filled, list(one.examples)) for one in report.columns()]
+    assert told == [
+        ("mail", "traits.email", 1, ["a***@s***.test"]),
+        ("name", "traits.firstName", 1, ["A***"]),
+        ("n", "traits.orders", 2, ["3"]),
+        ("note", "", 2, ["call +49 170 1234567 xxxxxxxxxxxxxxxx...", "b***@s***.test"]),
+    ]

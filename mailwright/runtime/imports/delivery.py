@@ -1,0 +1,94 @@
+"""From a spool into the log and Records, giving way to live events; killed at any place, it goes on from there."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from mailwright.core.errors import Corrupt
+from mailwright.core.events import Events, Items
+from mailwright.core.ports import Consent
+from mailwright.runtime.giving_way import Turns
+from mailwright.runtime.imports.frames import Consents, Frame, Suppressions, Trailer, decode_frame, things_in
+from mailwright.runtime.installation import Installation
+from mailwright.stores.spool import read_spool
+
+_MARK_EVERY = 8  # frames between two marks; those after the last mark are sent again, and counted once
+
+_CURSOR = "importing."
+
+
+def cursor_of(there: Installation, key: str) -> int:
+    """How many frames of a spool were delivered, at least."""
+    return int(there.records.meta.get(_CURSOR + key) or 0)
+
+
+def trailer_of(path: Path) -> Trailer:
+    """The end of a spool."""
+    (last,) = deque(read_spool(path), maxlen=1)
+    trailer = decode_frame(last)
+    if not isinstance(trailer, Trailer):
+        raise Corrupt("import.spool", f"{path} has no end: delete it and run the import again")
+    return trailer
+
+
+class Delivery:
+    """Delivers one spool; the cursor under `key` stands in Records."""
+
+    def __init__(self, there: Installation, path: Path, key: str) -> None:
+        self._there = there
+        self._path = path
+        self._key = key
+        self._turns = Turns(there.log, there.engine)
+
+    def run(
+        self, done: Callable[[int], None] = lambda _: None, stopping: Callable[[], bool] = lambda: False
+    ) -> Trailer | None:
+        """Deliver what is left; `done` is told how many more things are in, those of earlier runs too.
+
+        Returns:
+            The spool's end, once all is delivered; None if `stopping` said so before.
+        """
+        start = cursor_of(self._there, self._key)
+        marked = start
+        for place, data in enumerate(read_spool(self._path)):
+            frame = decode_frame(data)
+            if isinstance(frame, Trailer):
+                self._mark(place)
+                return frame
+            if place >= start:
+                if stopping():
+                    self._mark(place)
+                    return None
+                self._put(frame)
+                if place + 1 - marked >= _MARK_EVERY:
+                    self._mark(place + 1)
+                    marked = place + 1
+            done(things_in(frame))
+        raise AssertionError("a spool ends with its trailer")
+
+    def forget(self) -> None:
+        """The spool is delivered and removed: the next one under this key begins at its start."""
+        self._mark(0)
+
+    def _mark(self, place: int) -> None:
+        self._there.records.meta.put(_CURSOR + self._key, str(place))
+
+    def _put(self, frame: Frame) -> None:
+        self._turns.wait()
+        there = self._there
+        match frame:
+            case Events() | Items():
+                (number,) = there.log.append([frame], there.clock.now())
+                self._turns.sent(number)
+            case Consents():
+                there.records.consents.record([one for one in frame.rows if not self._is_known(one)])
+            case Suppressions():
+                known = there.records.consents.suppressed(list(frame.reasons))
+                new = {address: reason for address, reason in frame.reasons.items() if address not in known}
+                there.records.consents.suppress(new, frame.at)
+
+    def _is_known(self, one: Consent) -> bool:
+        """Whether the ledger has this very row: an export that is read again every day tells most of it again."""
+        return one in self._there.records.consents.ledger(one.address_hash)
