@@ -1,0 +1,202 @@
+"""Seeded faults are all found and named; a clean month stays quiet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from quality_shop import Change, Row, as_it_is, morning_of, shop_rows, stored
+
+from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
+from mailwright.core.findings import Finding
+from mailwright.reports.quality.monitors import look, reconcile
+from mailwright.reports.quality.past import Past, Season
+from mailwright.reports.quality.robust import against_season
+from mailwright.stores.history_delta import DeltaHistory
+
+UTC = ZoneInfo("UTC")
+BAD = 69  # the day of the fault: a Sunday, ten weeks after the first
+WATCHED = QualityDefinition()
+
+
+def past(history: DeltaHistory, day: int = BAD + 1) -> Past:
+    return Past(history, Season.before(morning_of(day), WATCHED.season_days, UTC))
+
+
+def found(folder: Path, change: Change, definition: QualityDefinition = WATCHED) -> list[Finding]:
+    return look(past(stored(folder, shop_rows(BAD + 1, 7, change=change))), definition)
+
+
+def on_the_day(name: str, times: int | float) -> Change:
+    """So many events of a name as usual, on the bad day."""
+
+    def change(day: int, row: Row) -> list[Row]:
+        if day != BAD or row["name"] != name:
+            return [row]
+        return [row] * int(times) if times >= 1 else [row] if int(row["at"].timestamp()) % 100 < 100 * times else []
+
+    return change
+
+
+def field_of(name: str, field: str, value: object, share: float = 1.0) -> Change:
+    """A field of events of a name on the bad day; a function makes it of the old value."""
+
+    def change(day: int, row: Row) -> list[Row]:
+        if day == BAD and row["name"] == name and int(row["at"].timestamp()) % 1000 < 1000 * share:
+            new = value(row["fields"][field]) if callable(value) else value
+            row = {**row, "fields": {**row["fields"], field: new}}
+        return [row]
+
+    return change
+
+
+def one_of(name: str, field: str, value: object) -> Change:
+    done: list[int] = []
+
+    def change(day: int, row: Row) -> list[Row]:
+        if day == BAD and row["name"] == name and not done:
+            done.append(day)
+            row = {**row, "fields": {**row["fields"], field: value}}
+        return [row]
+
+    return change
+
+
+def silent_from(day_of_silence: int) -> Change:
+    return lambda day, row: [] if day >= day_of_silence else [row]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (on_the_day("Product Viewed", 0.3), {("volume", "Product Viewed from site")}),
+        (
+            on_the_day("Product Viewed", 0),
+            {("volume", "Product Viewed from site"), ("freshness", "Product Viewed from site")},
+        ),
+        (silent_from(BAD - 1), {("freshness", "site"), ("volume", "Product Viewed from site")}),
+        (field_of("Order Completed", "currency", None, 0.4), {("missing", "currency of Order Completed")}),
+        (field_of("Product Viewed", "product_id", "", 0.3), {("missing", "product_id of Product Viewed")}),
+        (field_of("Product Viewed", "country", "de", 0.3), {("new values", "country of Product Viewed")}),
+        (one_of("Order Completed", "total", 1_234_567.0), {("outliers", "total of Order Completed")}),
+        (one_of("Order Completed", "total", -5), {("outliers", "total of Order Completed")}),
+        (
+            field_of("Order Completed", "total", lambda total: round(total * 100)),
+            {("outliers", "total of Order Completed")},
+        ),
+    ],
+    ids=["fewer", "none", "silent", "missing", "empty", "new value", "one huge", "one negative", "cents for euros"],
+)
+def test_a_fault_is_found_and_nothing_else(tmp_path: Path, change: Change, expected: set[tuple[str, str]]) -> None:
+    told = found(tmp_path, change)
+    names = {(one.monitor, one.subject) for one in told}
+    assert names >= expected
+    # A source that fell silent has no orders either; a smaller day brings no other news.
+    assert {monitor for monitor, _ in names} == {monitor for monitor, _ in expected}
+    assert all(one.example and one.suggestion for one in told)
+
+
+def test_more_events_of_other_content_are_a_surge_and_the_same_content_again_is_repetition(tmp_path: Path) -> None:
+    def more(day: int, row: Row) -> list[Row]:
+        again = [{**row, "who": f"robot{n}"} for n in range(3)]
+        return [row, *again] if day == BAD and row["name"] == "Product Viewed" else [row]
+
+    assert [(one.monitor, one.severity) for one in found(tmp_path / "more", more)] == [("volume", "warning")]
+    twice = found(tmp_path / "twice", on_the_day("Product Viewed", 2))
+    assert {one.monitor for one in twice} == {"volume", "duplicates"}
+
+
+def test_orders_that_come_twice_under_other_message_ids_are_found_by_their_key(tmp_path: Path) -> None:
+    def change(day: int, row: Row) -> list[Row]:
+        doubled = day == BAD and row["name"] == "Order Completed" and int(row["at"].timestamp()) % 100 < 25
+        return [row, {**row, "who": "u1"}] if doubled else [row]
+
+    [one] = [one for one in found(tmp_path, change) if one.monitor == "duplicates"]
+    assert one.subject == "Order Completed by order_id"
+    assert one.severity == "serious"
+
+
+def test_a_clean_month_has_at_most_one_false_alarm(tmp_path: Path) -> None:
+    history = stored(tmp_path, shop_rows(87, 3, per_day=140, change=as_it_is))
+    alarms = [one.message for day in range(57, 87) for one in look(past(history, day), WATCHED)]
+    assert len(alarms) <= 1, alarms
+
+
+def test_without_two_weeks_of_past_nothing_is_judged(tmp_path: Path) -> None:
+    history = stored(tmp_path, shop_rows(13, 1, change=on_the_day("Product Viewed", 0)))
+    assert look(past(history, 13), WATCHED) == []
+    assert look(past(stored(tmp_path / "empty", []), 13), WATCHED) == []
+
+
+def test_what_is_ignored_is_not_told_of(tmp_path: Path) -> None:
+    quiet = QualityDefinition(ignore=(Ignored(monitor="missing", field="currency"),))
+    assert found(tmp_path, field_of("Order Completed", "currency", None), quiet) == []
+
+
+def test_a_declared_freshness_counts_from_the_first_event_on(tmp_path: Path) -> None:
+    history = stored(tmp_path, shop_rows(10, 1, change=silent_from(9)))
+    watched = QualityDefinition(freshness={"Order Completed": "20 hours"})
+    assert [one.subject for one in look(past(history, 10), watched)] == ["Order Completed from site"]
+    patient = QualityDefinition(freshness={"Order Completed": "3 days"})
+    assert look(past(history, 10), patient) == []
+
+
+def test_days_are_compared_with_another_system(tmp_path: Path) -> None:
+    rows = shop_rows(20, 5)
+    history = stored(tmp_path, rows)
+    asked = Reconciliation(event="Order Completed", value="total", file="orders.csv", days=7, tolerance=0.01)
+    truth: dict[str, tuple[float, float | None]] = {}
+    for row in rows:
+        if row["name"] == "Order Completed":
+            count, total = truth.get(f"{row['at']:%Y-%m-%d}", (0.0, 0.0))
+            truth[f"{row['at']:%Y-%m-%d}"] = (count + 1, (total or 0) + row["fields"]["total"])
+    days = past(history, 20)
+    assert reconcile(days, "shop", asked, truth) == []
+
+    last = max(truth)
+    count, total = truth[last]
+    for other in ((count + 5, total), (count, (total or 0) * 1.02)):
+        [one] = reconcile(days, "shop", asked, {**truth, last: other})
+        assert (one.subject, one.example) == ("shop", last)
+        assert "1 of 7 days" in one.message
+    assert reconcile(days, "shop", asked, {**truth, last: (count, (total or 0) * 1.005)}) == [], "within the tolerance"
+    assert reconcile(days, "shop", asked, {**truth, last: (count, None)}) == [], "a sum that they do not tell"
+    [lost] = reconcile(days, "shop", asked, {day: told for day, told in truth.items() if day != last})
+    assert lost.example == last, "a day that the other side lacks"
+
+
+def test_the_season_is_that_of_the_week() -> None:
+    weeks = np.tile([100.0, 100, 100, 100, 100, 300, 300], 8)
+    saturday, monday = weeks[: 6 * 7 + 6], weeks[: 6 * 7 + 1]
+    assert against_season(saturday, noise=5, least=1) == (300.0, 0.0)
+    assert against_season(monday, noise=5, least=1) == (100.0, 0.0)
+    odd = monday.copy()
+    odd[[7, 9]] = 10_000  # two odd days in the past spoil nothing
+    odd[-1] = 40
+    assert against_season(odd, noise=5, least=1).z == -12
+
+
+def test_a_property_with_odd_characters_is_a_key_and_no_path(tmp_path: Path) -> None:
+    def odd(day: int, row: Row) -> list[Row]:
+        value = None if day == BAD else "x"
+        return [{**row, "fields": {**row["fields"], 'a."b\\c': value}}]
+
+    told = found(tmp_path, odd)
+    assert {one.subject for one in told} == {'a."b\\c of Order Completed', 'a."b\\c of Product Viewed'}
+    assert all(one.example for one in told)
+
+
+def test_a_faulty_definition_is_told() -> None:
+    import msgspec
+
+    for text in (
+        b"reconcile: {shop: {event: A}}",
+        b"reconcile: {shop: {event: A, url_env: X}}",
+        b"audit: {stale_after: soon}",
+    ):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.yaml.decode(text, type=QualityDefinition)
+    issues = QualityDefinition(freshness={"A": "soon"}, ignore=(Ignored(monitor="volumes"),)).check("quality.yaml")
+    assert [issue.hint for issue in issues] == ["did you mean 'volume'?", ""]
