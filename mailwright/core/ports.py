@@ -6,7 +6,7 @@ one transaction: all of its writes are durable when it returns, or none is.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +15,7 @@ from mailwright.core.commits import JourneyRun, TickCommit
 from mailwright.core.events import Body, Item, LogRecord, Offset, Person
 from mailwright.core.facts import EngineStatus, PersonFacts
 from mailwright.core.fetching import FetchAnswer, FetchRequest
+from mailwright.core.findings import Finding, KnownFinding
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Message, MessageState, Outcome
 from mailwright.core.previews import Preview
@@ -527,6 +528,22 @@ class DefinitionRecords(Protocol):
         ...
 
 
+class FindingRecords(Protocol):
+    """What the monitors of data quality found, by the finding's key, over time."""
+
+    def observe(self, monitors: Collection[str], findings: Sequence[Finding], now: Instant) -> list[Finding]:
+        """Take in what these monitors find now; theirs that is found no more is resolved.
+
+        Returns:
+            The findings that were not there before, or were resolved: those worth an alert.
+        """
+        ...
+
+    def newest(self, limit: int) -> list[KnownFinding]:
+        """Lasting ones first, then resolved ones, each by when they were seen last, newest first."""
+        ...
+
+
 class MetaRecords(Protocol):
     """Small facts about the installation, by key (``demo.stage``, ``write_key.demo``)."""
 
@@ -580,6 +597,11 @@ class Records(Protocol):
     @property
     def meta(self) -> MetaRecords:
         """Small facts."""
+        ...
+
+    @property
+    def findings(self) -> FindingRecords:
+        """Findings of the monitors."""
         ...
 
     def close(self) -> None:

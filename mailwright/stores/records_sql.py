@@ -9,6 +9,7 @@ from mailwright.stores.migrations import bring_up_to_date
 from mailwright.stores.records.consents import SqlConsents
 from mailwright.stores.records.database import Database
 from mailwright.stores.records.engine import SqlEngine
+from mailwright.stores.records.findings import SqlFindings
 from mailwright.stores.records.messages import SqlMessages
 from mailwright.stores.records.outbox import SqlOutbox
 from mailwright.stores.records.small import SqlDefinitions, SqlMeta, SqlModels, SqlUsers
@@ -27,6 +28,7 @@ class SqlRecords:
         self.users = SqlUsers(database)
         self.definitions = SqlDefinitions(database)
         self.meta = SqlMeta(database)
+        self.findings = SqlFindings(database)
 
     @classmethod
     def open(cls, path_or_url: Path | str) -> SqlRecords:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mailwright.core.durations import duration_micros
+from mailwright.core.findings import Finding
 from mailwright.core.instants import DAY, HOUR, MINUTE, format_iso
 from mailwright.reports.quality.definitions import QualityDefinition, Reconciliation
-from mailwright.core.findings import Finding
 from mailwright.reports.quality.past import Past
 from mailwright.reports.quality.robust import MAD_TO_SIGMA, against_season
 

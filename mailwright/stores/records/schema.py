@@ -176,3 +176,14 @@ definition_version = sa.Table(
     sa.Column("digest", sa.Text, nullable=False),
     sa.Column("files", sa.LargeBinary, nullable=False),
 )
+
+finding = sa.Table(
+    "finding",
+    tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("monitor", sa.Text, nullable=False),
+    sa.Column("first_at", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("resolved_at", sa.BigInteger),
+    sa.Column("told", sa.LargeBinary, nullable=False),
+)

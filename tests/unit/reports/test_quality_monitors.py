@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from quality_shop import Change, Row, as_it_is, morning_of, shop_rows, stored
 
-from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
 from mailwright.core.findings import Finding
+from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
 from mailwright.reports.quality.monitors import look, reconcile
 from mailwright.reports.quality.past import Past, Season
 from mailwright.reports.quality.robust import against_season
