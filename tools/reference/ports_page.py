@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mailwright.core import ports
+from mailwright.core import ports, record_ports
 from tools.reference.markdown import Doc, code, doc_of, parse_doc
 
 HEAD = """A port is what the domain asks of the outside; adapters live in `mailwright.stores` and
@@ -45,9 +45,9 @@ class Port:
 
 
 def port_list() -> Iterator[Port]:
-    """All protocols of `mailwright.core.ports` in their order."""
-    tree = ast.parse(Path(ports.__file__ or "").read_text(encoding="utf-8"))
-    for node in tree.body:
+    """All protocols of `mailwright.core.ports` and then those over Records, in their order."""
+    files = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (ports, record_ports)]
+    for node in (node for text in files for node in ast.parse(text).body):
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == Protocol.__name__ for base in node.bases):
             methods = [_method(each) for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
             yield Port(name=node.name, doc=doc_of(getattr(ports, node.name)), methods=methods)
