@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))  # tools/ and bench/ are no installed packages
 from bench.__main__ import COLUMNS, benches  # noqa: E402
 from mailwright.decisions.content_rules import ContentRuleDefinition  # noqa: E402
 from mailwright.decisions.mail import MailDefinition  # noqa: E402
+from mailwright.ingest.context.channels import ChannelDefinition  # noqa: E402
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition  # noqa: E402
 from mailwright.models.definitions import ModelDefinition  # noqa: E402
 from mailwright.profiles.definitions import AttributeDefinition  # noqa: E402
@@ -262,6 +263,9 @@ def test_definitions_on_the_pages_are_valid(page: str, block: str) -> None:
         for name, one in data.items():
             if "rule" in one:
                 parse(msgspec.convert(one, SegmentDefinition).rule)
+                continue
+            if "channel" in one:
+                assert not msgspec.convert(one, ChannelDefinition).check("")
                 continue
             for plain in msgspec.convert(one, AttributeDefinition).plain(name).values():
                 parse(plain.value)

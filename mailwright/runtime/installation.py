@@ -26,6 +26,7 @@ from mailwright.privacy.policy import DEFAULT_PERSONAL
 from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.clock_watch import ClockWatch
 from mailwright.runtime.clocks import SystemClock, VirtualClock, machine_steady, machine_wall
+from mailwright.runtime.context import context_resolver
 from mailwright.runtime.engine.socket import EngineClient
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
@@ -44,7 +45,10 @@ SERVICE = "service."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """The opened stores of one installation. `clock` is the project's, `wall` the machine's."""
+    """The opened stores of one installation. `clock` is the project's, `wall` the machine's.
+
+    `resolve` tells more of an incoming event's context, such as its place.
+    """
 
     settings: Settings
     log: EventLog
@@ -57,11 +61,7 @@ class Installation:
     wall: Clock
     engine: EngineClient
     fetch: Fetch
-
-    @property
-    def resolve(self) -> Resolve | None:
-        """What tells more of an incoming event's context, such as its place; None if nothing is set up for it."""
-        return None
+    resolve: Resolve | None = None
 
     def pump_outbox(self) -> None:
         """Bring what Records holds for the log into the log, now."""
@@ -113,6 +113,7 @@ def open_installation(settings: Settings) -> Installation:
         wall=wall,
         engine=EngineClient(folder / "engine.sock"),
         fetch=_fetch(settings, wall, records.meta),
+        resolve=context_resolver(settings, records.definitions),
     )
 
 

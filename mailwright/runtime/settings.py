@@ -16,6 +16,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.core.instants import Instant, parse_iso
+from mailwright.ingest.context.addresses import networks
 from mailwright.runtime.project.documents import Document, convert, parse_toml
 
 FILE = "mailwright.toml"
@@ -73,11 +74,33 @@ class DoorSettings(_Section, frozen=True):
         port: TCP port; 0 takes a free one.
         base_url: How the world reaches the door (``https://mail.my-shop.example``): links in mail begin with it. Empty:
             host and port as above.
+        trusted_proxies: Addresses and networks (``10.0.0.0/8``) of proxies before the door, whose X-Forwarded-For tells
+            whose a request is. Of anybody else that header counts nothing.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     base_url: str = ""
+    trusted_proxies: list[str] = []
+
+
+class ContextSettings(_Section, frozen=True):
+    """What is made of an event's address, program and language.
+
+    Attributes:
+        place_file: A City file in MaxMind's format (GeoLite2, DB-IP), relative to the project folder; empty: no places.
+            Replace the file by renaming another to its name: it is opened anew.
+        population_file: A table of GeoNames, or CSV with city, country and population, by which a place is called urban
+            or rural; empty: neither.
+        urban_from: People from which on a place is urban.
+        ip: What is kept of an IP address once its place was looked up: ``truncated`` (to /24, IPv6 to /48), ``whole``
+            or ``dropped``. What is kept is sealed.
+    """
+
+    place_file: str = ""
+    population_file: str = ""
+    urban_from: Annotated[int, msgspec.Meta(ge=1)] = 50_000
+    ip: Literal["truncated", "whole", "dropped"] = "truncated"
 
 
 class SenderSettings(_Section, frozen=True):
@@ -177,6 +200,7 @@ class _Sections(_Section, frozen=True):
     clock: ClockSettings = ClockSettings()
     data: DataSettings = DataSettings()
     door: DoorSettings = DoorSettings()
+    context: ContextSettings = ContextSettings()
     sender: SenderSettings = SenderSettings()
     channel: ChannelSettings = ChannelSettings()
     privacy: PrivacySettings = PrivacySettings()
@@ -193,6 +217,7 @@ class Settings:
     clock: ClockSettings
     data: DataSettings
     door: DoorSettings
+    context: ContextSettings
     sender: SenderSettings
     channel: ChannelSettings
     privacy: PrivacySettings
@@ -283,6 +308,10 @@ def _check(document: Document, sections: _Sections) -> None:
     if not _is_zone(zone):
         hint = nearest(zone, available_timezones())
         issues.append(document.issue(("project", "time_zone"), f"unknown time zone {zone!r}", hint))
+    try:
+        networks(sections.door.trusted_proxies, "")
+    except InvalidInput as error:
+        issues += [document.issue(("door", "trusted_proxies"), each.message, each.hint) for each in error.issues]
     if sections.clock.kind == "virtual":
         try:
             parse_iso(sections.clock.start)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from mailwright.core.instants import HOUR, MINUTE
 from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, Records
 from mailwright.experiments.definitions import ExperimentDefinition
+from mailwright.ingest.context.addresses import Network
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.limits import LIMITS, Limits
@@ -113,6 +114,7 @@ class WebSettings:
         preview_micros: The address of a mail preview works this long.
         login_tries_per_minute: Opened login links per client address.
         page_rows: People, mails and members per page of a list.
+        trusted_proxies: Whose X-Forwarded-For tells whose a request is.
         limits: What one request to the door may bring; bytes are counted after decompression.
     """
 
@@ -121,6 +123,7 @@ class WebSettings:
     preview_micros: int = 10 * MINUTE
     login_tries_per_minute: int = 20
     page_rows: int = 50
+    trusted_proxies: tuple[Network, ...] = ()
     limits: Limits = LIMITS
 
     @property

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.events import Events, Items
 from mailwright.ingest.consents import parse_consents, parse_suppressions
+from mailwright.ingest.context.addresses import Network, client_address
 from mailwright.ingest.definitions import TrackingPlan
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
@@ -151,7 +152,7 @@ class Door:
             normaliser=context.project.normaliser,
             plan=plan,
             resolve=context.resolve,
-            context=_seen_by_the_door(source, asked),
+            context=_seen_by_the_door(source, asked, context.settings.trusted_proxies),
             limits=context.settings.limits,
         )
 
@@ -188,6 +189,11 @@ class _Asked:
         """A header's text; empty if it was not sent."""
         return self._headers.get(name, b"").decode("latin-1")
 
+    def forwarded(self) -> str:
+        """``X-Forwarded-For``, of several such headers all in their order."""
+        told = [value for name, value in self.scope["headers"] if name == b"x-forwarded-for"]
+        return b",".join(told).decode("latin-1")
+
     async def body(self, receive: Receive, limit_bytes: int) -> bytes:
         """The decoded body, see `read_body`; one that comes in one piece, which is usual, costs nothing more."""
         first = await receive()
@@ -222,12 +228,13 @@ def _declared_history(call: str, asked: _Asked) -> bool:
     return declared
 
 
-def _seen_by_the_door(source: Source, asked: _Asked) -> dict[str, Any]:
+def _seen_by_the_door(source: Source, asked: _Asked, proxies: Sequence[Network]) -> dict[str, Any]:
     """A browser's own address and program; of a server's request they would be the server's, not the person's."""
     if source.kind != "browser":
         return {}
     agent, client = asked.header(b"user-agent"), asked.scope.get("client")
-    return ({"ip": client[0]} if client else {}) | ({"userAgent": agent} if agent else {})
+    ip = client_address(client[0], asked.forwarded() if proxies else "", proxies) if client else ""
+    return ({"ip": ip} if ip else {}) | ({"userAgent": agent} if agent else {})
 
 
 def _new_id() -> str:

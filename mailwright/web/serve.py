@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from mailwright.ingest.context.addresses import networks
 from mailwright.privacy.tokens import Tokens
 from mailwright.runtime.collector import calm
 from mailwright.runtime.installation import Installation, Sources
@@ -37,7 +38,10 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         tokens=Tokens(installation.keys),
         sources=Sources(installation.records.meta),
         project=project,
-        settings=WebSettings(base_url=base_url),
+        settings=WebSettings(
+            base_url=base_url,
+            trusted_proxies=networks(installation.settings.door.trusted_proxies, "mailwright.toml"),
+        ),
         folding=PastPreviews(
             installation.history,
             installation.settings.data_folder / "history",

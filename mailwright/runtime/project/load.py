@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
+from mailwright.ingest.context.channels import ChannelDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.hooks import Normaliser
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
@@ -33,7 +34,7 @@ from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
 
 T = TypeVar("T")
 
-SINGLE_FILES = ("attributes.yaml", "segments.yaml", "catalog.yaml", "tracking-plan.yaml")
+SINGLE_FILES = ("attributes.yaml", "segments.yaml", "catalog.yaml", "tracking-plan.yaml", "channels.yaml")
 FOLDERS = {
     "content_rules": ".yaml",
     "campaigns": ".yaml",
@@ -62,6 +63,7 @@ class Project:
     sql_segments: Mapping[str, SqlSegmentDefinition] = field(default_factory=dict)
     catalogs: Mapping[str, CatalogDefinition] = field(default_factory=dict)
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
+    channels: Mapping[str, ChannelDefinition] = field(default_factory=dict)
     content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
@@ -178,6 +180,7 @@ class _Loader:
             sql_segments=self._sql_segments(),
             catalogs=self._entries("catalog.yaml", CatalogDefinition),
             tracking_plan=self._plan(),
+            channels=self._entries("channels.yaml", ChannelDefinition),
             content_rules=self._folder("content_rules", ContentRuleDefinition),
             campaigns=self._folder("campaigns", CampaignDefinition),
             journeys=self._folder("journeys", JourneyDefinition),
