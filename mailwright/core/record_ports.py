@@ -14,6 +14,7 @@ from mailwright.core.events import Body, Offset, Person
 from mailwright.core.findings import Finding, KnownFinding
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Message, MessageState, Outcome
+from mailwright.core.sources import QuarantineRecords, SourceRecords
 
 
 class EngineRecords(Protocol):
@@ -361,6 +362,16 @@ class Records(Protocol):
     @property
     def definitions(self) -> DefinitionRecords:
         """Applied definitions."""
+        ...
+
+    @property
+    def sources(self) -> SourceRecords:
+        """Write keys, and what their events were like."""
+        ...
+
+    @property
+    def quarantine(self) -> QuarantineRecords:
+        """Items that wait to be mended."""
         ...
 
     @property

@@ -12,7 +12,9 @@ from mailwright.stores.records.engine import SqlEngine
 from mailwright.stores.records.findings import SqlFindings
 from mailwright.stores.records.messages import SqlMessages
 from mailwright.stores.records.outbox import SqlOutbox
+from mailwright.stores.records.quarantine import SqlQuarantine
 from mailwright.stores.records.small import SqlDefinitions, SqlMeta, SqlModels, SqlUsers
+from mailwright.stores.records.sources import SqlSources
 
 
 class SqlRecords:
@@ -29,6 +31,8 @@ class SqlRecords:
         self.definitions = SqlDefinitions(database)
         self.meta = SqlMeta(database)
         self.findings = SqlFindings(database)
+        self.sources = SqlSources(database)
+        self.quarantine = SqlQuarantine(database)
 
     @classmethod
     def open(cls, path_or_url: Path | str) -> SqlRecords:

@@ -78,6 +78,24 @@ class Database:
         changed = {name: insert.excluded[name] for name in rows[0] if name not in keys}
         connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows])
 
+    def add_up(
+        self,
+        connection: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[Row],
+        *,
+        add: Sequence[str],
+        newest: Sequence[str] = (),
+    ) -> None:
+        """Insert rows; to those whose primary key exists, `add` is added and `newest` replaced."""
+        if not rows:
+            return
+        insert = self._insert(table)
+        changed = {name: table.c[name] + insert.excluded[name] for name in add}
+        changed |= {name: insert.excluded[name] for name in newest}
+        keys = [column.name for column in table.primary_key]
+        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows])
+
     def close(self) -> None:
         """Release every connection."""
         self._engine.dispose()

@@ -187,3 +187,90 @@ finding = sa.Table(
     sa.Column("resolved_at", sa.BigInteger),
     sa.Column("told", sa.LargeBinary, nullable=False),
 )
+
+# --- sources ---
+
+write_key = sa.Table(
+    "write_key",
+    tables,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("client", sa.Text, nullable=False),
+    sa.Column("public_key", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+source_seen = sa.Table(
+    "source_seen",
+    tables,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("first_minute", sa.BigInteger, nullable=False),
+    sa.Column("last_minute", sa.BigInteger, nullable=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("held", sa.BigInteger, nullable=False),
+)
+
+source_minute = sa.Table(
+    "source_minute",
+    tables,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("n", sa.BigInteger, nullable=False),
+)
+
+violation = sa.Table(
+    "violation",
+    tables,
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("event", sa.Text, primary_key=True),
+    sa.Column("field", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("n", sa.BigInteger, nullable=False),
+    sa.Column("policy", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("example", sa.Text, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+)
+
+not_taken = sa.Table(
+    "not_taken",
+    tables,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+source_note = sa.Table(
+    "source_note",
+    tables,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+quarantined = sa.Table(
+    "quarantined",
+    tables,
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("source_kind", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("received_at", sa.BigInteger, nullable=False),
+    sa.Column("reasons", sa.LargeBinary, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("history", sa.Boolean, nullable=False),
+    sa.Column("imported", sa.Boolean, nullable=False),
+    sa.Index("quarantined_once", "source", "message_id", unique=True),
+    sa.Index("quarantined_received", "received_at"),
+)

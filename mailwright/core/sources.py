@@ -1,0 +1,256 @@
+"""Where events come from, as Records keeps it: write keys, what each source brought, and what was held back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from mailwright.core.instants import Instant
+
+SourceKind = Literal["server", "browser"]
+Outcome = Literal["accepted", "refused", "held"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteKey:
+    """One key of a source; the key itself is nowhere kept.
+
+    Attributes:
+        digest: SHA-256 of the key in hex; of an OAuth client, of its id and secret.
+        name: Of the source, as its events carry it. Several keys may have one name.
+        client: Its OAuth client id; empty for a plain key.
+        public_key: PEM of the key with which an OAuth client signs its assertions; empty if it has a secret instead.
+        revoked_at: From when on it counts no more; None while it does.
+    """
+
+    digest: str
+    name: str
+    kind: SourceKind
+    created_at: Instant
+    client: str = ""
+    public_key: str = ""
+    revoked_at: Instant | None = None
+
+    @property
+    def id(self) -> str:
+        """What it is called on pages and in commands."""
+        return self.digest[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many items of a source a minute brought; `minute` counts from 1970."""
+
+    source: str
+    minute: int
+    accepted: int = 0
+    refused: int = 0
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViolationCount:
+    """How often a field of an event was not as the tracking plan says, on one day (UTC).
+
+    Attributes:
+        day: Days since 1970.
+        kind: The violated keyword of JSON Schema, ``undeclared`` or ``event``.
+        policy: What became of the newest.
+        reason: In words, without the value.
+        example: A value as JSON, cut short; empty where values are personal, or the field is missing.
+        last_at: When the newest was seen.
+    """
+
+    day: int
+    source: str
+    event: str
+    field: str
+    kind: str
+    n: int
+    policy: str
+    reason: str
+    example: str
+    last_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotTaken:
+    """An item that was refused or held back, for the live list: never what was sent, only why not."""
+
+    at: Instant
+    source: str
+    event: str
+    outcome: Outcome
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSeen:
+    """What a source has brought.
+
+    Attributes:
+        first_at: When its first counted item came, `last_at` its newest; to the minute.
+        in_minute: Items of this minute or of the one before, whichever brought more; accepted or not.
+        in_hour: Of the last 60 minutes.
+        accepted: Since counting began; likewise `refused` and `held`.
+    """
+
+    source: str
+    first_at: Instant
+    last_at: Instant
+    in_minute: int
+    in_hour: int
+    accepted: int
+    refused: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why an item is held: a field that is not as the plan says, without its value."""
+
+    field: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """An item that waits to be mended.
+
+    Attributes:
+        id: Its number; 0 before it is kept.
+        message_id: Unique per source: the same item sent again is kept once.
+        event: Name of the track event, else the kind of the call.
+        received_at: When the door got it, which it keeps when it is replayed.
+        body: The sealed JSON of the call, as `mailwright.privacy` seals text.
+        history: It came by an import of the past; `imported`: by any import.
+    """
+
+    id: int = 0
+    message_id: str
+    source: str
+    source_kind: SourceKind
+    event: str
+    received_at: Instant
+    reasons: Sequence[Reason]
+    body: str
+    history: bool = False
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantineFilter:
+    """Which held items are meant: those that are all that is not empty. `before` an id, for the next page."""
+
+    source: str = ""
+    event: str = ""
+    field: str = ""
+    kind: str = ""
+    before: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Who did what to keys or held items."""
+
+    at: Instant
+    who: str
+    action: str
+    detail: str
+
+
+class SourceRecords(Protocol):
+    """Write keys, and what their events were like."""
+
+    def add_key(self, key: WriteKey) -> None:
+        """Keep a new key.
+
+        Raises:
+            Conflict: If there is one with its digest or client id.
+        """
+        ...
+
+    def key(self, digest: str) -> WriteKey | None:
+        """The key with that digest, revoked or not."""
+        ...
+
+    def client(self, client: str) -> WriteKey | None:
+        """The OAuth client with that id, revoked or not."""
+        ...
+
+    def keys(self) -> list[WriteKey]:
+        """All, by name and age."""
+        ...
+
+    def revoke_key(self, digest: str, at: Instant) -> None:
+        """Let a key count no more; a second time changes nothing."""
+        ...
+
+    def count(
+        self, tallies: Sequence[Tally], violations: Sequence[ViolationCount], refused: Sequence[NotTaken]
+    ) -> None:
+        """Add to what was counted before, in one transaction; of items not taken a few hundred are kept."""
+        ...
+
+    def seen(self, now: Instant) -> list[SourceSeen]:
+        """Every source that ever brought anything, by name."""
+        ...
+
+    def violations(self, since_day: int) -> list[ViolationCount]:
+        """Counts of that day and later, newest day first, then the most frequent."""
+        ...
+
+    def not_taken(self, limit: int) -> list[NotTaken]:
+        """Newest first."""
+        ...
+
+    def forget(self, minutes_before: int, days_before: int) -> None:
+        """Drop counts of minutes, and violations of days, before those."""
+        ...
+
+    def note(self, note: Note) -> None:
+        """Keep who did what."""
+        ...
+
+    def notes(self, limit: int) -> list[Note]:
+        """Newest first."""
+        ...
+
+
+class QuarantineRecords(Protocol):
+    """Items that wait to be mended. What is returned holds sealed bodies."""
+
+    def hold(self, items: Sequence[Quarantined], most: int) -> int:
+        """Keep items durably, those of a known source and message id once; returns how many are held now.
+
+        Raises:
+            Transient: ``quarantine.full`` if there would be more than `most`; then none is kept.
+        """
+        ...
+
+    def find(self, wanted: QuarantineFilter, limit: int) -> list[Quarantined]:
+        """Newest first."""
+        ...
+
+    def get(self, number: int) -> Quarantined | None:
+        """One item, or None."""
+        ...
+
+    def explain(self, number: int, reasons: Sequence[Reason], body: str) -> None:
+        """Replace why an item is held, and what it says."""
+        ...
+
+    def remove(self, numbers: Sequence[int]) -> int:
+        """Drop items; returns how many there were."""
+        ...
+
+    def count(self) -> int:
+        """How many are held."""
+        ...
+
+    def forget(self, before: Instant) -> int:
+        """Drop what was received before; returns how many."""
+        ...

@@ -1,0 +1,163 @@
+"""Write keys and what their events were like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mailwright.core.instants import MINUTE, Instant
+from mailwright.core.sources import Note, NotTaken, SourceSeen, Tally, ViolationCount, WriteKey
+from mailwright.stores.records.database import Database
+from mailwright.stores.records.schema import not_taken, source_minute, source_note, source_seen, violation, write_key
+
+_KEPT_NOT_TAKEN = 500
+_HOUR = 60
+
+
+class SqlSources:
+    """The SourceRecords port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- keys ---
+
+    def add_key(self, key: WriteKey) -> None:
+        """See `mailwright.core.sources.SourceRecords.add_key`."""
+        with self._database.write() as connection:
+            connection.execute(sa.insert(write_key), [_key_row(key)])
+
+    def key(self, digest: str) -> WriteKey | None:
+        """See `mailwright.core.sources.SourceRecords.key`."""
+        return self._key_where(write_key.c.digest == digest)
+
+    def client(self, client: str) -> WriteKey | None:
+        """See `mailwright.core.sources.SourceRecords.client`."""
+        return self._key_where(write_key.c.client == client) if client else None
+
+    def _key_where(self, condition: sa.ColumnElement[bool]) -> WriteKey | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(write_key).where(condition)).mappings().first()
+        return WriteKey(**row) if row else None
+
+    def keys(self) -> list[WriteKey]:
+        """See `mailwright.core.sources.SourceRecords.keys`."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(write_key)).mappings().all()
+        return sorted((WriteKey(**row) for row in rows), key=lambda key: (key.name, key.created_at, key.digest))
+
+    def revoke_key(self, digest: str, at: Instant) -> None:
+        """See `mailwright.core.sources.SourceRecords.revoke_key`."""
+        ours = sa.and_(write_key.c.digest == digest, write_key.c.revoked_at.is_(None))
+        with self._database.write() as connection:
+            connection.execute(sa.update(write_key).where(ours).values(revoked_at=at))
+
+    # --- counts ---
+
+    def count(
+        self, tallies: Sequence[Tally], violations: Sequence[ViolationCount], refused: Sequence[NotTaken]
+    ) -> None:
+        """See `mailwright.core.sources.SourceRecords.count`."""
+        database = self._database
+        with database.write() as connection:
+            database.add_up(connection, source_minute, [_minute_row(one) for one in tallies], add=("n",))
+            seen = [_seen_row(one) for one in tallies]
+            database.add_up(connection, source_seen, seen, add=("accepted", "refused", "held"), newest=("last_minute",))
+            counts = [_violation_row(one) for one in violations]
+            database.add_up(
+                connection, violation, counts, add=("n",), newest=("policy", "reason", "example", "last_at")
+            )
+            if refused:
+                connection.execute(sa.insert(not_taken), [_not_taken_row(one) for one in refused])
+                last = connection.execute(sa.select(sa.func.max(not_taken.c.id))).scalar_one()
+                connection.execute(sa.delete(not_taken).where(not_taken.c.id <= last - _KEPT_NOT_TAKEN))
+
+    def seen(self, now: Instant) -> list[SourceSeen]:
+        """See `mailwright.core.sources.SourceRecords.seen`."""
+        minute = now // MINUTE
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(source_seen)).all()
+            lately = connection.execute(
+                sa.select(source_minute.c.source, source_minute.c.minute, source_minute.c.n).where(
+                    source_minute.c.minute > minute - _HOUR
+                )
+            ).all()
+        in_minute: dict[str, int] = {}
+        in_hour = dict.fromkeys((row.source for row in rows), 0)
+        for row in lately:
+            in_hour[row.source] = in_hour.get(row.source, 0) + row.n
+            if row.minute >= minute - 1:
+                in_minute[row.source] = max(in_minute.get(row.source, 0), row.n)
+        found = [
+            SourceSeen(
+                source=row.source,
+                first_at=Instant(row.first_minute * MINUTE),
+                last_at=Instant(row.last_minute * MINUTE),
+                in_minute=in_minute.get(row.source, 0),
+                in_hour=in_hour[row.source],
+                accepted=row.accepted,
+                refused=row.refused,
+                held=row.held,
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda one: one.source)
+
+    def violations(self, since_day: int) -> list[ViolationCount]:
+        """See `mailwright.core.sources.SourceRecords.violations`."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(violation).where(violation.c.day >= since_day)).mappings().all()
+        found = [ViolationCount(**row) for row in rows]
+        return sorted(found, key=lambda one: (-one.day, -one.n, one.source, one.event, one.field, one.kind))
+
+    def not_taken(self, limit: int) -> list[NotTaken]:
+        """See `mailwright.core.sources.SourceRecords.not_taken`."""
+        columns = [column for column in not_taken.c if column.name != "id"]
+        query = sa.select(*columns).order_by(not_taken.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [NotTaken(**row) for row in connection.execute(query).mappings()]
+
+    def forget(self, minutes_before: int, days_before: int) -> None:
+        """See `mailwright.core.sources.SourceRecords.forget`."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(source_minute).where(source_minute.c.minute < minutes_before))
+            connection.execute(sa.delete(violation).where(violation.c.day < days_before))
+
+    # --- who did what ---
+
+    def note(self, note: Note) -> None:
+        """See `mailwright.core.sources.SourceRecords.note`."""
+        row = {"at": note.at, "who": note.who, "action": note.action, "detail": note.detail}
+        with self._database.write() as connection:
+            connection.execute(sa.insert(source_note), [row])
+
+    def notes(self, limit: int) -> list[Note]:
+        """See `mailwright.core.sources.SourceRecords.notes`."""
+        columns = [column for column in source_note.c if column.name != "id"]
+        query = sa.select(*columns).order_by(source_note.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [Note(**row) for row in connection.execute(query).mappings()]
+
+
+def _key_row(key: WriteKey) -> dict[str, Any]:
+    names = ("digest", "name", "kind", "client", "public_key", "created_at", "revoked_at")
+    return {name: getattr(key, name) for name in names}
+
+
+def _minute_row(one: Tally) -> dict[str, Any]:
+    return {"source": one.source, "minute": one.minute, "n": one.accepted + one.refused + one.held}
+
+
+def _seen_row(one: Tally) -> dict[str, Any]:
+    counts = {"accepted": one.accepted, "refused": one.refused, "held": one.held}
+    return {"source": one.source, "first_minute": one.minute, "last_minute": one.minute, **counts}
+
+
+def _violation_row(one: ViolationCount) -> dict[str, Any]:
+    return {column.name: getattr(one, column.name) for column in violation.c}
+
+
+def _not_taken_row(one: NotTaken) -> dict[str, Any]:
+    return {column.name: getattr(one, column.name) for column in not_taken.c if column.name != "id"}

@@ -1,0 +1,158 @@
+"""The Records ports of sources: keys, counts, quarantine."""
+
+from dataclasses import replace
+
+import pytest
+
+from mailwright.core.errors import Conflict, Transient
+from mailwright.core.instants import DAY, HOUR, MINUTE, Instant
+from mailwright.core.sources import (
+    Note,
+    NotTaken,
+    Quarantined,
+    QuarantineFilter,
+    Reason,
+    Tally,
+    ViolationCount,
+    WriteKey,
+)
+
+KEY = WriteKey(digest="ab" * 32, name="shop", kind="server", created_at=Instant(5))
+COUNT = ViolationCount(
+    day=7,
+    source="shop",
+    event="Paid",
+    field="properties.total",
+    kind="type",
+    n=2,
+    policy="block",
+    reason="it is no number",
+    example='"x"',
+    last_at=Instant(9),
+)
+ITEM = Quarantined(
+    message_id="m1",
+    source="shop",
+    source_kind="server",
+    event="Paid",
+    received_at=Instant(100),
+    reasons=[Reason(field="properties.total", kind="type", reason="it is no number")],
+    body="sealed",
+)
+
+
+def test_a_key_is_found_until_it_is_revoked_and_known_after(records):
+    assert records.sources.key(KEY.digest) is None
+    records.sources.add_key(KEY)
+    other = replace(KEY, digest="cd" * 32, client="client_1", public_key="pem", created_at=Instant(1))
+    records.sources.add_key(other)
+    with pytest.raises(Conflict):
+        records.sources.add_key(KEY)
+    assert records.sources.key(KEY.digest) == KEY
+    assert records.sources.client("client_1") == other
+    assert records.sources.client("") is None
+    assert records.sources.keys() == [other, KEY]
+    records.sources.revoke_key(KEY.digest, Instant(8))
+    records.sources.revoke_key(KEY.digest, Instant(9))
+    assert records.sources.key(KEY.digest) == replace(KEY, revoked_at=Instant(8))
+
+
+def test_counts_add_up(records):
+    sources, now = records.sources, Instant(120 * MINUTE + 5)
+    sources.count([Tally(source="shop", minute=60, accepted=2)], [COUNT], [])
+    sources.count([Tally(source="shop", minute=61, accepted=1, refused=3, held=4)], [replace(COUNT, n=5)], [])
+    sources.count([Tally(source="shop", minute=120, accepted=1), Tally(source="site", minute=119, held=1)], [], [])
+    shop, site = sources.seen(now)
+    assert (shop.source, shop.first_at, shop.last_at) == ("shop", 60 * MINUTE, 120 * MINUTE)
+    assert (shop.accepted, shop.refused, shop.held) == (4, 3, 4)
+    assert (shop.in_minute, shop.in_hour) == (1, 9)  # minute 60 is an hour ago, 61 is not
+    assert (site.in_minute, site.in_hour) == (1, 1)
+    assert sources.seen(Instant(now + HOUR))[0].in_hour == 0
+    assert sources.violations(7) == [replace(COUNT, n=7)]
+    assert sources.violations(8) == []
+
+
+def test_of_a_violation_the_newest_reason_is_kept(records):
+    newer = replace(COUNT, n=1, policy="drop", example="", last_at=Instant(DAY))
+    records.sources.count([], [COUNT], [])
+    records.sources.count([], [newer], [])
+    assert records.sources.violations(0) == [replace(newer, n=3)]
+
+
+def test_old_counts_are_forgotten(records):
+    records.sources.count([Tally(source="shop", minute=60, accepted=2)], [COUNT], [])
+    records.sources.forget(60, 7)
+    assert records.sources.seen(Instant(61 * MINUTE))[0].in_hour == 2
+    records.sources.forget(61, 8)
+    assert records.sources.violations(0) == []
+    (seen,) = records.sources.seen(Instant(61 * MINUTE))
+    assert (seen.in_hour, seen.accepted) == (0, 2)
+
+
+def test_the_newest_of_what_was_not_taken_are_kept(records):
+    one = NotTaken(at=Instant(1), source="shop", event="Paid", outcome="refused", field="event", reason="missing")
+    records.sources.count([], [], [replace(one, at=Instant(n)) for n in range(600)])
+    found = records.sources.not_taken(1000)
+    assert [each.at for each in found] == list(range(599, 99, -1))
+    assert records.sources.not_taken(1) == [replace(one, at=Instant(599))]
+
+
+def test_who_did_what_is_kept(records):
+    first = Note(at=Instant(1), who="owner", action="revoke", detail="shop")
+    records.sources.note(first)
+    records.sources.note(replace(first, at=Instant(2)))
+    assert records.sources.notes(9) == [replace(first, at=Instant(2)), first]
+
+
+def test_an_item_is_held_once(records):
+    held = records.quarantine
+    assert held.hold([ITEM, ITEM], 10) == 1
+    assert held.hold([replace(ITEM, body="other"), replace(ITEM, source="site")], 10) == 2
+    newest, oldest = held.find(QuarantineFilter(), 10)
+    assert (oldest, newest.source) == (replace(ITEM, id=oldest.id), "site")
+    assert held.get(oldest.id) == oldest
+    assert held.get(newest.id + 1) is None
+
+
+def test_no_more_are_held_than_were_agreed(records):
+    records.quarantine.hold([ITEM], 1)
+    with pytest.raises(Transient, match="held for mending already"):
+        records.quarantine.hold([replace(ITEM, message_id="m2")], 1)
+    assert records.quarantine.hold([ITEM], 1) == records.quarantine.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, ["m3", "m2", "m1"]),
+        ({"source": "shop"}, ["m2", "m1"]),
+        ({"event": "Seen"}, ["m2"]),
+        ({"field": "properties.total"}, ["m3", "m1"]),
+        ({"field": "properties.total", "kind": "required"}, []),
+        ({"kind": "required"}, ["m2"]),
+        ({"before": 3}, ["m2", "m1"]),
+    ],
+)
+def test_items_are_found_by_what_they_are(records, wanted, found):
+    other = [Reason(field="properties.a", kind="required", reason="missing")]
+    items = [
+        ITEM,
+        replace(ITEM, message_id="m2", event="Seen", reasons=other),
+        replace(ITEM, message_id="m3", source="site"),
+    ]
+    for item in items:
+        records.quarantine.hold([item], 10)
+    assert [each.message_id for each in records.quarantine.find(QuarantineFilter(**wanted), 10)] == found
+    assert [each.message_id for each in records.quarantine.find(QuarantineFilter(**wanted), 1)] == found[:1]
+
+
+def test_items_are_mended_and_let_go(records):
+    held = records.quarantine
+    held.hold([ITEM, replace(ITEM, message_id="m2", received_at=Instant(200))], 10)
+    second, first = held.find(QuarantineFilter(), 10)
+    why = [Reason(field="event", kind="event", reason="unknown")]
+    held.explain(first.id, why, "new")
+    assert held.get(first.id) == replace(first, reasons=why, body="new")
+    assert held.forget(Instant(200)) == 1
+    assert held.remove([first.id, second.id]) == 1
+    assert held.count() == 0
