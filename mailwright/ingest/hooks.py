@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mailwright.ingest.identifiers import Seal
+
 Warn = Callable[[str, str], None]
 """Takes the dotted place of a field, such as ``traits.phone``, and what was done about it, in words."""
 
@@ -21,19 +23,43 @@ Called once per distinct context of a request, with clear text, before sealing; 
 """
 
 
+class Declined(Exception):
+    """A field for which a `Normaliser` refuses the whole item: its dotted place, and why."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        self.reason = reason
+
+
 class Normaliser(Protocol):
     """Brings names, units and ways of writing to the project's own, by declared rules.
 
     What a method returns may be the very object that it was given, which is never changed. The same arguments give the
-    same result. A field that it leaves out or cannot read is told to `warn`.
+    same result. A field that it leaves out or cannot read is told to `warn`; one that must not come in raises
+    `Declined`. `zone` is the call's own ``context.timezone``, whatever was sent.
     """
 
-    def traits(self, source: str, traits: dict[str, Any], warn: Warn) -> dict[str, Any]:
+    def traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
         """Traits of a person, as sent by the source of that name; their places begin with ``traits.``."""
         ...
 
-    def properties(self, source: str, event: str, properties: dict[str, Any], warn: Warn) -> dict[str, Any]:
+    def account_traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+        """Traits of an account, as told by a group call."""
+        ...
+
+    def properties(
+        self, source: str, event: str, properties: dict[str, Any], warn: Warn, zone: Any = None
+    ) -> dict[str, Any]:
         """Properties of a track event; of a page or screen call, whose `event` is empty."""
+        ...
+
+    def sealing(self, seal: Seal) -> Seal:
+        """`seal` with what the project declares as personal besides, hashing contacts by their declared form."""
+        ...
+
+    def prepare(self) -> None:
+        """Make now what the first call would else wait for."""
         ...
 
 

@@ -40,6 +40,10 @@ class Seal(Protocol):
         """`data` (``traits``, ``properties`` or ``context``) with its personal fields sealed."""
         ...
 
+    def with_names(self, traits: frozenset[str], anywhere: frozenset[str]) -> Seal:
+        """A seal that seals these names too: `traits` as traits of people alone, the others wherever they stand."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

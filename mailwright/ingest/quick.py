@@ -14,7 +14,7 @@ from mailwright.core.errors import InvalidInput
 from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.ingest.definitions import TrackingPlan
-from mailwright.ingest.hooks import Contexts, Normaliser
+from mailwright.ingest.hooks import Contexts, Declined, Normaliser
 from mailwright.ingest.identifiers import Seal, is_blocked
 from mailwright.ingest.limits import INT64_MAX, INT64_MIN, Limits
 from mailwright.ingest.wire import DECODE_ERRORS, Call, Id, decode_call, decode_context
@@ -56,7 +56,7 @@ class QuickDoor:
         self._first_at, self._last_at = limits.earliest_at, received_at + limits.future_micros
         self._history, self._imported = history, imported
         self._context = context
-        self._known: dict[bytes, dict[str, Any] | None] = {}
+        self._known: dict[bytes, tuple[dict[str, Any] | None, Any]] = {}
         self._sent_at = sent_at
         self._normaliser = normaliser
         self._contexts = contexts
@@ -77,12 +77,12 @@ class QuickDoor:
         if name is None or identifiers is None:
             return None
         said = bytes(call.context)
-        context = self._known[said] if said in self._known else self._context_of(said, call)
+        context, zone = self._known[said] if said in self._known else self._context_of(said, call)
         stamp_at = self._stamp(call)
         message_id = message_id.strip()
         if context is None or stamp_at is None or not 0 < len(message_id) <= self._max_chars:
             return None
-        properties = self._properties(call.properties or {}, name if kind == "track" else "")
+        properties = self._properties(call.properties or {}, name if kind == "track" else "", zone)
         if properties is None:
             return None
         if kind == "track" and not self._fits(name, properties):
@@ -141,41 +141,45 @@ class QuickDoor:
             stamp = Instant(self._received_at - (sent_at - stamp))
         return stamp if self._first_at <= stamp <= self._last_at else None
 
-    def _properties(self, sent: dict[str, Any], event: str) -> dict[str, Any] | None:
+    def _properties(self, sent: dict[str, Any], event: str, zone: Any) -> dict[str, Any] | None:
         """Properties in the project's own way of writing; None if any needs sealing or a word to the client."""
         if not _is_plain(sent, self._suspects, self._depth):
             return None
         if self._normaliser is None:
             return sent
         told: list[tuple[str, str]] = []
-        properties = self._normaliser.properties(self._source, event, sent, lambda *word: told.append(word))
+        try:
+            properties = self._normaliser.properties(self._source, event, sent, lambda *word: told.append(word), zone)
+        except Declined:
+            return None
         if told or (properties is not sent and not _is_plain(properties, self._suspects, self._depth)):
             return None
         return properties
 
-    def _context_of(self, key: bytes, call: Call) -> dict[str, Any] | None:
-        """The sealed context, one object for all calls of the request that bring the same."""
+    def _context_of(self, key: bytes, call: Call) -> tuple[dict[str, Any] | None, Any]:
+        """The sealed context, one object for all calls of the request that bring the same, and its ``timezone``."""
         if len(self._known) >= _MAX_CONTEXTS:
             self._known.clear()
         context = self._known[key] = self._sealed(call)
         return context
 
-    def _sealed(self, call: Call) -> dict[str, Any] | None:
+    def _sealed(self, call: Call) -> tuple[dict[str, Any] | None, Any]:
         try:
             told = decode_context(call)
         except DECODE_ERRORS:
-            return None
+            return None, None
         if not _is_plain(told, _NOBODY, self._depth):
-            return None
+            return None, None
         told = {**self._context, **told}
         if any(name in told for name in _APART):
-            return None
+            return None, None
+        zone = told.get("timezone")
         if self._contexts is not None:
             told = self._contexts.resolved(told)
         try:
-            return self._seal.seal_fields("context", told)
+            return self._seal.seal_fields("context", told), zone
         except InvalidInput:
-            return None
+            return None, None
 
 
 _NOBODY: frozenset[str] = frozenset()

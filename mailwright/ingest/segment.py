@@ -15,7 +15,7 @@ import msgspec
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, format_iso, parse_iso
-from mailwright.ingest.hooks import Contexts, Normaliser, Resolve
+from mailwright.ingest.hooks import Contexts, Declined, Normaliser, Resolve
 from mailwright.ingest.identifiers import (
     PREVIOUS,
     Named,
@@ -189,7 +189,7 @@ def parse_request(
     door = _Door(
         source=source,
         received_at=received_at,
-        seal=seal,
+        seal=normaliser.sealing(seal) if normaliser else seal,
         new_id=new_id,
         plan=plan,
         limits=limits,
@@ -295,7 +295,7 @@ def _event(door: _Door, raw: bytes, path_type: str) -> Event:
     name = _name_of(call, kind, door)
     traits, context = _told(call, told, kind, door)
     identifiers = _identifiers(call, kind, traits, context, door)
-    properties = _properties(call, kind, name, door)
+    properties = _properties(call, kind, name, context, door)
     stamp_at = _stamp(call, door)
     if door.contexts is not None:
         context = door.contexts.resolved(context)
@@ -381,23 +381,29 @@ def _told(call: Call, said: dict[str, Any], kind: EventType, door: _Door) -> tup
             del context["traits"]
             traits = {**theirs, **traits}
         else:
-            context["traits"] = _contacts_checked(_normalised(theirs, door), door, "context.traits")
+            theirs = _normalised(theirs, "identify", context, door)
+            context["traits"] = _contacts_checked(theirs, door, "context.traits")
     if kind == "group":
         context["groupId"] = _text(call.group_id, "groupId", door)
         if not context["groupId"]:
             raise _Refused("groupId", "a group call needs it")
+        traits = _normalised(traits, kind, context, door)
         traits = _as_planned(traits, door.plan.check_group(traits), "group", door)
     if kind == "identify":
-        traits = _normalised(traits, door)
+        traits = _normalised(traits, kind, context, door)
         violations = door.plan.check_traits(traits)
         traits = _as_planned(_contacts_checked(traits, door, "traits"), violations, "identify", door)
     return traits, context
 
 
-def _normalised(traits: dict[str, Any], door: _Door) -> dict[str, Any]:
-    if door.normaliser is None:
+def _normalised(traits: dict[str, Any], kind: EventType, context: Mapping[str, Any], door: _Door) -> dict[str, Any]:
+    if door.normaliser is None or not traits:
         return traits
-    return door.normaliser.traits(door.source.name, traits, door.warn)
+    normalise = door.normaliser.account_traits if kind == "group" else door.normaliser.traits
+    try:
+        return normalise(door.source.name, traits, door.warn, context.get("timezone"))
+    except Declined as fault:
+        raise _Refused(fault.place, fault.reason) from None
 
 
 def _contacts_checked(traits: dict[str, Any], door: _Door, place: str) -> dict[str, Any]:
@@ -418,15 +424,18 @@ def _contacts_checked(traits: dict[str, Any], door: _Door, place: str) -> dict[s
     return traits
 
 
-def _properties(call: Call, kind: EventType, name: str, door: _Door) -> dict[str, Any]:
+def _properties(call: Call, kind: EventType, name: str, context: Mapping[str, Any], door: _Door) -> dict[str, Any]:
     if kind not in ("track", "page", "screen"):
         return {}
     properties = call.properties or {}
     if call.category and kind != "track":
         properties = {"category": call.category, **properties}
     if door.normaliser is not None:
-        event = name if kind == "track" else ""
-        properties = door.normaliser.properties(door.source.name, event, properties, door.warn)
+        event, zone = name if kind == "track" else "", context.get("timezone")
+        try:
+            properties = door.normaliser.properties(door.source.name, event, properties, door.warn, zone)
+        except Declined as fault:
+            raise _Refused(fault.place, fault.reason) from None
     if kind != "track":
         return properties
     return _as_planned(properties, door.plan.check_event(name, properties), name, door)

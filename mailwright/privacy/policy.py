@@ -38,18 +38,19 @@ class PersonalNames:
     longer one the last two parts count.
     """
 
-    def __init__(self, names: Iterable[str] = DEFAULT_PERSONAL) -> None:
-        """Check and compile the names.
+    def __init__(self, names: Iterable[str] = DEFAULT_PERSONAL, of_traits: Iterable[str] = ()) -> None:
+        """Check and compile the names; those `of_traits` are personal as a trait of their own alone.
 
         Raises:
             InvalidInput: If a name is empty, has an empty part or is too long.
         """
         self.names = frozenset(names)
-        for name in self.names:
+        self.traits_alone = frozenset(of_traits)
+        for name in self.names | self.traits_alone:
             _check_name(name)
         # A dotted name may also be sent as one key. `isdisjoint` with these sets clears most objects at once.
         self.anywhere = self.names - _TRAIT_ONLY | UNVERIFIED.keys()
-        self.of_trait = self.anywhere | self.names
+        self.of_trait = self.anywhere | self.names | self.traits_alone
         self.under: dict[str, dict[str, str]] = {}
         for name in self.names:
             parent, _, key = name.rpartition(".")

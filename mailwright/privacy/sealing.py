@@ -84,11 +84,18 @@ def _plain_ip(text: str) -> str:
 class Sealer:
     """Seals, opens and hashes personal values with one installation's keys."""
 
-    def __init__(self, keyring: KeyRing, personal: Iterable[str] = DEFAULT_PERSONAL) -> None:
-        """Use `keyring`; `personal` are the names that `seal_fields` looks for, see `PersonalNames`."""
+    def __init__(
+        self, keyring: KeyRing, personal: Iterable[str] = DEFAULT_PERSONAL, of_traits: Iterable[str] = ()
+    ) -> None:
+        """Use `keyring`; `personal` and `of_traits` are the names that `seal_fields` looks for, see `PersonalNames`."""
         self._keys = keyring
         self._newest = max(keyring.data)
-        self._names = PersonalNames(personal)
+        self._names = PersonalNames(personal, of_traits)
+
+    def with_names(self, traits: frozenset[str], anywhere: frozenset[str]) -> Sealer:
+        """A sealer with the same keys that seals these names too: `traits` as traits of people, others anywhere."""
+        names = self._names
+        return Sealer(self._keys, names.names | anywhere, names.traits_alone | traits)
 
     @property
     def personal(self) -> frozenset[str]:

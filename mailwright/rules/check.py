@@ -38,6 +38,7 @@ class Names:
         open_events: Events that the plan lacks are let in too: a name beside it is a doubt at most, not a fault.
         open_properties: Events whose properties beside the plan are let in too.
         open_traits: Traits that the plan lacks are let in too.
+        closed_traits: Dotted traits that no rule may read, each with the reason.
     """
 
     attributes: Collection[str] = ()
@@ -50,6 +51,7 @@ class Names:
     open_events: bool = False
     open_properties: Collection[str] = ()
     open_traits: bool = False
+    closed_traits: Mapping[str, str] = field(default_factory=dict)
 
 
 def check(
@@ -121,6 +123,7 @@ class _Check:
             yield from self._as_condition(node)
         yield from (_Fault(node, message, hint) for message, hint in faults_of(node))
         yield from self._names(node)
+        yield from self._closed(node)
         yield from self._comparison(node)
         if isinstance(node, s.Property | s.AnyOf):
             shown = ".".join(node.path)
@@ -162,6 +165,13 @@ class _Check:
                     node, f"trait {'.'.join(path)!r}", ".".join(path), self.names.traits, self.names.open_traits
                 )
         yield from self._events(node)
+
+    def _closed(self, node: s.Expression) -> Iterator[_Fault]:
+        path = node.path if isinstance(node, s.Trait) else ("birthday",) if isinstance(node, s.Age) else ()
+        for depth in range(1, len(path) + 1):
+            if why := self.names.closed_traits.get(".".join(path[:depth])):
+                yield _Fault(node, f"trait {'.'.join(path)!r} cannot be read here: {why}")
+                return
 
     def _beside(
         self, node: s.Expression, what: str, name: str, known: Collection[str], is_open: bool

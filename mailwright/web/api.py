@@ -93,7 +93,7 @@ def _number(context: WebContext, who: str) -> int:
     if who.isascii() and who.isdigit():
         return int(who)
     kind, _, value = who.partition(":")
-    asked = identifier_of(context.sealer, kind, value)
+    asked = identifier_of(context.seal, kind, value)
     found = context.engine.find(asked.kind, asked.value)
     if found is None:
         hint = "name a number, or an identifier with its kind: user_id:42"

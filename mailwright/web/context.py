@@ -13,6 +13,7 @@ from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.context.addresses import Network
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.hooks import Normaliser, Resolve
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.segment import Source
 from mailwright.privacy.sealing import Sealer
@@ -154,3 +155,9 @@ class WebContext:
     settings: WebSettings
     folding: Folding | None = None
     resolve: Resolve | None = None
+
+    @property
+    def seal(self) -> Seal:
+        """What hashes identifiers as the door does: by the forms that the project declares."""
+        normaliser = self.project.normaliser
+        return normaliser.sealing(self.sealer) if normaliser else self.sealer

@@ -56,6 +56,8 @@ class CurrentProject:
             known = replace(known, good_until=until)
         else:
             project = load_project(found.files)
+            if project.normaliser is not None:
+                project.normaliser.prepare()
             known = _Known(version=found.version, files=found.files, project=project, good_until=until)
         self._known = known  # one assignment: other threads see the old or the new, never a mixture
         return known

@@ -10,6 +10,15 @@ from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinit
 from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
 from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
 from mailwright.ingest.definitions import CatalogDefinition, EventPlan, TrackingPlan
+from mailwright.ingest.schema import (
+    AccountsDefinition,
+    ProfileSchema,
+    RollUp,
+    SourceWays,
+    TraitDefinition,
+    ValueDefinition,
+    Ways,
+)
 from mailwright.journeys.definitions import (
     CampaignDefinition,
     JourneyDefinition,
@@ -63,6 +72,13 @@ PLACES = (
     Place(cls=CatalogDefinition, where="`catalog.yaml`: name → catalog"),
     Place(cls=TrackingPlan, where="`tracking-plan.yaml`"),
     Place(cls=EventPlan, where="an event of the tracking plan"),
+    Place(cls=ProfileSchema, where="`profile.yaml`"),
+    Place(cls=Ways, where="`defaults` of the profile schema"),
+    Place(cls=SourceWays, where="a source of the profile schema"),
+    Place(cls=TraitDefinition, where="a trait of the profile schema"),
+    Place(cls=ValueDefinition, where="a property of the profile schema, a field of an object or the items of a list"),
+    Place(cls=AccountsDefinition, where="`accounts` of the profile schema"),
+    Place(cls=RollUp, where="a figure of `rollup`"),
     Place(cls=ContentRuleDefinition, where="`content_rules/NAME.yaml`"),
     Place(cls=RowDefinition, where="a row of a content rule"),
     Place(cls=CampaignDefinition, where="`campaigns/NAME.yaml`"),
@@ -89,7 +105,13 @@ def page() -> str:
 
 def _place(place: Place) -> str:
     doc = doc_of(place.cls)
-    help_of = doc.sections.get("Attributes", {})
+    parents = [each for each in reversed(place.cls.__mro__) if each.__doc__ and each is not msgspec.Struct]
+    help_of = {
+        key: text
+        for each in parents
+        if issubclass(each, msgspec.Struct)
+        for key, text in doc_of(each).sections.get("Attributes", {}).items()
+    }
     rows = [
         (
             code(field.encode_name),

@@ -15,6 +15,8 @@ from mailwright.decisions.content_rules import ContentRuleDefinition, condition_
 from mailwright.ingest.context.channels import ChannelDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
+from mailwright.ingest.schema import ProfileSchema
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
 from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
@@ -34,7 +36,14 @@ from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
 
 T = TypeVar("T")
 
-SINGLE_FILES = ("attributes.yaml", "segments.yaml", "catalog.yaml", "tracking-plan.yaml", "channels.yaml")
+SINGLE_FILES = (
+    "attributes.yaml",
+    "segments.yaml",
+    "catalog.yaml",
+    "tracking-plan.yaml",
+    "profile.yaml",
+    "channels.yaml",
+)
 FOLDERS = {
     "content_rules": ".yaml",
     "campaigns": ".yaml",
@@ -64,6 +73,7 @@ class Project:
     catalogs: Mapping[str, CatalogDefinition] = field(default_factory=dict)
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
     channels: Mapping[str, ChannelDefinition] = field(default_factory=dict)
+    profile: ProfileSchema = field(default_factory=ProfileSchema)
     content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
@@ -77,7 +87,7 @@ class Project:
     @cached_property
     def normaliser(self) -> Normaliser | None:
         """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
-        return None
+        return None if self.profile == ProfileSchema() else SchemaNormaliser(self.profile, self.zone)
 
     @cached_property
     def rules(self) -> Rules:
@@ -181,6 +191,7 @@ class _Loader:
             catalogs=self._entries("catalog.yaml", CatalogDefinition),
             tracking_plan=self._plan(),
             channels=self._entries("channels.yaml", ChannelDefinition),
+            profile=self._profile(),
             content_rules=self._folder("content_rules", ContentRuleDefinition),
             campaigns=self._folder("campaigns", CampaignDefinition),
             journeys=self._folder("journeys", JourneyDefinition),
@@ -242,6 +253,15 @@ class _Loader:
             return TrackingPlan()
         return self._try(lambda: convert(document, (), TrackingPlan)) or TrackingPlan()
 
+    def _profile(self) -> ProfileSchema:
+        path = "profile.yaml"
+        if path not in self._files or (document := self._document(path)) is None:
+            return ProfileSchema()
+        found = self._try(lambda: convert(document, (), ProfileSchema))
+        faults = list(found.faults()) if found else []
+        self.issues += [document.issue(fault.at, fault.message, fault.hint) for fault in faults]
+        return found or ProfileSchema()
+
     def _paths(self, folder: str) -> Iterable[tuple[str, str]]:
         for path in sorted(self._files):
             if path.startswith(folder + "/"):
@@ -281,13 +301,13 @@ class _Loader:
     # --- rules ---
 
     def _with_rules(self, project: Project) -> Project:
-        types = project.tracking_plan.types()
+        types = _types(project)
         written = _parsed({name: one.value for name, one in project.attributes.items()})
         names = Names(
             attributes=self._named("attributes.yaml") | set(project.attributes),
             segments=self._named("segments.yaml") | set(project.sql_segments),
             expressions={name: typed_value(node, types) for name, node in written.items()},
-            **_planned(project.tracking_plan, types),
+            **_planned(project, types),
         )
         attributes = {
             name: self._rule("attributes.yaml", self._origins[name], definition.value, names, "value")
@@ -342,21 +362,29 @@ def names_of(project: Project) -> Names:
         attributes=project.expressions,
         segments=project.memberships,
         expressions=project.expressions,
-        **_planned(project.tracking_plan, project.tracking_plan.types()),
+        **_planned(project, _types(project)),
     )
 
 
-def _planned(plan: TrackingPlan, types: Declared) -> dict[str, Any]:
+def _types(project: Project) -> Declared:
+    """Declared types by tracking plan and profile schema, which do not contradict each other."""
+    planned = project.tracking_plan.types()
+    return replace(planned, traits={**planned.traits, **project.profile.types()})
+
+
+def _planned(project: Project, types: Declared) -> dict[str, Any]:
     """What `Names` takes from a tracking plan; one that lists no events, or no traits, says nothing about them."""
+    plan = project.tracking_plan
     events = {name: event.names() or None for name, event in plan.declared.items()}
     own = dict.fromkeys(OWN_EVENTS)
     return {
         "events": own | events if events else None,
-        "traits": plan.trait_names() or None,
+        "traits": {*plan.trait_names(), *types.traits, *project.profile.traits} or None,
         "types": types,
         "open_events": plan.unknown_events == "allow",
         "open_properties": {name for name in plan.declared if plan.open_event(name)},
         "open_traits": True,
+        "closed_traits": project.profile.closed(),
     }
 
 

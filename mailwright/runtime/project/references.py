@@ -69,6 +69,7 @@ def check_references(project: Project, documents: _Documents) -> list[Issue]:
     issues += _triggers(project, documents)
     issues += _circle(project, documents)
     issues += _data(project, documents)
+    issues += _profile(project, documents)
     issues += [
         documents[issue.path].issue(("kind",), issue.message, issue.hint) for issue in check_models(project.models)
     ]
@@ -136,3 +137,19 @@ def _data(project: Project, documents: _Documents) -> Iterator[Issue]:
             yield documents["tracking-plan.yaml"].issue((*at, *inside), issue.message, issue.hint)
     for issue in plan.check():
         yield documents["tracking-plan.yaml"].issue(("traits",), issue.message, issue.hint)
+
+
+def _profile(project: Project, documents: _Documents) -> Iterator[Issue]:
+    """Where the profile schema contradicts the tracking plan, or names an attribute that there is not."""
+    planned = project.tracking_plan.types().traits
+    for name, kind in project.profile.types().items():
+        if planned.get(name, kind) != kind:
+            at = ("traits", *name.split("."))
+            message = f"{name!r} is {kind} here, and {planned[name]} in tracking-plan.yaml"
+            yield documents["profile.yaml"].issue(at, message, "declare it in one place, or as one type")
+    for name, one in project.profile.accounts.rollup.items():
+        for function, attribute in one.asked().items():
+            if function != "people" and attribute not in project.attributes:
+                at = ("accounts", "rollup", name, function)
+                hint = nearest(attribute, project.attributes)
+                yield documents["profile.yaml"].issue(at, f"there is no attribute {attribute!r}", hint)

@@ -105,7 +105,7 @@ def find_person(context: WebContext, text: str) -> Person | None:
     if text.startswith("#") and text[1:].isdecimal():
         number = Person(int(text[1:]))
         return number if context.engine.facts([number]) else None
-    asked = (identifier_of(context.sealer, kind, text) for kind in SEARCHED_KINDS)
+    asked = (identifier_of(context.seal, kind, text) for kind in SEARCHED_KINDS)
     found = (context.engine.find(one.kind, one.value) for one in asked)
     return next((person for person in found if person is not None), None)
 

@@ -38,19 +38,28 @@ PLAN = TrackingPlan(
 class Shouting:
     """A normaliser that renames one property, leaves one out with a word, and otherwise returns what it was given."""
 
-    def traits(self, source, traits, warn):
+    def traits(self, source, traits, warn, zone=None):
         if "nick" not in traits:
             return traits
         warn("traits.nick", f"left out by {source}")
         return {name: value for name, value in traits.items() if name != "nick"}
 
-    def properties(self, source, event, properties, warn):
+    def properties(self, source, event, properties, warn, zone=None):
         if "a" in properties and event == "Strict":
             return {"email" if name == "a" else name: value for name, value in properties.items()}
         if "b" in properties:
             warn("properties.b", f"left out by {source}")
             return {name: value for name, value in properties.items() if name != "b"}
         return {**properties, "total": 1} if properties.get("total") == "x" else properties
+
+    def account_traits(self, source, traits, warn, zone=None):
+        return traits
+
+    def sealing(self, seal):
+        return seal
+
+    def prepare(self):
+        pass
 
 
 def placed(context):

@@ -1,0 +1,336 @@
+"""One declared value: what is sent becomes what is declared, and whatever does not is told with its place."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from mailwright.ingest.hooks import Declined
+from mailwright.ingest.normalise import contacts, money, numbers, places, times
+from mailwright.ingest.normalise.faults import Unfit, shape
+
+if TYPE_CHECKING:
+    from mailwright.ingest.schema import ValueDefinition
+
+GONE: Final = object()
+"""In place of a value that is left out."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Sender:
+    """How the sender of one call writes, and what is told to it.
+
+    Attributes:
+        zone: Of times without an offset; `declared` if it was said on purpose, so that dates are cut by it too.
+        units: Dotted name -> the unit in which this source sends it.
+        told: (place, reason) of whatever was kept as sent or left out.
+    """
+
+    country: str
+    zone: ZoneInfo
+    declared: bool
+    dates: tuple[str, ...]
+    decimal: numbers.Decimals
+    units: Mapping[str, str]
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Spot(NamedTuple):
+    """Where a value stands: whose it is, the object around it, its dotted name, and its place in the call."""
+
+    sender: Sender
+    beside: Mapping[str, Any]
+    name: str
+    place: str
+
+
+Made = Callable[[Any, Spot], Any]
+"""The value as declared, or Unfit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A declared value, ready for use.
+
+    Attributes:
+        settled: Types of which a value is as declared already, whoever sends it: a cheap first test.
+        numeric: A number is one only where the source sends no other unit.
+    """
+
+    made: Made
+    settled: frozenset[type]
+    numeric: bool
+    secret: bool
+    on_fault: str
+
+    def is_settled(self, value: Any, name: str, units: Mapping[str, str]) -> bool:
+        """Whether `fit` would surely leave this value of a top-level name alone."""
+        return type(value) in self.settled and not (self.numeric and name in units)
+
+    def fit(self, value: Any, sender: Sender, beside: Mapping[str, Any], place: str, name: str) -> Any:
+        """The value as declared; GONE if it is left out. Null stays null: it removes.
+
+        Raises:
+            Declined: If it cannot be normalised and the schema then refuses the call.
+        """
+        if self.secret:
+            sender.told.append((place, "left out: it is declared secret and never stored"))
+            return GONE
+        if value is None:
+            return None
+        try:
+            return self.made(value, Spot(sender, beside, name, place))
+        except Unfit as why:
+            if self.on_fault == "refuse":
+                raise Declined(place, str(why)) from None
+            left = self.on_fault == "drop"
+            sender.told.append((place, f"{'left out' if left else 'kept as sent'}: {why}"))
+            return GONE if left else value
+
+
+def compiled(definition: ValueDefinition) -> Field:
+    """A definition, ready for use."""
+    made, settled, numeric = _made(definition)
+    return Field(
+        made=made,
+        settled=frozenset(settled) if definition.policy != "secret" else frozenset(),
+        numeric=numeric,
+        secret=definition.policy == "secret",
+        on_fault=definition.on_fault,
+    )
+
+
+def _made(one: ValueDefinition) -> tuple[Made, tuple[type, ...], bool]:
+    match one.normalise:
+        case "money":
+            return partial(_money, one), (), True
+        case "address":
+            return partial(_object, _address(one)), (), False
+        case "phone":
+            return partial(_phone, one), (), False
+        case "postal_code":
+            return partial(_postal, one), (), False
+        case None:
+            return _of_kind(one)
+        case simple:
+            return partial(_simple, _SIMPLE[simple]), (), False
+
+
+def _of_kind(one: ValueDefinition) -> tuple[Made, tuple[type, ...], bool]:
+    match one.kind:
+        case "number":
+            return partial(_number, one.unit), (int, float), True
+        case "boolean":
+            return partial(_boolean, one.yes, one.no), (bool,), False
+        case "date":
+            return _date, (), False
+        case "instant":
+            return _instant, (), False
+        case "list":
+            return partial(_list, one.separator, compiled(one.items) if one.items else None), (), False
+        case "object":
+            return partial(_object, _Parts.of(one.fields)), (), False
+        case _:
+            return _text, (), False
+
+
+# --- single values ---------------------------------------------------------------------------------------------------
+
+
+_SIMPLE: Mapping[str, Callable[[Any], str]] = {
+    "email": contacts.email,
+    "country": places.country,
+    "language": money.language,
+    "currency": money.currency,
+    "place": places.place,
+}
+
+
+def _simple(make: Callable[[Any], str], value: Any, _: Spot) -> Any:
+    return make(value)
+
+
+def _text(value: Any, _: Spot) -> Any:
+    """Composed and trimmed, case left alone; a number becomes its text."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value).strip()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unfit(f"{shape(value)} is no text")
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    return str(int(value)) if whole else str(value)
+
+
+def _number(unit: str, value: Any, spot: Spot) -> Any:
+    return numbers.number(_filled(value), spot.sender.decimal, unit, spot.sender.units.get(spot.name, ""))
+
+
+def _boolean(yes: tuple[str, ...], no: tuple[str, ...], value: Any, _: Spot) -> Any:
+    return numbers.boolean(_filled(value), yes, no)
+
+
+def _date(value: Any, spot: Spot) -> Any:
+    sender = spot.sender
+    return times.as_date(_filled(value), sender.dates, sender.zone if sender.declared else None)
+
+
+def _instant(value: Any, spot: Spot) -> Any:
+    return times.as_instant(_filled(value), spot.sender.dates, spot.sender.zone)
+
+
+def _money(one: ValueDefinition, value: Any, spot: Spot) -> Any:
+    sender, beside, name, place = spot
+    known = one.currency
+    if not known and one.currency_from and (said := beside.get(one.currency_from)) is not None:
+        known = money.currency(said)
+    found = money.money(_filled(value), sender.decimal, known, minor=sender.units.get(name) == "minor")
+    if found.rounded:
+        sender.told.append((place, f"rounded to the minor unit of {found.currency}"))
+    return found.value
+
+
+def _phone(one: ValueDefinition, value: Any, spot: Spot) -> Any:
+    return contacts.phone(value, _country_of(one, spot))
+
+
+def _postal(one: ValueDefinition, value: Any, spot: Spot) -> Any:
+    return places.postal_code(value, _country_of(one, spot))
+
+
+def _country_of(one: ValueDefinition, spot: Spot) -> str:
+    """The country that the object itself tells, else the sender's."""
+    sender, beside = spot.sender, spot.beside
+    said = beside.get(one.country_from) if one.country_from else None
+    if said in (None, ""):
+        return sender.country
+    try:
+        return places.country(said)
+    except Unfit:
+        return sender.country
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise Unfit("it is empty")
+    return value
+
+
+# --- lists and objects -----------------------------------------------------------------------------------------------
+
+
+def _list(separator: str, items: Field | None, value: Any, spot: Spot) -> Any:
+    if isinstance(value, str) and separator:
+        value = [part for each in value.split(separator) if (part := each.strip())]
+    if not isinstance(value, list):
+        raise Unfit(f"{shape(value)} is no list")
+    if items is None:
+        return value
+    sender, beside, name, place = spot
+    made = [items.fit(each, sender, beside, f"{place}.{nth}", name) for nth, each in enumerate(value)]
+    return [each for each in made if each is not GONE]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The declared fields of an object, and other names for them."""
+
+    fields: Mapping[str, Field]
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, definitions: Mapping[str, ValueDefinition]) -> _Parts:
+        names = {alias: name for name, one in definitions.items() for alias in one.aliases}
+        return cls(fields={name: compiled(one) for name, one in definitions.items()}, names=names)
+
+
+def _object(parts: _Parts, value: Any, spot: Spot) -> Any:
+    if not isinstance(value, dict):
+        raise Unfit(f"{shape(value)} is no object")
+    return fitted(value, parts.fields, parts.names, spot.sender, spot.place, spot.name)
+
+
+def fitted(
+    data: dict[str, Any],
+    fields: Mapping[str, Field],
+    names: Mapping[str, str],
+    sender: Sender,
+    place: str,
+    name: str = "",
+) -> dict[str, Any]:
+    """An object with its names mapped and its declared fields as declared; itself if nothing changes.
+
+    Args:
+        data: As sent.
+        fields: Declared fields by name.
+        names: Another name -> ours; ours may be dotted, and is then put into an object.
+        sender: How it is written.
+        place: Where the object stands, for what is told.
+        name: The same without what stands before the first declared name; empty at the top.
+    """
+    changed = data if names.keys().isdisjoint(data) else _renamed(data, names, sender, place)
+    for key in fields.keys() & changed.keys():
+        field_, value = fields[key], changed[key]
+        made = field_.fit(value, sender, changed, f"{place}.{key}", f"{name}.{key}" if name else key)
+        if made is value and type(made) is not dict:
+            continue
+        if changed is data:
+            changed = dict(data)
+        if made is GONE:
+            del changed[key]
+        else:
+            changed[key] = made
+    return changed
+
+
+def _renamed(data: dict[str, Any], names: Mapping[str, str], sender: Sender, place: str) -> dict[str, Any]:
+    """Under our names. What is sent under its own name, or under another one earlier, is not overwritten."""
+    found = {key: value for key, value in data.items() if key not in names}
+    for key, value in data.items():
+        if key not in names:
+            continue
+        head, *rest = names[key].split(".")
+        into, last = found, head
+        for step in rest:
+            inner = into.get(last)
+            inner = dict(inner) if isinstance(inner, dict) else {} if inner is None else None
+            if inner is None:
+                break
+            into[last] = inner
+            into, last = inner, step
+        else:
+            if last not in into:
+                into[last] = value
+                continue
+        if into.get(last) != value:
+            sender.told.append((f"{place}.{key}", f"left out: {names[key]} was sent too"))
+    return found
+
+
+_ADDRESS_NAMES = {
+    "street": ("street1", "street_1", "line1", "address1", "street_address", "streetAddress", "strasse", "straße"),
+    "city": ("town", "locality", "ort", "stadt"),
+    "state": ("region", "province", "county"),
+    "postalCode": ("postal_code", "zip", "zipcode", "zip_code", "postcode", "plz"),
+    "country": ("country_code", "countryCode", "land"),
+}
+
+
+def _address(one: ValueDefinition) -> _Parts:
+    """The fields of a postal address by Segment's names; a field that is declared itself is as declared."""
+    own = _Parts.of(one.fields)
+    of_country = type(one)(normalise="postal_code", country_from="country")
+    built = {
+        "street": type(one)(normalise="place"),
+        "city": type(one)(normalise="place"),
+        "state": type(one)(normalise="place"),
+        "country": type(one)(normalise="country"),
+        "postalCode": of_country,
+    }
+    names = {alias: name for name, aliases in _ADDRESS_NAMES.items() for alias in aliases}
+    return _Parts(
+        fields={**{name: compiled(each) for name, each in built.items()}, **own.fields},
+        names={**names, **own.names},
+    )

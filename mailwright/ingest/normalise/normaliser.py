@@ -1,0 +1,206 @@
+"""What the door does first with traits and properties: our names, one form for every source, nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mailwright.ingest.hooks import Warn
+from mailwright.ingest.identifiers import Seal
+from mailwright.ingest.normalise import contacts
+from mailwright.ingest.normalise.faults import Unfit
+from mailwright.ingest.normalise.fields import Field, Sender, compiled, fitted
+from mailwright.ingest.normalise.names import names
+from mailwright.ingest.schema import ProfileSchema, SourceWays, ValueDefinition, Ways
+
+UTC = ZoneInfo("UTC")
+_FALLBACK = Ways(country="", dates=(), decimal="point")
+_SLOW = ("country", "language", "currency", "address", "money")  # their names are a table that takes a second to make
+
+
+class _Book:
+    """Declared values by name, and for each source the names under which they come."""
+
+    def __init__(self, definitions: Mapping[str, ValueDefinition], sources: Mapping[str, SourceWays]) -> None:
+        self.fields: dict[str, Field] = {name: compiled(one) for name, one in definitions.items()}
+        self.names = {alias: name for name, one in definitions.items() for alias in one.aliases}
+        self._of_source = {
+            source: self.names
+            | {theirs: ours for theirs, ours in ways.names.items() if ours.split(".")[0] in definitions}
+            for source, ways in sources.items()
+        }
+        self._met: dict[str, frozenset[str]] = {}
+
+    def names_of(self, source: str) -> Mapping[str, str]:
+        """Another name -> ours."""
+        return self._of_source.get(source, self.names)
+
+    def met(self, source: str) -> frozenset[str]:
+        """Every key that is looked at in what this source sends."""
+        found = self._met.get(source if source in self._of_source else "")
+        if found is None:
+            key = source if source in self._of_source else ""
+            found = self._met[key] = frozenset(self.fields) | frozenset(self.names_of(source))
+        return found
+
+
+class Normaliser:
+    """A profile schema at work; it keeps nothing of what it sees, so threads may share it."""
+
+    def __init__(self, schema: ProfileSchema, zone: ZoneInfo = UTC) -> None:
+        """Take a schema without faults, and the project's zone."""
+        self.schema = schema
+        self._zone = zone
+        self._traits = _Book(schema.traits, schema.sources)
+        self._properties = _Book(schema.properties, schema.sources)
+        self._accounts = _Book(schema.accounts.traits, schema.sources)
+        self._units = {name: ways.units for name, ways in schema.sources.items()}
+        phone = schema.traits.get("phone")
+        self._phones = phone is not None and phone.normalise == "phone"
+        email = schema.traits.get("email")
+        self._emails = email is not None and email.normalise == "email"
+        self._sealing: tuple[Seal, Seal] | None = None
+
+    def traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+        """A person's traits as declared.
+
+        Raises:
+            Declined: As for all of these, if a value cannot be normalised and the schema then refuses the call.
+        """
+        return self._fitted(self._traits, source, traits, warn, zone, "traits")
+
+    def account_traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+        """A group call's traits as declared."""
+        return self._fitted(self._accounts, source, traits, warn, zone, "traits")
+
+    def properties(
+        self,
+        source: str,
+        event: str,  # noqa: ARG002 a name means the same in whatever event it is
+        properties: dict[str, Any],
+        warn: Warn,
+        zone: Any = None,
+    ) -> dict[str, Any]:
+        """An event's properties as declared."""
+        if self._leaves_alone(properties, source):
+            return properties
+        return self._fitted(self._properties, source, properties, warn, zone, "properties")
+
+    def _leaves_alone(self, properties: Mapping[str, Any], source: str) -> bool:
+        """Whether properties are surely as declared already; cheap."""
+        book = self._properties
+        found = book.met(source) & properties.keys()
+        if not found:
+            return True
+        units, names_ = self._units.get(source, {}), book.names_of(source)
+        return all(key not in names_ and book.fields[key].is_settled(properties[key], key, units) for key in found)
+
+    def sealing(self, seal: Seal) -> Seal:
+        """`seal` with the schema's personal and sensitive names, hashing e-mails and phones by their declared form."""
+        known = self._sealing
+        if known is None or known[0] is not seal:
+            made = _FormSeal(self._with_names(seal), self) if self._phones or self._emails else self._with_names(seal)
+            known = self._sealing = (seal, made)
+        return known[1]
+
+    def contact(self, kind: str, value: str) -> str:
+        """An e-mail or phone in its declared form, for hashing; as it is where none is declared, or it is none."""
+        try:
+            if kind == "phone" and self._phones:
+                return contacts.phone(value, self.schema.defaults.country or "")
+            if kind == "email" and self._emails:
+                return contacts.email(value)
+        except Unfit:
+            pass
+        return value
+
+    def prepare(self) -> None:
+        """Make the tables of names now if they may be needed, so that no request waits for them."""
+        books = (self.schema.traits, self.schema.properties, self.schema.accounts.traits)
+        if any(_is_slow(one) for book in books for one in book.values()):
+            names()
+
+    def _with_names(self, seal: Seal) -> Seal:
+        of_traits = self.schema.names("personal") | self.schema.names("sensitive")
+        anywhere = frozenset(_nested(self.schema.traits)) | frozenset(
+            [name for name, one in self.schema.properties.items() if one.policy in ("personal", "sensitive")]
+        )
+        anywhere |= frozenset(_nested(self.schema.properties))
+        return seal.with_names(of_traits, anywhere) if of_traits or anywhere else seal
+
+    def _fitted(
+        self, book: _Book, source: str, data: dict[str, Any], warn: Warn, zone: Any, place: str
+    ) -> dict[str, Any]:
+        if not data or book.met(source).isdisjoint(data):
+            return data
+        sender = self._sender(source, zone)
+        made = fitted(data, book.fields, book.names_of(source), sender, place)
+        for told, reason in sender.told:
+            warn(told, reason)
+        return made
+
+    def _sender(self, source: str, zone: Any) -> Sender:
+        own, defaults = self.schema.sources.get(source), self.schema.defaults
+        country, dates, decimal = _FALLBACK.country, _FALLBACK.dates, _FALLBACK.decimal
+        declared = None
+        for ways in (defaults, own):
+            if ways is not None:
+                country = ways.country if ways.country is not None else country
+                dates = ways.dates if ways.dates is not None else dates
+                decimal = ways.decimal if ways.decimal is not None else decimal
+        said = own.time_zone if own is not None and own.time_zone else None
+        declared = _zone_named(said) or _zone_named(zone) or _zone_named(defaults.time_zone)
+        return Sender(
+            country=country or "",
+            zone=declared or self._zone,
+            declared=declared is not None,
+            dates=dates or (),
+            decimal=decimal or "point",
+            units=self._units.get(source, {}),
+        )
+
+
+class _FormSeal:
+    """A seal that hashes e-mails and phone numbers by their declared form, so that three spellings are one person."""
+
+    def __init__(self, inner: Seal, normaliser: Normaliser) -> None:
+        self._inner = inner
+        self._normaliser = normaliser
+
+    @property
+    def suspects(self) -> frozenset[str]:
+        return self._inner.suspects
+
+    def hash(self, kind: str, value: str) -> str:
+        return self._inner.hash(kind, self._normaliser.contact(kind, value))
+
+    def seal_fields(self, part: str, data: dict[str, Any]) -> dict[str, Any]:
+        return self._inner.seal_fields(part, data)
+
+    def with_names(self, traits: frozenset[str], anywhere: frozenset[str]) -> Seal:
+        return _FormSeal(self._inner.with_names(traits, anywhere), self._normaliser)
+
+
+def _zone_named(name: Any) -> ZoneInfo | None:
+    if not isinstance(name, str) or not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def _nested(definitions: Mapping[str, ValueDefinition]) -> list[str]:
+    """``parent.field`` of every personal field of an object."""
+    found: list[str] = []
+    for name, one in definitions.items():
+        inner = one.items.fields if one.items else one.fields
+        found += [f"{name}.{key}" for key, each in inner.items() if each.policy in ("personal", "sensitive")]
+        found += _nested(inner)
+    return found
+
+
+def _is_slow(one: ValueDefinition) -> bool:
+    inner = [*one.fields.values(), *([one.items] if one.items else [])]
+    return one.normalise in _SLOW or any(_is_slow(each) for each in inner)
