@@ -54,6 +54,10 @@ class Normaliser(Protocol):
         """Properties of a track event; of a page or screen call, whose `event` is empty."""
         ...
 
+    def without_secrets(self, source: str, call: dict[str, Any]) -> dict[str, Any]:
+        """A decoded call without what is declared secret: for whoever keeps it as it was sent."""
+        ...
+
     def sealing(self, seal: Seal) -> Seal:
         """`seal` with what the project declares as personal besides, hashing contacts by their declared form."""
         ...

@@ -264,6 +264,8 @@ def _parse_items(door: _Door, items: Sequence[bytes], path_type: str) -> Parsed:
 def _kept(door: _Door, raw: bytes, path_type: str, message_id: str) -> Held:
     """An item as it can be read again by itself."""
     call: dict[str, Any] = msgspec.json.decode(raw)
+    if door.normaliser is not None:
+        call = door.normaliser.without_secrets(door.source.name, call)
     call |= {"type": path_type or call["type"], "messageId": message_id}
     call["context"] = {**door.context, **(call.get("context") or {})}
     if door.sent_at is not None and call.get("sentAt") is None:

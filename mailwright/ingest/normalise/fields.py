@@ -271,7 +271,7 @@ def fitted(
         name: The same without what stands before the first declared name; empty at the top.
     """
     changed = data if names.keys().isdisjoint(data) else _renamed(data, names, sender, place)
-    for key in fields.keys() & changed.keys():
+    for key in [key for key in changed if key in fields]:
         field_, value = fields[key], changed[key]
         made = field_.fit(value, sender, changed, f"{place}.{key}", f"{name}.{key}" if name else key)
         if made is value and type(made) is not dict:

@@ -24,7 +24,7 @@ class _Book:
 
     def __init__(self, definitions: Mapping[str, ValueDefinition], sources: Mapping[str, SourceWays]) -> None:
         self.fields: dict[str, Field] = {name: compiled(one) for name, one in definitions.items()}
-        self.names = {alias: name for name, one in definitions.items() for alias in one.aliases}
+        self.names: Mapping[str, str] = _aliases(definitions)
         self._of_source = {
             source: self.names
             | {theirs: ours for theirs, ours in ways.names.items() if ours.split(".")[0] in definitions}
@@ -95,6 +95,23 @@ class Normaliser:
             return True
         units, names_ = self._units.get(source, {}), book.names_of(source)
         return all(key not in names_ and book.fields[key].is_settled(properties[key], key, units) for key in found)
+
+    def without_secrets(self, source: str, call: dict[str, Any]) -> dict[str, Any]:
+        """A decoded call without what is declared secret: for whoever keeps it as it was sent."""
+        made = dict(call)
+        schema = self.schema
+        people, accounts = (schema.traits, self._traits), (schema.accounts.traits, self._accounts)
+        for part, (declared, book) in (
+            ("traits", accounts if call.get("type") == "group" else people),
+            ("properties", (schema.properties, self._properties)),
+        ):
+            if isinstance(made.get(part), dict):
+                made[part] = _pruned(made[part], declared, book.names_of(source))
+        context = made.get("context")
+        if isinstance(context, dict) and isinstance(context.get("traits"), dict):
+            told = _pruned(context["traits"], schema.traits, self._traits.names_of(source))
+            made["context"] = {**context, "traits": told}
+        return made
 
     def sealing(self, seal: Seal) -> Seal:
         """`seal` with the schema's personal and sensitive names, hashing e-mails and phones by their declared form."""
@@ -204,3 +221,38 @@ def _nested(definitions: Mapping[str, ValueDefinition]) -> list[str]:
 def _is_slow(one: ValueDefinition) -> bool:
     inner = [*one.fields.values(), *([one.items] if one.items else [])]
     return one.normalise in _SLOW or any(_is_slow(each) for each in inner)
+
+
+def _pruned(
+    data: Mapping[str, Any], definitions: Mapping[str, ValueDefinition], names_: Mapping[str, str]
+) -> dict[str, Any]:
+    """An object without its secret fields, under whatever name they come."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        one = _found(definitions, names_.get(key, key))
+        if one is None or one.policy != "secret":
+            found[key] = value if one is None else _pruned_value(value, one)
+    return found
+
+
+def _pruned_value(value: Any, one: ValueDefinition) -> Any:
+    if isinstance(value, dict):
+        return _pruned(value, one.fields, _aliases(one.fields))
+    if isinstance(value, list) and one.items is not None:
+        return [_pruned_value(each, one.items) for each in value]
+    return value
+
+
+def _found(definitions: Mapping[str, ValueDefinition], path: str) -> ValueDefinition | None:
+    """What is declared at a dotted path, or the secret that it lies in."""
+    head, *rest = path.split(".")
+    one = definitions.get(head)
+    for step in rest:
+        if one is None or one.policy == "secret":
+            break
+        one = one.fields.get(step)
+    return one
+
+
+def _aliases(definitions: Mapping[str, ValueDefinition]) -> dict[str, str]:
+    return {alias: name for name, one in definitions.items() for alias in one.aliases}

@@ -14,6 +14,7 @@ from mailwright.ingest import segment
 from mailwright.ingest.normalise import contacts, money, numbers, places, times, units
 from mailwright.ingest.normalise.faults import Unfit
 from mailwright.ingest.normalise.normaliser import Normaliser
+from mailwright.ingest.plan import TrackingPlan
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import Source, parse_request
 from mailwright.privacy import KeyRing, Sealer
@@ -272,6 +273,27 @@ def test_a_secret_is_told_and_nowhere_and_what_is_personal_or_sensitive_is_seale
         (1, "traits.pin"),
         (1, "properties.card"),
     ]
+
+
+def test_what_is_held_back_by_the_plan_holds_no_secret_either():
+    deep = schema(
+        traits={"login": {"fields": {"pin": {"policy": "secret", "aliases": ["PIN"]}}}, "pin": {"policy": "secret"}},
+        properties={"cards": {"items": {"fields": {"no": {"policy": "secret"}}}}},
+        sources={"crm": {"names": {"Geheim": "pin", "G2": "login.pin"}}},
+    )
+    plan = msgspec.convert({"unknown_events": "quarantine"}, TrackingPlan)
+    sent = {
+        "type": "track",
+        "event": "Paid",
+        "userId": "u1",
+        "properties": {"cards": [{"no": "canary", "kind": "visa"}]},
+        "context": {"traits": {"Geheim": "canary", "G2": "canary", "login": {"PIN": "canary", "at": 1}, "x": 1}},
+    }
+    parsed = parse("track", sent, "crm", normaliser=Normaliser(deep), plan=plan, keeps_held=True)
+    (held,) = parsed.held
+    assert b"canary" not in held.body
+    assert json.loads(held.body)["context"]["traits"] == {"login": {"at": 1}, "x": 1}
+    assert json.loads(held.body)["properties"] == {"cards": [{"kind": "visa"}]}
 
 
 def long_way(path, body, **options):
