@@ -6,7 +6,7 @@ one transaction: all of its writes are durable when it returns, or none is.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -156,6 +156,50 @@ class History(Protocol):
 
     def scan(self, table: str, columns: Sequence[str], upto: Offset) -> Iterator[pa.RecordBatch]:
         """Rows with offset <= `upto` in offset order; a column that joined the table later is null before."""
+        ...
+
+    def compact(self, table: str, now: Instant, *, target_bytes: int = 64 << 20, least: int = 8) -> int:
+        """Join at least `least` small files that follow one another to one of at most about `target_bytes`.
+
+        One step, while which the writer waits; the rows and their order stay. Returns how many files were joined; 0:
+        there is nothing more to do. The old files stay for those who read them, until `vacuum`.
+        """
+        ...
+
+    def vacuum(self, table: str, keep_micros: int, now: Instant) -> int:
+        """Delete files that left the table more than `keep_micros` ago; returns how many.
+
+        Older versions can then no longer be read; whoever reads a piece of one is told NotFound.
+        """
+        ...
+
+    def forget_before(self, table: str, column: str, before: Instant, now: Instant) -> int:
+        """Take files out of the table whose every row has an instant in `column` before `before`; returns how many."""
+        ...
+
+    def erase(self, identifiers: Collection[str], persons: Collection[Person], now: Instant) -> int:
+        """Erase a person from all tables; returns the rows that were deleted or changed. Done twice, it does nothing.
+
+        Only files that hold such rows are written anew; after it no file holds them, so older versions of those tables
+        can no longer be read. The change feed tells the offsets of deleted rows and nothing else of them.
+
+        Args:
+            identifiers: All of the person's, as ``kind:value``.
+            persons: Their numbers in the engine.
+            now: Noted with the change.
+        """
+        ...
+
+    def versions(self, table: str) -> list[dict[str, Any]]:
+        """Versions, newest first: ``version`` (counts from 0), ``at`` (Instant) and ``operation``."""
+        ...
+
+    def changes(self, table: str, since: int) -> pa.Table:
+        """The change feed from version `since` on; ``_change_type`` and ``_commit_version`` stand beside each row.
+
+        Raises:
+            Permanent: If files of those versions were deleted by `vacuum`, or the feed began later.
+        """
         ...
 
 

@@ -48,6 +48,17 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 
 
 @contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Hold a lock file for this thread alone, among all processes that ask; a process that dies gives it back."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
     """Hold a folder for this thread alone, among all processes that ask; it leaves no file behind.
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,28 @@ import pyarrow.dataset as ds
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from mailwright.core.errors import Corrupt, InvalidInput, MailwrightError, NotFound, Permanent, Transient
-from mailwright.core.events import Offset
-from mailwright.stores.files import file_error, make_folder, sync_folder, sync_path, write_durably
-from mailwright.stores.history_pieces import FilePiece, pieces_of
+from mailwright.core.events import Offset, Person
+from mailwright.core.instants import Instant, from_datetime
+from mailwright.stores.files import file_error, locked_file, make_folder, sync_folder, sync_path, write_durably
+from mailwright.stores.history_erasing import ERASED_TABLES, Erased
+from mailwright.stores.history_pieces import FilePiece, pieces_of, rewritten_since
 from mailwright.stores.history_queries import run_query
+from mailwright.stores.history_rewriting import (
+    CHANGE,
+    DataFile,
+    Rewrite,
+    commit,
+    joined,
+    small_runs,
+    some,
+    tombstones,
+    without,
+)
 
 _APP = "mailwright"
 _SYNCED = "synced"
+_FOREVER_MS = 2**62
+_FEED = "delta.enableChangeDataFeed"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -57,8 +74,7 @@ class DeltaHistory:
         """
         path = self._path(table)
         _refuse_rows_above(table, rows, upto)
-        with self._lock, _Translated(path):
-            self._mend(table)
+        with self._writing(table):
             handle = self._fresh(table)
             held = _held(handle)
             if upto <= held:
@@ -69,6 +85,76 @@ class DeltaHistory:
             _write(path, handle, newer, upto)
             self._make_durable(table, known)
             self._mended.add(table)
+
+    # --- upkeep, by any process, a step at a time: an append waits for one step at most ---
+
+    def compact(self, table: str, now: Instant, *, target_bytes: int = 64 << 20, least: int = 8) -> int:
+        """See `mailwright.core.ports.History.compact`."""
+        with self._writing(table):
+            handle = self._with_feed(table)
+            if handle is None:
+                return 0
+            schema = pa.schema(handle.schema().to_arrow())
+            run = small_runs(self._data_files(handle), target_bytes, least)
+            if run:
+                path = joined(self._path(table), run, schema)
+                rewrite = Rewrite("OPTIMIZE", changes_data=False, removed=list(run))
+                self._commit(table, handle, rewrite, [path], now)
+            return len(run)
+
+    def vacuum(self, table: str, keep_micros: int, now: Instant) -> int:
+        """See `mailwright.core.ports.History.vacuum`."""
+        with self._writing(table):
+            handle = self._fresh(table)
+            return 0 if handle is None else self._sweep(table, handle, (now - keep_micros) // 1000)
+
+    def forget_before(self, table: str, column: str, before: Instant, now: Instant) -> int:
+        """See `mailwright.core.ports.History.forget_before`."""
+        with self._writing(table):
+            handle = self._with_feed(table)
+            if handle is None:
+                return 0
+            old = [file for file in self._data_files(handle) if _is_before(file, column, before)]
+            if old:
+                self._commit(table, handle, Rewrite("DELETE", changes_data=True, removed=old), [], now)
+            return len(old)
+
+    def erase(self, identifiers: Collection[str], persons: Collection[Person], now: Instant) -> int:
+        """See `mailwright.core.ports.History.erase`."""
+        whom = Erased(frozenset(identifiers), frozenset(persons))
+        return sum(self._erase(table, whom, now) for table in ERASED_TABLES)
+
+    def versions(self, table: str) -> list[dict[str, Any]]:
+        """See `mailwright.core.ports.History.versions`."""
+        with self._lock, _Translated(self._path(table)):
+            handle = self._fresh(table)
+            told = [] if handle is None else handle.history()
+        return [
+            {"version": each["version"], "at": Instant(each["timestamp"] * 1000), "operation": each["operation"]}
+            for each in told
+        ]
+
+    def changes(self, table: str, since: int) -> pa.Table:
+        """See `mailwright.core.ports.History.changes`."""
+        with self._lock, _Translated(self._path(table)):
+            handle = self._fresh(table)
+            if handle is None or since > handle.version():
+                return pa.table({})
+            return pa.table(handle.load_cdf(since).read_all())
+
+    def files(self, table: str, version: int | None = None) -> list[str]:
+        """The data files of a version (None: the newest), in offset order: what any reader of Parquet can open.
+
+        Raises:
+            NotFound: If there is no such table or version.
+        """
+        with self._lock, _Translated(self._path(table)):
+            handle = self._fresh(table)
+            if handle is None:
+                raise NotFound("history.table", f"History has no table {table!r}")
+            if version is not None:
+                handle = deltalake.DeltaTable(self._path(table), version=version)
+            return self._sorted_files(table, handle)
 
     def offset(self, table: str) -> Offset:
         """See `mailwright.core.ports.History.offset`."""
@@ -81,7 +167,10 @@ class DeltaHistory:
         Raises:
             InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
         """
-        return run_query(sql, parameters, self._files)
+        try:
+            return run_query(sql, parameters, self._files)
+        except NotFound:  # a file was rewritten between the look and the reading
+            return run_query(sql, parameters, self._files)
 
     def columns(self, table: str) -> list[str]:
         """See `mailwright.core.ports.History.columns`."""
@@ -123,10 +212,77 @@ class DeltaHistory:
             return pa.schema(handle.schema().to_arrow()), self._sorted_files(table, handle)
 
     def _sorted_files(self, table: str, handle: deltalake.DeltaTable) -> list[str]:
+        return [str(self._path(table) / file.path) for file in self._data_files(handle)]
+
+    def _data_files(self, handle: deltalake.DeltaTable) -> list[DataFile]:
+        """In offset order."""
         # Not handle.file_uris(): that gives a folder with a space or an umlaut as it looks in an address.
-        actions = pa.table(handle.get_add_actions(flatten=True)).select(["path", "min.offset"]).to_pylist()
-        actions.sort(key=lambda action: action["min.offset"])
-        return [str(self._path(table) / action["path"]) for action in actions]
+        actions = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
+        found = [DataFile(each["path"], each["size_bytes"], each["min.offset"], each) for each in actions]
+        return sorted(found, key=lambda file: file.first)
+
+    @contextmanager
+    def _writing(self, table: str) -> Iterator[None]:
+        """Hold a table for writing, among all processes; what a writer before left half done is taken back first."""
+        path = self._path(table)
+        with self._lock, _Translated(path), locked_file(self._folder / f".{table}.lock"):
+            self._mend(table)
+            yield
+
+    def _with_feed(self, table: str) -> deltalake.DeltaTable | None:
+        """The table at its newest version; one that was made without a change feed has one from now on."""
+        handle = self._fresh(table)
+        if handle is not None and handle.metadata().configuration.get(_FEED) != "true":
+            handle.alter.set_table_properties({_FEED: "true"})
+            self._make_durable(table, set(self._sorted_files(table, handle)))
+            handle = self._fresh(table)
+        return handle
+
+    def _commit(
+        self, table: str, handle: deltalake.DeltaTable, rewrite: Rewrite, paths: Sequence[Path], now: Instant
+    ) -> None:
+        plain = [field.name for field in pa.schema(handle.schema().to_arrow()) if _is_plain(field.type)]
+        known = set(self._sorted_files(table, handle))
+        commit(self._path(table), handle.version() + 1, rewrite, paths, plain, now)
+        self._make_durable(table, known | {str(path) for path in paths})
+
+    def _erase(self, table: str, whom: Erased, now: Instant) -> int:
+        with self._writing(table):
+            handle = self._with_feed(table)
+            if handle is None:
+                return 0
+            folder, schema = self._path(table), pa.schema(handle.schema().to_arrow())
+            rewrite, paths, n_rows = Rewrite("DELETE", changes_data=True), [], 0
+            for file in self._data_files(handle):
+                if not any(
+                    pc.any(whom.mask(table, rows)).as_py() for rows in some(folder / file.path, whom.columns(table))
+                ):
+                    continue
+                path, fed = without(folder, file, schema, table, whom)
+                rewrite.removed.append(file)
+                rewrite.feed.append(fed)
+                paths += [path] if path else []
+                n_rows += pc.sum(pc.equal(fed[CHANGE], "delete")).as_py()
+            if rewrite.removed:
+                self._commit(table, handle, rewrite, paths, now)
+            # Also where nothing was found: files that are no longer part of the table may still name the person.
+            fresh = self._fresh(table)
+            assert fresh is not None  # noqa: S101 - it is there, as just read
+            self._sweep(table, fresh, _FOREVER_MS)
+            return n_rows
+
+    def _sweep(self, table: str, handle: deltalake.DeltaTable, before_ms: int) -> int:
+        """Delete data files that no version since an instant has."""
+        folder = self._path(table)
+        kept = {Path(file).name for file in self._sorted_files(table, handle)}
+        kept |= tombstones(folder / "_delta_log", before_ms)
+        n_deleted = 0
+        for path in folder.glob("*.parquet"):
+            if path.name not in kept and path.stat().st_mtime * 1000 < before_ms:
+                path.unlink()
+                n_deleted += 1
+        sync_folder(folder)
+        return n_deleted
 
     def _fresh(self, table: str) -> deltalake.DeltaTable | None:
         """A handle at the newest version, or None for a table that does not exist."""
@@ -185,6 +341,11 @@ def _refuse_folder(folder: Path) -> None:
         )
 
 
+def _is_before(file: DataFile, column: str, before: Instant) -> bool:
+    newest = file.columns.get(f"max.{column}")
+    return newest is not None and from_datetime(newest.replace(tzinfo=newest.tzinfo or UTC)) < before
+
+
 def _held(handle: deltalake.DeltaTable | None) -> Offset:
     return Offset(0 if handle is None else handle.transaction_version(_APP) or 0)
 
@@ -204,7 +365,7 @@ def _write(path: Path, handle: deltalake.DeltaTable | None, rows: pa.Table, upto
 def _configuration(schema: pa.Schema) -> dict[str, str | None]:
     # Statistics lie in Delta's own log, which no erasure rewrites: of text they would keep addresses and names there.
     plain = [field.name for field in schema if _is_plain(field.type)]
-    return {"delta.dataSkippingStatsColumns": ",".join(plain)}
+    return {"delta.dataSkippingStatsColumns": ",".join(plain), _FEED: "true"}
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -222,10 +383,13 @@ def _refuse_rows_above(table: str, rows: pa.Table, upto: Offset) -> None:
 def _batches(schema: pa.Schema, files: list[str], columns: list[str], upto: Offset) -> Iterator[pa.RecordBatch]:
     for file in files:
         # A file older than a column lacks it; the table's schema fills it with nulls.
-        dataset = ds.dataset([file], schema=schema, format="parquet")
-        for batch in dataset.to_batches(columns=columns, filter=pc.field("offset") <= upto):
-            if batch.num_rows:
-                yield batch
+        try:
+            dataset = ds.dataset([file], schema=schema, format="parquet")
+            for batch in dataset.to_batches(columns=columns, filter=pc.field("offset") <= upto):
+                if batch.num_rows:
+                    yield batch
+        except FileNotFoundError:
+            raise rewritten_since(file) from None
 
 
 class _Translated:

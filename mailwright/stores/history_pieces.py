@@ -45,6 +45,9 @@ def _open(file: str, coded: Sequence[str]) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(file, read_dictionary=list(coded), memory_map=True, pre_buffer=False)
     except FileNotFoundError:
-        raise NotFound(
-            "history.piece", f"{file} is no longer there", "History was rewritten meanwhile: ask again"
-        ) from None
+        raise rewritten_since(file) from None
+
+
+def rewritten_since(file: str) -> NotFound:
+    """What a reader of an older version is told when its file was deleted."""
+    return NotFound("history.piece", f"{file} is no longer there", "History was rewritten meanwhile: ask again")

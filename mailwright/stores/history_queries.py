@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from mailwright.core.errors import InvalidInput
+from mailwright.stores.history_pieces import rewritten_since
 
 _SELECTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
@@ -28,11 +30,12 @@ def run_query(sql: str, parameters: Mapping[str, Any] | None, files: Files) -> p
 
     Raises:
         InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
+        NotFound: If a file was rewritten meanwhile: ask again.
     """
     connection = duckdb.connect(":memory:")
+    allowed: list[str] = []
     try:
         _refuse_all_but_select(connection, sql)
-        allowed: list[str] = []
         # Words that are no names of tables do no harm here; the statement's own parser would not list the names of
         # a statement with parameters.
         for table in sorted(set(_WORD.findall(sql.lower()))):
@@ -41,6 +44,10 @@ def run_query(sql: str, parameters: Mapping[str, Any] | None, files: Files) -> p
                 allowed += found[1]
         _fence(connection, allowed)
         return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+    except duckdb.IOException as error:
+        if gone := next((file for file in allowed if not Path(file).exists()), None):
+            raise rewritten_since(gone) from None
+        raise InvalidInput.one("history.query", f"the query cannot be run: {error}", source=sql) from error
     except duckdb.Error as error:
         raise InvalidInput.one("history.query", f"the query cannot be run: {error}", source=sql) from error
     finally:
