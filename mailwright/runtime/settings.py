@@ -195,6 +195,19 @@ class EngineSettings(_Section, frozen=True):
     history_s: Annotated[int, msgspec.Meta(ge=1)] = 60
 
 
+class HistorySettings(_Section, frozen=True):
+    """How long History keeps what.
+
+    Attributes:
+        keep_days: Events and transitions older than this are forgotten, a whole file at a time; 0: never. Rules then
+            know nothing older, and a person who was merged long ago can no longer be parted exactly.
+        keep_versions_days: Files that were rewritten stay so long, for those who read an older version.
+    """
+
+    keep_days: Annotated[int, msgspec.Meta(ge=0)] = 0
+    keep_versions_days: Annotated[int, msgspec.Meta(ge=1)] = 7
+
+
 class _Sections(_Section, frozen=True):
     project: ProjectSettings
     clock: ClockSettings = ClockSettings()
@@ -205,6 +218,7 @@ class _Sections(_Section, frozen=True):
     channel: ChannelSettings = ChannelSettings()
     privacy: PrivacySettings = PrivacySettings()
     engine: EngineSettings = EngineSettings()
+    history: HistorySettings = HistorySettings()
     outgoing: OutgoingSettings = OutgoingSettings()
 
 
@@ -222,6 +236,7 @@ class Settings:
     channel: ChannelSettings
     privacy: PrivacySettings
     engine: EngineSettings
+    history: HistorySettings
     outgoing: OutgoingSettings
 
     @property
