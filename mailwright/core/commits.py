@@ -30,7 +30,7 @@ class JourneyRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """A person entered or left a segment at a tick; `cause` is event, time, import, definition, merge or erasure."""
+    """A person entered or left a segment at a tick; `cause` as of `mailwright.rules.fold.Change`."""
 
     offset: Offset
     at: Instant

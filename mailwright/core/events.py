@@ -163,6 +163,40 @@ class ListChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     source: str = ""
 
 
+class PeopleMerged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="people_merged"):
+    """Somebody says that two people are one.
+
+    Attributes:
+        one: Number of the one who stays, unless the other alone has a user_id.
+        other: Number of the other.
+        reason: Why, in the words of who said so.
+        by: Who: the name of a session's user, of a write key, or ``cli``.
+    """
+
+    one: int
+    other: int
+    reason: str
+    by: str
+
+
+class PersonSplit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="person_split"):
+    """Somebody says that a person is two.
+
+    Attributes:
+        person: Number of the one who is taken apart.
+        merge: Number of the merge that is taken back; None: identifiers are taken out.
+        identifiers: ``kind:value`` of those that a new person gets; of a personal kind the value is its keyed hash.
+        reason: Why, in the words of who said so.
+        by: Who: the name of a session's user, of a write key, or ``cli``.
+    """
+
+    person: int
+    merge: int | None = None
+    identifiers: list[str] = []
+    reason: str = ""
+    by: str = ""
+
+
 Body = (
     Events
     | Items
@@ -174,6 +208,8 @@ Body = (
     | ConsentChanged
     | AddressSuppressed
     | ListChanged
+    | PeopleMerged
+    | PersonSplit
 )
 
 

@@ -97,6 +97,24 @@ class ProfileStore:
         if moved:
             self._write(into, moved)
 
+    def forget(self, persons: Sequence[int]) -> None:
+        """Nothing is known of these people any more."""
+        self._grow(max(persons, default=-1) + 1)
+        for person in persons:
+            self._first_seen[person], self._last_seen[person], self._n_events[person] = _NEVER, _LONG_AGO, 0
+            self._traits.pop(person, None)
+
+    def adopt(self, other: ProfileStore, persons: Sequence[Person]) -> None:
+        """Take over the people 0, 1, ... of another store, as these; the other must not be used any more."""
+        self._grow(max(persons, default=-1) + 1)
+        other._grow(len(persons))
+        for place, person in enumerate(persons):
+            self._first_seen[person] = other._first_seen[place]
+            self._last_seen[person] = other._last_seen[place]
+            self._n_events[person] = other._n_events[place]
+            if place in other._traits:
+                self._traits[person] = other._traits[place]
+
     def _write(self, person: Person, writes: Mapping[str, _Write]) -> None:
         traits = dict(self._traits.get(person, ()))
         for name, write in writes.items():

@@ -27,6 +27,14 @@ class PastMerge(NamedTuple):
     gone: Person
 
 
+class PastSplit(NamedTuple):
+    """At `offset` some identifiers of `person`, with everything that they had ever done, became those of `other`."""
+
+    offset: Offset
+    person: Person
+    other: Person
+
+
 class Belongings:
     """Every belonging row up to an offset: who owned which identifier when. Numbers only; texts are read when asked."""
 
@@ -88,15 +96,19 @@ class Belongings:
         """By number, the offset at which it was given, and the identifier that it was given for."""
         person, row = self.opened(upto)
         numbers, first = np.unique(person, return_index=True)
-        offset = np.zeros(len(self._at), dtype=np.int64)
-        offset[self._row] = self._at
         n = int(numbers.max(initial=-1)) + 1
         born, names = np.zeros(n, dtype=np.int64), [""] * n
-        born[numbers] = offset[row[first]]
+        born[numbers] = self.offsets_of(row[first])
         for number, text in zip(numbers.tolist(), self.texts(row[first]), strict=True):
             names[number] = text
         # A number whose identifiers were erased is as old as the one before it.
         return np.maximum.accumulate(born), names
+
+    def offsets_of(self, rows: Ints) -> Ints:
+        """The offset of each row, by its number."""
+        offset = np.zeros(len(self._at), dtype=np.int64)
+        offset[self._row] = self._at
+        return offset[rows]
 
     def owned(self, offset: Offset) -> tuple[Ints, Ints]:
         """(key, person) of every identifier that somebody has at `offset`, by key."""
@@ -172,8 +184,12 @@ class Graph:
     def current(self) -> Ints:
         """By number, the living person it stands for."""
         into = np.arange(self.n_persons)
+        person, row = self._opened
+        came = np.full(self.n_persons, -1, dtype=np.int64)
+        np.maximum.at(came, person, self._belongings.offsets_of(row))
         for merge in self._belongings.merges(Offset(0), self.offset):
-            into[merge.gone] = merge.into
+            if came[merge.gone] <= merge.offset:  # else a split brought the number back
+                into[merge.gone] = merge.into
         while not np.array_equal(further := into[into], into):
             into = further
         return into

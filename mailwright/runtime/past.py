@@ -26,7 +26,7 @@ from mailwright.rules.fold import Arrival, Change, Fold, Rules
 from mailwright.rules.fold.blocks import Block
 from mailwright.rules.fold.bulk import columns_for, fill
 from mailwright.rules.fold.rows import Bools, Ints
-from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, keys_in
+from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, PastSplit, keys_in
 from mailwright.runtime.past_blocks import WHOLE_EVENT, Owners, blocks, events_in, numbers, sampled
 
 _WHO = ("offset", "known_at", "identifier_kind", "identifier", "identifier_key")
@@ -222,6 +222,12 @@ class Past:
     def merges(self, after: Offset, upto: Offset) -> list[PastMerge]:
         """Merges with after < offset <= upto, in the order in which they happened."""
         return self.belongings.merges(after, upto)
+
+    def splits(self, after: Offset, upto: Offset) -> list[PastSplit]:
+        """Splits with after < offset <= upto, in order."""
+        rows = [batch.to_pylist() for batch in self._scan("merges", ["offset", "kind", "person", "other"], upto)]
+        told = (row for batch in rows for row in batch if row["kind"] == "split" and row["offset"] > after)
+        return [PastSplit(Offset(row["offset"]), Person(row["person"]), Person(row["other"])) for row in told]
 
     # --- events and items ---
 

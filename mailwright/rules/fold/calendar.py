@@ -127,6 +127,22 @@ class Calendar:
             del self._buckets[day]
         del self._days[:gone]
 
+    def leave_out(self, chosen: Callable[[Ints], Bools]) -> None:
+        """Forget the rows of the people that are chosen."""
+        for day in list(self._days):
+            runs = []
+            for run in self._buckets[day]:
+                out = chosen((run.keys & _PERSON).view(np.int64))
+                kept = (
+                    run if not out.any() else _fixed(run.keys[~out], None if run.values is None else run.values[~out])
+                )
+                if len(kept.keys):
+                    runs.append(kept)
+            self._buckets[day] = runs
+            if not runs:
+                del self._buckets[day]
+        self._days = sorted(self._buckets)
+
     def dump(self) -> dict[str, dict[str, Any]]:
         """Plain data by day. What no row came to since the last time is the same read-only arrays."""
         for runs in self._buckets.values():

@@ -17,8 +17,8 @@ class Change(NamedTuple):
     """A person entered or left a segment at a tick.
 
     `cause` is ``event``, ``time`` (nothing but the clock moved), ``import`` (touched by history events only),
-    ``definition`` (the segment's first evaluation, of people known before), ``merge`` (what the other profile was) or
-    ``list`` (a list was changed, and no event had a part in it).
+    ``definition`` (the segment's first evaluation, of people known before), ``merge`` (what the other profile was),
+    ``split`` (two people had been taken for one) or ``list`` (a list was changed, and no event had a part in it).
     """
 
     person: Person
@@ -27,8 +27,8 @@ class Change(NamedTuple):
     cause: str
 
 
-CAUSES = ("time", "event", "import", "merge", "definition", "list")
-_TIME, _EVENT, _IMPORT, _MERGE, _DEFINITION, _LIST = range(len(CAUSES))
+CAUSES = ("time", "event", "import", "merge", "definition", "list", "split")
+_TIME, _EVENT, _IMPORT, _MERGE, _DEFINITION, _LIST, _SPLIT = range(len(CAUSES))
 
 Carried = dict[str, int]
 """Segment -> whether people merged into one were inside, outside or both (bits)."""
@@ -76,6 +76,7 @@ class Causes:
         persons: Ints,
         entered: Bools,
         alive: Bools,
+        parted: Collection[int] = (),
     ) -> NDArray[np.int8]:
         """Places in CAUSES of changes that a segment's `feeds` and `lists` may have caused; the strongest last."""
         causes = np.full(len(persons), _TIME, dtype=np.int8)
@@ -94,6 +95,8 @@ class Causes:
             causes[place] = _MERGE
         causes[persons < self._first_time.get(segment, 0)] = _DEFINITION
         causes[~alive] = _MERGE
+        if parted:  # they were announced as one: what is new is what the split made of it
+            causes[np.isin(persons, np.fromiter(parted, dtype=np.int64))] = _SPLIT
         return causes
 
     def _carried(self, segment: str, persons: Ints, entered: Bools) -> list[int]:

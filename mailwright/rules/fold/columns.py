@@ -40,6 +40,11 @@ class Columns:
         for name, cells in self._cells.items():
             cells[person] = self._fills[name]
 
+    def forget(self, persons: Ints) -> None:
+        """Several people back to the neutral value."""
+        for name, cells in self._cells.items():
+            cells[persons] = self._fills[name]
+
     def add(self, name: str, person: Ints, values: NDArray[Any], sign: int = 1) -> None:
         """Add exactly: past 64 bits the column turns into Python integers."""
         cells = self._cells[name]
@@ -101,6 +106,16 @@ class Totals:
         self.cells.add("sum", at, self.cells["sum"][[gone]])
         self.cells.clear(gone)
 
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        self.cells.forget(persons)
+
+    def adopt(self, other: Totals, persons: Ints, codes: Ints | None) -> None:
+        """Add what another store has of its people 0, 1, ... to `persons`, in this order."""
+        del codes
+        self.cells["count"][persons] += other.cells["count"][: len(persons)]
+        self.cells.add("sum", persons, other.cells["sum"][: len(persons)])
+
     def combine(self, other: Totals, codes: Ints | None) -> None:
         """Add the totals of another part of the log."""
         del codes  # totals hold no codes
@@ -146,6 +161,18 @@ class Extreme:
         value[into] = (max if self._largest else min)(value[into], value[gone])
         known[into] |= known[gone]
         self.cells.clear(gone)
+
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        self.cells.forget(persons)
+
+    def adopt(self, other: Extreme, persons: Ints, codes: Ints | None) -> None:
+        """The more extreme of what is here of `persons` and of another store's people 0, 1, ..."""
+        del codes
+        n = len(persons)
+        better = np.maximum if self._largest else np.minimum
+        self.cells["value"][persons] = better(self.cells["value"][persons], other.cells["value"][:n])
+        self.cells["known"][persons] |= other.cells["known"][:n]
 
     def combine(self, other: Extreme, codes: Ints | None) -> None:
         """The more extreme of two parts' values."""
@@ -219,6 +246,15 @@ class End:
         row = self._rows(np.array([gone]))
         self._offer(row._replace(person=np.full_like(row.person, into)))
         self.cells.clear(gone)
+
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        self.cells.forget(persons)
+
+    def adopt(self, other: End, persons: Ints, codes: Ints | None) -> None:
+        """The nearer of what is here of `persons` and of another store's people 0, 1, ..."""
+        rows = other._rows(np.arange(len(persons)), codes)
+        self._offer(rows._replace(person=persons[rows.person]))
 
     def combine(self, other: End, codes: Ints | None) -> None:
         """The nearer of two parts' rows; `codes` translates the other part's dictionary."""

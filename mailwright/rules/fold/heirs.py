@@ -27,6 +27,14 @@ class Heirs:
         self._into[gone] = into
         self._gone.append(gone)
 
+    def stands_for(self, number: int, person: int) -> None:
+        """A number that was gone is `person`'s from now on; its own: it is not gone any more."""
+        if number != person:
+            self.merge(Person(person), Person(number))
+        elif number < len(self._into):
+            self._into[number] = number
+        self._gone = [each for each in dict.fromkeys(self._gone) if each != number or number != person]
+
     def of(self, person: Ints) -> Ints:
         """Whose rows of these people are now; the same array if none of them is gone."""
         if not self._gone:

@@ -15,6 +15,7 @@ from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.events import Event, Offset, Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.rules.catalog import Catalog
+from mailwright.rules.fold.apart import Stay, Stays, replace
 from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.causes import Change
 from mailwright.rules.fold.cells import FOREVER, Cells
@@ -115,6 +116,7 @@ class Fold:
     def _begin(self, rules: Rules, catalog: Catalog, stores: Stores) -> None:
         outline = Outline(rules.attributes)
         self._outline = outline
+        self._rules, self._catalog = rules, catalog
         self._items = catalog.facts
         self._order = in_order(rules.segments, outline)
         self._stores = stores
@@ -387,6 +389,48 @@ class Fold:
         self._world.listed.merge(into, gone)
         self._segments.merge(into, gone)
 
+    def like(self) -> Fold:
+        """An empty fold of the same rules and leaves as this one's, for a few people of their own: see `part`."""
+        keys = tuple(self._stores.stores)
+        fold = Fold.__new__(Fold)
+        kept = frozenset(keys).__contains__ if self._stores.partial else None
+        fold._begin(self._rules, self._catalog, Stores(known=keys, kept=kept))
+        return fold
+
+    def part(self, whose: Mapping[int, int], other: Fold, persons: Sequence[int], stays: Stays) -> None:
+        """Two people who were taken for one: all that is known of them is what another fold made of their events.
+
+        Args:
+            whose: Every number that stands for one of them -> the living person whom it stands for now.
+            other: `like` this one, over people of its own 0, 1, ...; must not be used any more.
+            persons: By its number, the person's here.
+            stays: Who of them is in which segment, and since when; what was announced otherwise is announced anew.
+        """
+        numbers = np.array(sorted(whose), dtype=np.int64)
+        self._grow_to(int(numbers[-1]) + 1)
+        other._grow_to(len(persons))
+        if self._at != BEFORE_TIME:
+            other.count(self._at, len(persons))
+        replace(self._stores, self._inbox, numbers, other._stores, other._inbox, np.array(persons, dtype=np.int64))
+        for number, person in whose.items():
+            self._stores.heirs.stands_for(number, person)
+            self._people["alive"][number] = number == person
+        self._segments.part(sorted(whose), stays)
+
+    @property
+    def at(self) -> Instant | None:
+        """The instant of the last tick; None before the first."""
+        return None if self._at == BEFORE_TIME else self._at
+
+    def stays(self, persons: Sequence[int]) -> Stays:
+        """Who of this fold's people 0, 1, ..., called as `persons` says, is in which segment, and since when."""
+        found = {}
+        for name, cells in self._world.members.items():
+            inside, since = cells["inside"].tolist(), cells["since"].tolist()
+            n = min(cells.n, len(persons))
+            found[name] = {persons[each]: Stay(inside[each], since[each]) for each in range(n)}
+        return found
+
     def _grow_to(self, n: int) -> None:
         self._stores.grow(n)
         if n > self._people.n:
@@ -417,8 +461,13 @@ class Fold:
         owed = [name for name, segment in self._segments.by_name.items() if stores & segment.reads.stores_behind]
         self._segments.look_at_everybody(owed, self._people.n)
 
-    def state_hash(self) -> str:
-        """A digest of all state but decayed scores; the same for any cut of the same log, and after a reload."""
+    def state_hash(self, n_persons: int = 0) -> str:
+        """A digest of all state but decayed scores; the same for any cut of the same log, and after a reload.
+
+        Args:
+            n_persons: How many people there are, if no tick has told since the last of them came.
+        """
+        self._grow_to(n_persons)
         n = self._people.n
         members = [
             [name, cells["inside"][:n].tolist(), cells["since"][:n].tolist()]

@@ -55,6 +55,17 @@ class Decayed:
         self.cells["value"][into] += self.cells["value"][gone]
         self.cells.clear(gone)
 
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        self.cells.forget(persons)
+
+    def adopt(self, other: Decayed, persons: Ints, codes: Ints | None) -> None:
+        """Add the scores of another store's people 0, 1, ... to those of `persons`."""
+        del codes
+        self._rebase(max(self._reference, other._reference))
+        shift = np.exp2((other._reference - self._reference) / self.half_life)
+        self.cells["value"][persons] += other.cells["value"][: len(persons)] * shift
+
     def combine(self, other: Decayed, codes: Ints | None) -> None:
         """Add the scores of another part of the log."""
         del codes
@@ -115,6 +126,18 @@ class Kept:
         if moved is not None:
             self._written.pop(gone // _BLOCK, None)
             self._line(into).join(moved)
+
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        for person in persons.tolist():
+            if self._lines.pop(person, None) is not None:
+                self._written.pop(person // _BLOCK, None)
+
+    def adopt(self, other: Kept, persons: Ints, codes: Ints | None) -> None:
+        """Join the lines of another store's people 0, 1, ... to those of `persons`."""
+        del codes
+        for person, line in other._lines.items():
+            self._line(int(persons[person])).join(line)
 
     def combine(self, other: Kept, codes: Ints | None) -> None:
         """Join the events of another part of the log."""

@@ -78,6 +78,11 @@ class Windowed:
             self.cells.add("sum", np.array([into]), self.cells["sum"][[gone]])
         self.cells.clear(gone)
 
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more, and their rows have left the queue."""
+        self.cells.forget(persons)
+        self.next_stamp = self._queue.first_after(self.edge)
+
     def leave_at(self, persons: Ints) -> Ints:
         """When the oldest row of each of these people leaves the window; NEVER for those without one."""
         rows = self._queue.between(self.edge, NEVER)
@@ -180,6 +185,18 @@ class Queue:
         """Add the running values; the queue's rows find the heir when they are read."""
         for leaf in self.leaves.values():
             leaf.merge(into, gone)
+
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more, nor of those whose heirs they are."""
+        self._calendar.leave_out(lambda person: np.isin(self._heirs.of(person), persons))
+        for leaf in self.leaves.values():
+            leaf.forget(persons)
+
+    def adopt(self, other: Queue, persons: Ints, codes: Ints | None) -> None:
+        """Take in the rows of another queue's people 0, 1, ... for `persons`."""
+        del codes
+        rows = other._inside()
+        self.take(rows._replace(person=persons[rows.person]))
 
     def _inside(self) -> Dated:
         """Every row of the longest window."""

@@ -95,6 +95,17 @@ class Ledger:
         self._n_tail = len(tail.person)
         self.add(moved._replace(person=np.full_like(moved.person, into)))
 
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        self._settle()
+        self._run = self._run.take(~np.isin(self._run.person, persons))
+
+    def adopt(self, other: Ledger, persons: Ints, codes: Ints | None) -> None:
+        """Join the rows of another store's people 0, 1, ... to those of `persons`."""
+        other._settle()
+        run = other._run._replace(person=persons[other._run.person])
+        Ledger.add(self, run if codes is None else run._replace(value=codes[run.value]))
+
     def combine(self, other: Ledger, codes: Ints | None) -> None:
         """Join the rows of another part of the log; `codes` translates its dictionary."""
         other._settle()

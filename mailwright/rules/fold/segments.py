@@ -9,6 +9,7 @@ import numpy as np
 
 from mailwright.core.events import Person
 from mailwright.core.instants import Instant
+from mailwright.rules.fold.apart import Stay, Stays
 from mailwright.rules.fold.asked import Asked, WindowKey
 from mailwright.rules.fold.causes import CAUSES, INSIDE, OUTSIDE, Carried, Causes, Change
 from mailwright.rules.fold.cells import is_forever
@@ -79,6 +80,23 @@ class Segment:
         self.deadlines.merge(into, gone)
         return INSIDE if inside[gone] else OUTSIDE
 
+    def put(self, person: int, stay: Stay) -> bool:
+        """Write one membership as it should have been; whether the person was in until now."""
+        inside, since = self.cells["inside"], self.cells["since"]
+        was = bool(inside[person])
+        inside[person], since[person] = stay
+        self.size += int(stay.inside) - int(was)
+        self.deadlines.merge(Person(person), Person(person))
+        return was
+
+    def announced(self, who: Ints, now: Bools, owed: Mapping[int, bool]) -> tuple[Ints, Bools]:
+        """Changes, of some people from what was announced of them instead of from what they were."""
+        inside = self.cells["inside"]
+        others = ~np.isin(who, np.fromiter(owed, dtype=np.int64))
+        moved = [person for person, was in sorted(owed.items()) if bool(inside[person]) != was]
+        more = np.array(moved, dtype=np.int64)
+        return np.append(who[others], more), np.append(now[others], inside[more])
+
     def dump(self) -> dict[str, Any]:
         """Plain data."""
         return {**self.cells.dump(), **self.deadlines.dump()}
@@ -110,6 +128,8 @@ class Segments:
         self._merged: dict[int, Carried] = {}
         self._everybody = False
         self._pending: list[int] = []
+        self._owed: dict[str, dict[int, bool]] = {}
+        """Segment -> person -> whether they were announced to be in, where a split has made it otherwise since."""
 
     def take_over(self, old: Segments, changed: Iterable[str], n: int) -> None:
         """Go on from the members of another definition's segments; those of `changed` ones are owed to it."""
@@ -117,7 +137,7 @@ class Segments:
             if name in old.by_name:
                 segment.cells, segment.size = old.by_name[name].cells, old.by_name[name].size
         self.n_evaluated, self._merged, self.first_time = old.n_evaluated, old._merged, old.first_time
-        self._pending = old._pending
+        self._pending, self._owed = old._pending, old._owed
         self.grow(n)
         self.look_at_everybody(changed, n)
 
@@ -137,6 +157,20 @@ class Segments:
         for name, segment in self.by_name.items():
             carried[name] = carried.get(name, 0) | before.get(name, 0) | segment.merge(into, gone)
         self._pending += [into, gone]
+
+    def part(self, persons: Sequence[int], stays: Stays) -> None:
+        """Two people who were taken for one are in what each would be in; the next tick announces what is new."""
+        for name, segment in self.by_name.items():
+            owed = self._owed.setdefault(name, {})
+            mine = stays.get(name, {})
+            for person in persons:
+                stay = mine.get(person, Stay(inside=False, since=0))
+                was = segment.put(person, stay)
+                if was != stay.inside or person in owed:
+                    owed.setdefault(person, was)
+        for person in persons:
+            self._merged.pop(person, None)
+        self._pending += persons
 
     def pending(self, n: int) -> Ints:
         """People to look at for every segment, ascending: new ones, merged ones, or all."""
@@ -161,13 +195,17 @@ class Segments:
         causes = Causes(
             happened.anything, happened.touched, self._merged, self.first_time, self.n_evaluated, happened.listed
         )
+        owed, self._owed = self._owed, {}
         changes: list[tuple[Ints, Bools, Any]] = []
         for segment in self.by_name.values():
             frame, reads = looking.frame(segment), segment.reads
             who, now = self._evaluate(segment, frame, alive) if len(frame) else (_NOBODY, np.zeros(0, dtype=bool))
             looking.changed[segment.name] = who
+            parted = owed.get(segment.name, {})
+            if parted:
+                who, now = segment.announced(who, now, parted)
             why = (
-                causes.of(segment.name, reads.feeds_behind, reads.lists_behind, who, now, alive[who])
+                causes.of(segment.name, reads.feeds_behind, reads.lists_behind, who, now, alive[who], parted)
                 if len(who)
                 else _NOBODY
             )
@@ -206,12 +244,14 @@ class Segments:
             "merged": list(self._merged.items()),
             "everybody": self._everybody,
             "pending": list(self._pending),
+            "owed": [[name, list(owed.items())] for name, owed in self._owed.items()],
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         self.n_evaluated, self.first_time = state["n_evaluated"], state["first_time"]
         self._merged, self._everybody, self._pending = dict(state["merged"]), state["everybody"], state["pending"]
+        self._owed = {name: dict(owed) for name, owed in state["owed"]}
 
 
 def _reads(asked: Asked, before: Mapping[str, Reads]) -> Reads:

@@ -38,6 +38,14 @@ class Store(Protocol):
         """Exactly as if the other part's events had come here; `codes` translates its dictionary."""
         ...
 
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        ...
+
+    def adopt(self, other: Any, persons: Ints, codes: Ints | None) -> None:
+        """Take in what another store has of its people 0, 1, ... for `persons`; `codes` translates its dictionary."""
+        ...
+
     def dump(self) -> dict[str, Any]:
         """Plain data for a checkpoint."""
         ...
@@ -298,7 +306,7 @@ class Stores:
         self.grow(other._n)
         for key in list(other.stores) if keys is None else keys:
             feed = self._of[key]
-            self.stores[key].combine(other.stores[key], self._translation(feed, other))
+            self.stores[key].combine(other.stores[key], self.translation(feed, other))
             self.missing.discard(key)
             if key in self._elsewhere:
                 self._elsewhere[key] = (self._elsewhere[key][0], at)
@@ -314,10 +322,15 @@ class Stores:
         for key, feed in self.feeds.items():
             feed.hold(feed.all(n_held))
             if key in feeds:
-                feed.append(other.feeds[key].all(theirs_held), self._translation(key, other), len(inbox))
+                feed.append(other.feeds[key].all(theirs_held), self.translation(key, other), len(inbox))
         inbox.hold(together([inbox.all(), theirs._replace(person=other.heirs.of(theirs.person))]))
 
-    def _translation(self, feed: str, other: Stores) -> Ints | None:
+    def feed_of(self, store: str) -> str:
+        """Key of the feed that a store reads."""
+        return self._of[store]
+
+    def translation(self, feed: str, other: Stores) -> Ints | None:
+        """For each code of another part's feed the one here; None for a feed without a dictionary."""
         coded = self.feeds[feed].source.kind in _CODED
         return self.feeds[feed].words.translation(other.feeds[feed].words) if coded else None
 

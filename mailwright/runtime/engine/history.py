@@ -13,10 +13,12 @@ from mailwright.core.events import Offset
 from mailwright.core.ports import History
 from mailwright.rules.fold.typed import Path, paths_of
 from mailwright.runtime.engine import history_rows
+from mailwright.runtime.engine.past_of import past_of
+from mailwright.runtime.engine.rerun import TheirPast
 from mailwright.runtime.engine.state import Folded
 from mailwright.runtime.project.load import load_project
 
-_PARTS = ("events", "items", "ticks", "changes", "belongings", "definitions", "records", "lists")
+_PARTS = ("events", "items", "ticks", "changes", "belongings", "definitions", "records", "lists", "merges")
 
 
 class HistoryWriter:
@@ -62,6 +64,15 @@ class HistoryWriter:
         if self._failed is not None:
             raise Transient("history.append", f"History could not be written: {self._failed}") from self._failed
 
+    def past_of(self, identifiers: Sequence[str], before: Offset) -> TheirPast:
+        """What happened to some identifiers, everything added so far being in History first; see `PastOf`.
+
+        Raises:
+            Transient: If History could not be written.
+        """
+        self.flush()
+        return past_of(self._history, identifiers, before)
+
     def stop(self) -> None:
         """Write what is open and end the thread."""
         self.close_chunk()
@@ -97,6 +108,8 @@ class HistoryWriter:
             self._history.append("belonging", history_rows.belonging_table(rows.belongings), upto)
         if rows.records:
             self._history.append("records", history_rows.records_table(rows.records), upto)
+        if rows.merges:
+            self._history.append("merges", history_rows.merges_table(rows.merges), upto)
         if rows.lists:
             self._history.append("lists", history_rows.lists_table(rows.lists), upto)
         # Also without rows: this table's offset says how far History goes, and comes last.

@@ -15,6 +15,7 @@ from mailwright.profiles.identifier_key import identifier_key, identifier_keys
 from mailwright.profiles.identity import Belonging
 from mailwright.rules.fold import Change
 from mailwright.rules.fold.typed import Path, columns_of
+from mailwright.runtime.engine.merge_rows import MergeRow
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -90,6 +91,24 @@ LISTS = pa.schema(
 )
 """Who came on a list (``kind:value``) or left it; only what really changed."""
 
+MERGES = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("at", _TIME),
+        ("kind", pa.string()),
+        ("number", pa.int64()),
+        ("person", pa.int64()),
+        ("other", pa.int64()),
+        ("one", pa.string()),
+        ("two", pa.string()),
+        ("reason", pa.string()),
+        ("source", pa.string()),
+        ("message_id", pa.string()),
+        ("done_by", pa.string()),
+    ]
+)
+"""What happened to the identity graph: merges, splits, and what was refused; see `merge_rows.MergeRow`."""
+
 _json = msgspec.json.Encoder()
 
 Definition = tuple[Offset, Instant, int, "dict[str, str] | None", bool]
@@ -154,6 +173,11 @@ def records_table(rows: Sequence[tuple[Offset, Instant, Body]]) -> pa.Table:
     """Records of any other kind."""
     plain = [(offset, at, msgspec.to_builtins(body)) for offset, at, body in rows]
     return _table(RECORDS, [(offset, at, body.pop("type"), _json.encode(body).decode()) for offset, at, body in plain])
+
+
+def merges_table(rows: Sequence[MergeRow]) -> pa.Table:
+    """What happened to the identity graph."""
+    return _table(MERGES, rows)
 
 
 def lists_table(rows: Sequence[tuple[Offset, Instant, str, str, bool]]) -> pa.Table:

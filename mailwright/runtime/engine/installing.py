@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import zstandard
@@ -18,6 +18,7 @@ from mailwright.core.events import PLACES, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Fold, Frozen
+from mailwright.runtime.engine.rerun import Lives, TheirPast, relived
 from mailwright.runtime.project.load import Project, load_project
 
 _MAGIC = b"mailwright past 1\n"  # also keeps the blob's name apart from those of a checkpoint's parts
@@ -47,6 +48,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return Offset(self.defined * PLACES - 1)
 
 
+class SplitPast(NamedTuple):
+    """People whom splits took apart while a version was on its way: who they are, and what happened to them."""
+
+    lives: Lives
+    whose: Mapping[int, int]
+    past: TheirPast
+
+
 @dataclass(slots=True)
 class Underway:
     """A version that is defined and not yet installed.
@@ -54,6 +63,7 @@ class Underway:
     Attributes:
         shadow: The missing leaves, over what came in since.
         merges: (into, gone) since, in order; the blob does not know of them.
+        split: Numbers of people who were taken apart since; what the blob holds of them is folded anew.
     """
 
     version: int
@@ -63,6 +73,7 @@ class Underway:
     project: Project
     shadow: Fold
     merges: list[tuple[Person, Person]] = field(default_factory=list)
+    split: list[int] = field(default_factory=list)
 
     @property
     def order(self) -> Order:
@@ -84,14 +95,25 @@ class Underway:
         self.shadow.merge(into, gone)
         self.merges.append((into, gone))
 
+    def part(self, whose: Mapping[int, int], lives: Lives, past: TheirPast, before: Offset) -> None:
+        """People who were taken for one are two."""
+        after = Offset(self.defined * PLACES - 1)
+        fresh = relived(self.shadow.like(), lives, past, after=after, before=before)
+        self.shadow.part(whose, fresh, lives.numbers, {})
+        self.split = sorted({*self.split, *whose})
+
     def tick(self, at: Instant, n_persons: int) -> None:
         """Time has come to `at`."""
         self.shadow.count(at, n_persons)
 
-    def installed(self, past: Fold, before: Fold, catalog: Catalog) -> Fold:
+    def installed(self, past: Fold, before: Fold, catalog: Catalog, split: SplitPast | None = None) -> Fold:
         """The fold of this version as if it had been in force from the start; `past` and `before` are used up."""
         for into, gone in self.merges:
             past.merge(into, gone)
+        if split is not None:
+            empty, start = past.like(), Offset(self.defined * PLACES)
+            fresh = relived(empty, split.lives, split.past, before=start)
+            past.part(split.whose, fresh, split.lives.numbers, {})
         past.combine(self.shadow)
         fold = Fold(self.project.rules, catalog, replacing=before)
         fold.combine(past)
@@ -99,7 +121,7 @@ class Underway:
 
     def counters(self) -> dict[str, Any]:
         """What a checkpoint holds beside the shadow."""
-        names = ("version", "defined", "counted_at", "files", "merges")
+        names = ("version", "defined", "counted_at", "files", "merges", "split")
         return {name: getattr(self, name) for name in names}
 
 

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailwright.core.errors import Conflict, Transient
-from mailwright.core.events import PLACES, Defined, Events, Installed, ListChanged, LogRecord, Offset, Tick
+from mailwright.core.events import (
+    PLACES,
+    Defined,
+    Events,
+    Installed,
+    ListChanged,
+    LogRecord,
+    Offset,
+    PeopleMerged,
+    PersonSplit,
+    Tick,
+)
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Blobs, Clock, EventLog, Records
 from mailwright.rules.fold import Change
@@ -37,7 +48,7 @@ READ_LIMITS = (16, 1024)
 TICK_DELAY_S = 0.1
 """On the system clock a tick follows the first event since the last one after this many seconds."""
 
-_TOUCHING = (Events, Defined, Installed, ListChanged)
+_TOUCHING = (Events, Defined, Installed, ListChanged, PeopleMerged, PersonSplit)
 """Records after which a tick has something to evaluate."""
 
 IDLE_S = 0.01
@@ -113,7 +124,7 @@ class Engine:
         self._stopping = False
         self._was_at_end = False
         self._caught_up_at = Offset(2**62)
-        self.state = EngineState(blobs.get)
+        self.state = EngineState(blobs.get, history.past_of)
 
     def ask(self, read: Read) -> Future[Any]:
         """Run `read` on the state between two micro-batches; from any thread.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,9 @@ from mailwright.core.events import (
     ListChanged,
     LogRecord,
     Offset,
+    PeopleMerged,
     Person,
+    PersonSplit,
     Tick,
 )
 from mailwright.core.facts import ClockParted, Installing
@@ -32,12 +35,15 @@ from mailwright.core.transitions import Cursor
 from mailwright.ingest.dedupe import DedupeIndex
 from mailwright.profiles.identity import Belonging, IdentityGraph, Merge
 from mailwright.profiles.lists import ListBook
+from mailwright.profiles.merge_book import Said
 from mailwright.profiles.profile import ProfileStore
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Change, Fold
 from mailwright.runtime.engine.frozen import FrozenState, parts_below
-from mailwright.runtime.engine.installing import Underway, restored, unpacked_past
+from mailwright.runtime.engine.installing import SplitPast, Underway, restored, unpacked_past
+from mailwright.runtime.engine.merge_rows import MergeRow, merge_rows, refused_row, split_row
 from mailwright.runtime.engine.recent import Recent
+from mailwright.runtime.engine.rerun import PastOf, Rerun, TheirPast, lives_of, no_past, relived, whose_numbers
 from mailwright.runtime.project.load import Project, load_project
 
 _log = logging.getLogger(__name__)
@@ -60,16 +66,18 @@ class Folded:
     definitions: list[tuple[Offset, Instant, int, dict[str, str] | None, bool]] = field(default_factory=list)
     records: list[tuple[Offset, Instant, Body]] = field(default_factory=list)
     lists: list[tuple[Offset, Instant, str, str, bool]] = field(default_factory=list)
+    merges: list[MergeRow] = field(default_factory=list)
 
 
 class EngineState:
     """Identity, profiles, catalog, dedupe and live rules of one installation, as of `number`.
 
-    `blob` gives the bytes that an `Installed` record names.
+    `blob` gives the bytes that an `Installed` record names, `past` what happened to those whom a split concerns.
     """
 
-    def __init__(self, blob: Callable[[str], bytes]) -> None:
+    def __init__(self, blob: Callable[[str], bytes], past: PastOf = no_past) -> None:
         self._blob = blob
+        self._past = past
         self.number = 0
         self.at = Instant(0)
         self.tick_offset = Offset(0)
@@ -119,10 +127,15 @@ class EngineState:
                     self._install(record, other, folded)
                 elif isinstance(other, ListChanged):
                     self._list_changed(record, other, folded)
+                elif isinstance(other, PeopleMerged):
+                    self._merge_by_hand(record, other, folded)
+                elif isinstance(other, PersonSplit):
+                    self._split(record, other, folded)
                 folded.records.append((record.offset, record.at, other))
         self.number, self.at = record.number, record.at
         belongings = self.identity.belonging_changes()
         folded.belongings += [(self.upto, change) for change in belongings]
+        folded.merges += merge_rows(self.identity, record.at)
         self._enlist_new(belongings)
         return changes
 
@@ -138,7 +151,7 @@ class EngineState:
             offset = Offset(first + place)
             person = known(event)
             if person is None:
-                resolution = self.identity.resolve(event, offset)
+                resolution = self.identity.resolve(event, offset, at)
                 person = resolution.person
                 if resolution.merges:
                     self._take(taken[n_folded:])
@@ -164,6 +177,51 @@ class EngineState:
         self.profiles.merge(merge.into, merge.gone)
         if self.underway:
             self.underway.merge(merge.into, merge.gone)
+
+    def _merge_by_hand(self, record: LogRecord, body: PeopleMerged, folded: Folded) -> None:
+        if not self._given(body.one, body.other):
+            folded.merges.append(refused_row(record, body.one, body.other, "nobody has this number", body.by))
+            return
+        said = Said("merge", by=body.by, reason=body.reason)
+        merge = self.identity.merge_by_hand(Person(body.one), Person(body.other), record.offset, record.at, said)
+        if merge is None:
+            folded.merges.append(refused_row(record, body.one, body.other, "they are one person already", body.by))
+        else:
+            self._merge(merge)
+
+    def _split(self, record: LogRecord, body: PersonSplit, folded: Folded) -> None:
+        """Two people who were taken for one are what each would be; nothing changes before their past was read."""
+        fault = "" if self._given(body.person) else "nobody has this number"
+        parting = fault or self.identity.parting(Person(body.person), body.merge, body.identifiers)
+        if isinstance(parting, str):
+            folded.merges.append(refused_row(record, body.person, None, parting, body.by))
+            return
+        keys = [self.identity.key(row) for row in (*parting.stay, *parting.moved)]
+        past = self._past(keys, record.offset)
+        part = self.identity.part(parting, record.offset, record.at)
+        people = [parting.person, part]
+        lives, whose = lives_of(self.identity, people), whose_numbers(self.identity, people)
+        lived = Rerun(lives, past, lambda files: load_project(dict(files)).rules, self.catalog).run(record.offset)
+        fresh = relived(self.fold.like(), lives, past, before=record.offset)
+        self.fold.part(whose, fresh, lives.numbers, lived.stays(lives.numbers) if lived else {})
+        if self.underway:
+            self.underway.part(whose, lives, past, record.offset)
+        self._profiles_again(people, whose, past)
+        for name in self.lists.info():
+            left = self._not_on(name, people)
+            self.fold.enlist(name, left, inside=False)
+            self.fold.enlist(name, [person for person in people if person not in left], inside=True)
+        folded.merges.append(split_row(self.identity, record, body, people, parting.moved))
+
+    def _profiles_again(self, people: Sequence[Person], whose: Mapping[int, int], past: TheirPast) -> None:
+        fresh, place = ProfileStore(), {person: Person(number) for number, person in enumerate(people)}
+        owned = ((self.identity.number_of(event.identifiers[0]), event, offset) for offset, event in past.events)
+        fresh.apply_all([(place[owner], event, offset) for owner, event, offset in owned if owner in place])
+        self.profiles.forget(sorted(whose))
+        self.profiles.adopt(fresh, people)
+
+    def _given(self, *numbers: int) -> bool:
+        return all(0 <= number < self.identity.n_persons for number in numbers)
 
     # --- lists ---
 
@@ -203,6 +261,7 @@ class EngineState:
         if self._is_known(version, files):
             return
         project = load_project(files)
+        self.identity.rules = project.identity
         shadow = self.fold.beside(project.rules, self.catalog)
         in_force = not (shadow.leaves() and self.n_events)
         folded.definitions.append((record.offset, record.at, version, files, in_force))
@@ -236,9 +295,18 @@ class EngineState:
             # Not in force, then: the job makes the blob again, and another record will name it.
             _log.error("version %d cannot be put in force: %s", installed.version, error.message)
             return
-        fold = underway.installed(past, self.fold, self.catalog)
+        fold = underway.installed(past, self.fold, self.catalog, self._split_since(underway, record))
         folded.definitions.append((record.offset, record.at, installed.version, None, True))
         self._put_in_force(record, underway.version, underway.files, underway.project, fold)
+
+    def _split_since(self, underway: Underway, record: LogRecord) -> SplitPast | None:
+        """What the blob does not know: people whom a split took apart since it was asked for."""
+        people = sorted({self.identity.current(Person(number)) for number in underway.split})
+        if not people:
+            return None
+        keys = [f"{each.kind}:{each.value}" for person in people for each in self.identity.identifiers(person)]
+        past = self._past(keys, record.offset)
+        return SplitPast(lives_of(self.identity, people), whose_numbers(self.identity, people), past)
 
     def _put_in_force(
         self, record: LogRecord, version: int, files: dict[str, str], project: Project, fold: Fold
@@ -268,6 +336,14 @@ class EngineState:
         current = [self.identity.current(person) for person in persons]
         truths = self.fold.truths([condition], current)[condition]
         return frozenset(person for person, true in zip(persons, truths, strict=True) if true)
+
+    def state_hash(self) -> str:
+        """A digest of who is who and of all that is known of them; how it came to that leaves no trace in it."""
+        everybody = [Person(number) for number in range(self.identity.n_persons)]
+        profiles = [msgspec.to_builtins(self.profiles.view(person)) for person in everybody]
+        lists = {name: sorted(self.lists.identifiers(name)) for name in self.lists.info()}
+        told = [self.identity.digest(), profiles, lists, self.fold.state_hash(self.identity.n_persons)]
+        return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()
 
     # --- checkpoints ---
 
@@ -310,6 +386,7 @@ class EngineState:
         }
         for name, value in (counters | loaded).items():
             setattr(self, name, value)
+        self.identity.rules = (self.underway.project if self.underway else project).identity
         self.recent = Recent(Cursor(self.tick_offset))
         self.fold.listed_as({name: self._owners(self.lists.identifiers(name)) for name in self.lists.info()})
 

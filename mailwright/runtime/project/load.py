@@ -20,6 +20,7 @@ from mailwright.ingest.schema import ProfileSchema
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
 from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
+from mailwright.profiles.identity_rules import DEFAULTS, IdentityRules, identity_faults
 from mailwright.rendering.template import Template, parse_template
 from mailwright.rules.check import Names, check, doubts
 from mailwright.rules.fold import Rules
@@ -43,6 +44,7 @@ SINGLE_FILES = (
     "tracking-plan.yaml",
     "profile.yaml",
     "channels.yaml",
+    "identity.yaml",
 )
 FOLDERS = {
     "content_rules": ".yaml",
@@ -74,6 +76,7 @@ class Project:
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
     channels: Mapping[str, ChannelDefinition] = field(default_factory=dict)
     profile: ProfileSchema = field(default_factory=ProfileSchema)
+    identity: IdentityRules = DEFAULTS
     content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
@@ -192,6 +195,7 @@ class _Loader:
             tracking_plan=self._plan(),
             channels=self._entries("channels.yaml", ChannelDefinition),
             profile=self._profile(),
+            identity=self._identity(),
             content_rules=self._folder("content_rules", ContentRuleDefinition),
             campaigns=self._folder("campaigns", CampaignDefinition),
             journeys=self._folder("journeys", JourneyDefinition),
@@ -261,6 +265,18 @@ class _Loader:
         faults = list(found.faults()) if found else []
         self.issues += [document.issue(fault.at, fault.message, fault.hint) for fault in faults]
         return found or ProfileSchema()
+
+    def _identity(self) -> IdentityRules:
+        path = "identity.yaml"
+        if path not in self._files or (document := self._document(path)) is None:
+            return DEFAULTS
+        rules = self._try(lambda: convert(document, (), IdentityRules))
+        if rules is None:
+            return DEFAULTS
+        for issue in identity_faults(rules):
+            at = tuple(int(part) if part.isdecimal() else part for part in issue.path.split("/") if part)
+            self.issues.append(document.issue(at, issue.message, issue.hint))
+        return rules
 
     def _paths(self, folder: str) -> Iterable[tuple[str, str]]:
         for path in sorted(self._files):

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from heapq import merge as merged
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from mailwright.core.events import Item, Offset, Person
 from mailwright.core.instants import Instant
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Fold
-from mailwright.runtime.graphs import PastMerge
+from mailwright.runtime.graphs import PastMerge, PastSplit
 from mailwright.runtime.past import Past
 from mailwright.runtime.rehearsal.people import People, PeopleFoundLater, PeopleOfTheLog
 
@@ -30,7 +32,7 @@ class _Step(NamedTuple):
 
     offset: Offset
     rank: int
-    what: PastMerge | Item | Arrival
+    what: PastMerge | PastSplit | Item | Arrival
 
 
 class Story:
@@ -48,6 +50,7 @@ class Story:
         )
         self.gone: set[Person] = set()
         """Numbers (the story's) of people who were merged into others so far."""
+        self._past = past
         self._told = told
         self._steps = _steps(past, imported, end)
         self._next = next(self._steps, None)
@@ -66,10 +69,33 @@ class Story:
                 into, gone = self.people.number(what.into), self.people.number(what.gone)
                 fold.merge(into, gone)
                 self.gone.add(gone)
+            elif isinstance(what, PastSplit):
+                self._part(fold, what)
             elif isinstance(what, Item):
                 self.catalog.put(what)
             self._next = next(self._steps, None)
         return n + self._hand(fold, waiting)
+
+    def _part(self, fold: Fold, split: PastSplit) -> None:
+        """Two people who were taken for one; since when each is in a segment begins anew with the next evaluation."""
+        graph, people = self._past.graph_at(Offset(split.offset + 1)), (split.person, split.other)
+        place = {person: Person(number) for number, person in enumerate(people)}
+        asked = np.array(people, dtype=np.int64)
+        fresh = fold.like()
+        fresh.ingest(
+            [
+                each._replace(person=place[each.person])
+                for each in self._past.arrivals(split.offset, graph=graph, persons=asked)
+            ]
+        )
+        firsts = graph.first_identifiers(asked)
+        for name, listed in self._past.lists_at(Offset(split.offset + 1), graph).items():
+            fresh.enlist(name, [number for number, first in enumerate(firsts) if first in listed], inside=True)
+        if fold.at is not None:
+            fresh.tick(fold.at, firsts)
+        numbers = [int(self.people.number(person)) for person in people]
+        self.gone -= set(map(Person, numbers))
+        fold.part({number: number for number in numbers}, fresh, numbers, fresh.stays(numbers))
 
     def _hand(self, fold: Fold, waiting: list[Arrival]) -> int:
         n = len(waiting)
@@ -90,8 +116,9 @@ def _steps(past: Past, imported: Offset, end: Offset) -> Iterator[_Step]:
         yield from (_Step(arrival.offset, 1, arrival) for arrival in rest if not arrival.event.history)
     events = (_Step(each.offset, 2, each) for each in past.arrivals(end, after=imported))
     items = (_Step(offset, 1, item) for offset, item in past.items(imported, end))
+    splits = (_Step(each.offset, 0, each) for each in past.splits(imported, end))
     merges = (_Step(each.offset, 0, each) for each in past.merges(imported, end))
-    yield from merged(merges, items, events, key=_place)
+    yield from merged(merges, splits, items, events, key=_place)
 
 
 def _place(step: Any) -> tuple[int, int]:

@@ -35,6 +35,7 @@ CAUSES = {
     "import": "imported history",
     "definition": "the rule changed",
     "merge": "profiles were merged",
+    "split": "a profile was taken apart",
     "erasure": "the profile was erased",
 }
 
