@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -13,25 +14,40 @@ from rich.text import Text
 
 from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work
 from mailwright.core.errors import InvalidInput, NotFound, nearest
+from mailwright.core.instants import format_iso
 from mailwright.ingest.dry_run import ColumnReport, DryRun
+from mailwright.ingest.imports import ImportDefinition, Preset
 from mailwright.ingest.mapping import RowKind
 from mailwright.ingest.segment import Source
 from mailwright.runtime.importing import FileImport, Importer
+from mailwright.runtime.imports.declared import DeclaredImport
+from mailwright.runtime.imports.state import read_state
 from mailwright.runtime.installation import Installation, Sources, open_installation
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("import")(import_file)
+    """Add the commands."""
+    app.command("import")(import_)
+    app.command("imports")(imports)
 
 
-def import_file(
-    file: Annotated[
-        Path, typer.Argument(help="A .csv, .jsonl or .parquet file; text also as .gz or .zst.", dir_okay=False)
+def import_(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|NAME",
+            help="A .csv, .jsonl or .parquet file (text also as .gz or .zst), or the name of a declared import.",
+        ),
     ],
-    kind: Annotated[str, typer.Option("--as", help=f"What each row is: {', '.join(get_args(RowKind))}.")],
+    kind: Annotated[
+        str, typer.Option("--as", help=f"What each row of a file is: {', '.join(get_args(RowKind))}.")
+    ] = "",
+    preset: Annotated[
+        str, typer.Option(help=f"What wrote the file, in place of --as: {', '.join(get_args(Preset))}.")
+    ] = "",
+    purpose: Annotated[str, typer.Option(help="With --preset: the consent that its subscribers gave.")] = "",
     source: Annotated[str, typer.Option(help="The source's name, as events will carry it.")] = "import",
     key: Annotated[str, typer.Option(help="A write key; its source takes the place of --source.")] = "",
     event: Annotated[str, typer.Option(help="Name of the track event, unless a column `event` gives it.")] = "",
@@ -41,17 +57,31 @@ def import_file(
         typer.Option("--map", metavar="COLUMN=FIELD[:TYPE]", help="Where a column goes; without, where its name says."),
     ] = None,
     history: Annotated[bool, typer.Option("--history", help="It happened before: starts no journey, no mail.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and import nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and import nothing.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Import the good rows, list the bad ones.")] = False,
     delimiter: Annotated[str, typer.Option(help="Between the fields of a CSV; without, as its first line tells.")] = "",
     encoding: Annotated[str, typer.Option(help="Of a text file; without, UTF-8 or UTF-16.")] = "",
+    read_from: Annotated[
+        str, typer.Option("--from", metavar="FILE", help="With a NAME: read this file; - is standard input.")
+    ] = "",
     project: ProjectOption = HERE,
 ) -> None:
-    """Import a file: checked as a whole first; the same file twice adds nothing."""
+    """Import a file, or what a declared import finds: checked as a whole first; the same twice adds nothing."""
     there = open_installation(load_settings(project))
     try:
+        definitions = current_project(there)[1]
+        if not kind and not preset and (what in definitions.imports or not Path(what).suffix):
+            _run_declared(DeclaredImport(there, definitions, what), dry_run=dry_run, path=read_from)
+            return
+        if preset:
+            definition = _of_preset(_preset(preset), Path(what), purpose, source, skip_bad, _encoding(encoding))
+            name = Path(what).name
+            _run_declared(
+                DeclaredImport(there, replace(definitions, imports={name: definition}), name), dry_run=dry_run, path=""
+            )
+            return
         asked = FileImport(
-            path=file,
+            path=Path(what),
             kind=_kind(kind),
             source=_source(there, source, key),
             columns=_columns(columns or []),
@@ -62,13 +92,82 @@ def import_file(
             delimiter=_delimiter(delimiter),
             encoding=_encoding(encoding),
         )
-        importer = Importer(there, current_project(there)[1], asked)
+        importer = Importer(there, definitions, asked)
         if dry_run:
             _rehearse(importer)
         else:
             _import(importer)
     finally:
         there.close()
+
+
+def imports(project: ProjectOption = HERE) -> None:
+    """List the declared imports, and what the newest run of each brought."""
+    there = open_installation(load_settings(project))
+    try:
+        found = current_project(there)[1].imports
+        if not found:
+            console.print("No import is declared. One is a file imports/NAME.yaml.")
+            return
+        table = Table("import", "what it brings", "from", "when", "newest run", "rows", "taken", "deleted", "faults")
+        table.box, table.pad_edge = None, False
+        for name, one in found.items():
+            state = read_state(there.records.meta, name)
+            ran = f"{format_iso(state.ran_at)[:19]}Z" if state.n_run else "never"
+            counts = [f"{n:,}" for n in (state.n_rows, state.n_things, state.n_deleted, state.n_faults)]
+            table.add_row(name, Text(one.title), one.origin, str(one.schedule or "by hand"), ran, *counts)
+        console.print(table)
+    finally:
+        there.close()
+
+
+def _run_declared(one: DeclaredImport, *, dry_run: bool, path: str) -> None:
+    with progress_of_work() as bars:
+        reading = bars.add_task("Reading rows", total=None)
+
+        def read(n: int) -> None:
+            bars.advance(reading, n)
+
+        if dry_run:
+            outcome = one.rehearse(path, read)
+        else:
+            delivering = bars.add_task("Importing", total=None)
+            outcome = one.run(path=path, read=read, done=lambda n: bars.advance(delivering, n))
+    if outcome.columns:
+        console.print(_columns_table(outcome.columns))
+    if dry_run:
+        for what, n in sorted(outcome.found.made.items()):
+            console.print(f"  {n:,} x {what}", markup=False)
+    if outcome.found.n_faults and not dry_run:
+        console.print(f"Left out, {outcome.found.n_faults:,} faults:")
+        for issue in outcome.found.faults:
+            console.print(f"  {issue}", markup=False, soft_wrap=True)
+    console.print(f"{str(outcome) or 'Nothing is new'}.")
+    if dry_run:
+        one.refuse(outcome.found)
+
+
+def _of_preset(
+    preset: Preset, path: Path, purpose: str, source: str, skip_bad: bool, encoding: str
+) -> ImportDefinition:
+    return ImportDefinition(
+        title=f"{preset}: {path.name}"[:200],
+        file=str(path.resolve()),
+        preset=preset,
+        purpose=purpose,
+        history=True,
+        skip_bad=skip_bad,
+        source=source,
+        encoding=encoding,
+    )
+
+
+def _preset(text: str) -> Preset:
+    for preset in get_args(Preset):
+        if preset == text:
+            found: Preset = preset
+            return found
+    raise InvalidInput.one("import.preset", f"there is no preset {text!r}", hint=nearest(text, get_args(Preset)))
 
 
 def _rehearse(importer: Importer) -> None:

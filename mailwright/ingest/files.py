@@ -263,7 +263,7 @@ def _parquet(stream: BinaryIO, reading: _Reading) -> Rows:
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 for row in batch.to_pylist():
                     number += 1
-                    yield number, {name: _as_json(value) for name, value in row.items()}
+                    yield number, {name: as_json(value) for name, value in row.items()}
         except (pa.ArrowException, OSError) as error:
             raise reading.stop("file.parquet", number + 1, f"cannot be read on ({error})", "is it torn?") from None
 
@@ -272,7 +272,7 @@ def _parquet(stream: BinaryIO, reading: _Reading) -> Rows:
     return Rows(columns=columns, rows=rows())
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A Parquet value as a JSON one: times as ISO 8601 in UTC, decimals as numbers, NaN as missing."""
     match value:
         case float():
@@ -284,9 +284,9 @@ def _as_json(value: Any) -> Any:
         case Decimal():
             return int(value) if value == value.to_integral_value() else float(value)
         case list():
-            return [_as_json(each) for each in value]
+            return [as_json(each) for each in value]
         case dict():
-            return {key: _as_json(each) for key, each in value.items()}
+            return {key: as_json(each) for key, each in value.items()}
         case str() | int() | None:
             return value
     return str(value)

@@ -186,12 +186,8 @@ class Importer:
         raise InvalidInput("import.rows", issues, hint)
 
     def faults(self, found: DryRun) -> list[Issue]:
-        """The faults of a check with the file's name."""
-        name = self._asked.path.name
-        return [
-            issue if issue.path.startswith(name) else replace(issue, path=f"{name}: {issue.path}")
-            for issue in found.faults
-        ]
+        """The first faults of a check."""
+        return list(found.faults)
 
     # --- the import ---
 
@@ -229,12 +225,12 @@ class Importer:
             passage = Passage(there=self._there, project=self._project, source=asked.source, history=asked.history)
             intake = Intake(
                 passage,
-                drafts if report else make,
                 out,
                 skip_bad=asked.skip_bad,
                 done=lambda _: read(stream.tell()),
             )
-            intake.take(self._rows(stream, intake.unreadable))
+            intake.prefix = f"{asked.path.name}: "
+            intake.take(self._rows(stream, intake.unreadable), drafts if report else make)
         if digest_of(asked.path) != self._digest:
             raise Conflict("import.changed", f"{asked.path.name} changed while it was read", "run it again")
         return intake.finish([column for column in self._columns or () if column not in self._mapping.columns]), intake

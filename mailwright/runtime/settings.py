@@ -282,6 +282,22 @@ def load_settings(folder: Path, environment: Mapping[str, str] = _ENVIRONMENT) -
     return Settings(folder=folder, **{name: getattr(sections, name) for name in sections.__struct_fields__})
 
 
+def secret_from(variable: str, environment: Mapping[str, str] = _ENVIRONMENT) -> str:
+    """The value of an environment variable that a definition names; it is never shown.
+
+    Raises:
+        InvalidInput: ``settings.secret``, if it is not set.
+    """
+    value = environment.get(variable, "")
+    if not value:
+        raise InvalidInput.one(
+            "settings.secret",
+            f"the environment variable {variable} is not set",
+            hint="set it where Mailwright is started; secrets stand in no file of the project",
+        )
+    return value
+
+
 def environment_with(added: Mapping[str, str]) -> dict[str, str]:
     """This process's environment and `added`, for a process that we start."""
     return {**_ENVIRONMENT, **added}

@@ -10,6 +10,8 @@ from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinit
 from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
 from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
 from mailwright.ingest.definitions import CatalogDefinition, EventPlan, TrackingPlan
+from mailwright.ingest.imports import CursorColumn, Deletes, DltOrigin, ImportDefinition, SqlOrigin
+from mailwright.ingest.mapping import Cell
 from mailwright.ingest.schema import (
     AccountsDefinition,
     ProfileSchema,
@@ -93,6 +95,12 @@ PLACES = (
     Place(cls=VariantDefinition, where="a variant of an experiment"),
     Place(cls=ModelDefinition, where="`models/NAME.yaml`"),
     Place(cls=GateDefinition, where="`gate` of a model"),
+    Place(cls=ImportDefinition, where="`imports/NAME.yaml`"),
+    Place(cls=Cell, where="a column of an import"),
+    Place(cls=SqlOrigin, where="`sql` of an import"),
+    Place(cls=CursorColumn, where="`cursor` of an import"),
+    Place(cls=Deletes, where="`deletes` of an import"),
+    Place(cls=DltOrigin, where="`dlt` of an import"),
 )
 
 

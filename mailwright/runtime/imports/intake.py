@@ -55,7 +55,6 @@ class Intake:
 
     Args:
         passage: How they come in.
-        drafts: What a row becomes.
         out: Is given each frame; None: the rows are only checked.
         skip_bad: Rows with a fault are left out of the frames.
         done: Told from time to time how many more rows were read.
@@ -64,17 +63,17 @@ class Intake:
     def __init__(
         self,
         passage: Passage,
-        drafts: Drafts,
         out: Callable[[Frame], None] | None,
         *,
         skip_bad: bool = False,
         done: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._passage = passage
-        self._drafts = drafts
         self._out = out
         self._skip_bad = skip_bad
         self._done = done
+        self.prefix = ""
+        """Before the line in each fault's path, such as the file's name and a colon."""
         self._received_at: Instant = passage.there.clock.now()
         self._waiting: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._lines: dict[DraftKind, list[int]] = {kind: [] for kind in _HEADS}
@@ -87,9 +86,9 @@ class Intake:
 
     # --- rows ---
 
-    def take(self, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
-        """Take rows with their lines."""
-        drafts, add, told = self._drafts, self.add, 0
+    def take(self, rows: Iterable[tuple[int, Mapping[str, Any]]], drafts: Drafts) -> None:
+        """Take rows with their lines; `drafts` says what a row becomes."""
+        add, told = self.add, self.n_rows
         for line, row in rows:
             self.n_rows += 1
             try:
@@ -110,11 +109,11 @@ class Intake:
         try:
             raw = _encode(body)
         except (TypeError, ValueError, UnicodeEncodeError) as error:
-            self._fault(line, [Issue(path=f"line {line}", message=f"cannot be JSON: {error}")])
+            self._fault(line, [Issue(path=f"{self.prefix}line {line}", message=f"cannot be JSON: {error}")])
             return
         if len(raw) > _LIMITS.event_bytes:
             message = f"it has {len(raw):,} bytes, at most {_LIMITS.event_bytes:,} are taken"
-            self._fault(line, [Issue(path=f"line {line}", message=message)])
+            self._fault(line, [Issue(path=f"{self.prefix}line {line}", message=message)])
             return
         waiting = self._waiting[kind]
         if len(waiting) >= CHUNK_ITEMS or self._bytes[kind] + len(raw) + 1 > _LIMITS.request_bytes:
@@ -129,10 +128,14 @@ class Intake:
         self.n_unreadable += 1
         self._tell([issue])
 
-    def finish(self, unused: Sequence[str] = ()) -> DryRun:
-        """Pass what waits; what was found in all rows."""
+    def flush(self) -> None:
+        """Pass what waits."""
         for kind in _HEADS:
             self._flush(kind)
+
+    def finish(self, unused: Sequence[str] = ()) -> DryRun:
+        """Pass what waits; what was found in all rows."""
+        self.flush()
         return DryRun(
             n_rows=self.n_rows + self.n_unreadable,
             n_good=self.n_rows - len(self._bad_lines),
@@ -153,7 +156,7 @@ class Intake:
         if refused or warned:
             faulty = sorted({*refused, *warned}, key=lambda one: one.index)
             for one in faulty:
-                where = f"line {lines[one.index]}"
+                where = f"{self.prefix}line {lines[one.index]}"
                 message = one.reason.removeprefix("left out: ")
                 path = f"{where}, {one.field}" if one.field else where
                 self._fault(lines[one.index], [Issue(path=path, message=message)])
@@ -225,15 +228,15 @@ class Intake:
         self.faults += issues[: max(0, KEPT_FAULTS - len(self.faults))]
 
     def _placed(self, line: int, issue: Issue) -> Issue:
-        if issue.path.startswith("line "):
-            return issue
-        path = f"line {line}, {issue.path}" if issue.path else f"line {line}"
-        return Issue(path=path, message=issue.message, hint=issue.hint)
+        path = issue.path
+        if not path.startswith("line "):
+            path = f"line {line}, {path}" if path else f"line {line}"
+        return Issue(path=self.prefix + path, message=issue.message, hint=issue.hint)
 
 
-def _line_of(issue: Issue) -> int:
+def _line_of(issue: Issue) -> tuple[str, int]:
     found = _LINE.search(issue.path)
-    return int(found[1]) if found else 0
+    return (issue.path[: found.start()], int(found[1])) if found else (issue.path, 0)
 
 
 def _named(event: Event) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from mailwright.runtime.imports.jobs import import_jobs
 from mailwright.runtime.jobs.history import history_jobs
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.settings import Settings
 
-JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = (history_jobs,)
+JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = (history_jobs, import_jobs)
 """Each part that has jobs makes its own."""
 
 

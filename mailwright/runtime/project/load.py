@@ -15,6 +15,7 @@ from mailwright.decisions.content_rules import ContentRuleDefinition, condition_
 from mailwright.ingest.context.channels import ChannelDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
@@ -52,7 +53,7 @@ FOLDERS = {
     "journeys": ".yaml",
     "models": ".yaml",
     "templates": ".mjml",
-} | {"sql_segments": ".yaml"}
+} | {"sql_segments": ".yaml", "imports": ".yaml"}
 SETTINGS_FILE = "mailwright.toml"
 
 
@@ -82,6 +83,7 @@ class Project:
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
     models: Mapping[str, ModelDefinition] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
+    imports: Mapping[str, ImportDefinition] = field(default_factory=dict)
     expressions: Mapping[str, Expression] = field(default_factory=dict)
     conditions: Mapping[str, Expression] = field(default_factory=dict)
     memberships: Mapping[str, Expression] = field(default_factory=dict)
@@ -201,6 +203,7 @@ class _Loader:
             journeys=self._folder("journeys", JourneyDefinition),
             models=self._folder("models", ModelDefinition),
             templates=self._templates(),
+            imports=self._imports(shop.get("time_zone", "UTC")),
         )
         return self._with_rules(project)
 
@@ -306,6 +309,13 @@ class _Loader:
                 check_sql(definition.sql)
             except InvalidInput as error:
                 self.issues += [document.issue(("sql",), issue.message, issue.hint) for issue in error.issues]
+        return found
+
+    def _imports(self, zone: str) -> dict[str, ImportDefinition]:
+        found = self._folder("imports", ImportDefinition)
+        for name, definition in found.items():
+            document = self.documents[f"imports/{name}.yaml"]
+            self.issues += [document.issue(at, issue.message, issue.hint) for at, issue in definition.check(zone)]
         return found
 
     def _templates(self) -> dict[str, Template]:

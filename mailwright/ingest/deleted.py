@@ -1,0 +1,72 @@
+"""What it means that a row is gone at its origin: a draft like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mailwright.ingest.drafts import Draft
+from mailwright.ingest.imports import Deletes
+
+_WHO = ("userId", "anonymousId", "groupId")
+
+
+def remnant_of(deletes: Deletes, draft: Draft) -> dict[str, Any]:
+    """What must be kept of a row so that its end can be told later. It may hold an address."""
+    body = draft.body
+    match deletes.then:
+        case "facts":
+            return {name: body[name] for name in ("catalog", "item_id", "facts")}
+        case "suppress":
+            return {"email": _address(body)}
+    kept: dict[str, Any] = {name: body[name] for name in _WHO if name in body}
+    if address := _address(body):
+        kept["email"] = address
+    if deletes.then == "unset":
+        kept["type"] = body.get("type", "identify")
+        kept["traits"] = [name for name in body.get("traits", {}) if name not in ("email", "phone")]
+    return kept
+
+
+def end_of(deletes: Deletes, kept: Mapping[str, Any], *, message_id: str, key: str, reason: str, stamp: str) -> Draft:
+    """The draft that tells the end of a row.
+
+    Args:
+        deletes: As declared.
+        kept: What `remnant_of` gave.
+        message_id: Its own; the same for the same end.
+        key: The row's key in words, for the event.
+        reason: For a suppression.
+        stamp: When it was deleted, ISO 8601; empty: now.
+    """
+    match deletes.then:
+        case "facts":
+            return Draft("item", {**kept, "facts": {**kept["facts"], **deletes.facts}})
+        case "suppress":
+            return Draft("suppression", {"email": kept["email"], "reason": reason})
+    call: dict[str, Any] = {"messageId": message_id, **{name: kept[name] for name in _WHO if name in kept}}
+    if stamp:
+        call["timestamp"] = stamp
+    if deletes.then == "event":
+        call |= {"type": "track", "event": deletes.event, "properties": {"key": key}}
+        if "email" in kept:
+            call["context"] = {"traits": {"email": kept["email"]}}
+    else:
+        traits = dict.fromkeys(kept["traits"])
+        call |= {"type": kept["type"], "traits": traits}
+        if "email" in kept and kept["type"] == "identify":
+            call["traits"] = {**traits, "email": kept["email"]}
+    return Draft("call", call)
+
+
+def is_deleted(value: Any) -> bool:
+    """Whether a soft-delete column says so: by an instant, ``true``, 1; not if it is empty, false, 0 or ``no``."""
+    return str(value).strip().lower() not in ("", "none", "null", "false", "0", "no", "f", "n")
+
+
+def _address(body: Mapping[str, Any]) -> str:
+    for place in (body, body.get("traits"), (body.get("context") or {}).get("traits")):
+        if isinstance(place, Mapping) and place.get("email"):
+            return str(place["email"])
+    user = str(body.get("userId", ""))
+    return user if "@" in user else ""

@@ -1,0 +1,220 @@
+"""Where the rows of a declared import come from: each origin gives its rows to the intake and notes how far it got."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from mailwright.core.errors import Conflict, InvalidInput, NotFound
+from mailwright.ingest.drafts import Draft, Drafts
+from mailwright.ingest.dry_run import MappingReport
+from mailwright.ingest.files import Format, as_json, format_of, read_rows
+from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.mapping import RowMapping
+from mailwright.runtime.importing import digest_of
+from mailwright.runtime.imports.intake import Intake
+from mailwright.runtime.imports.state import FileSeen, ImportState, cursor_start, cursor_text
+from mailwright.runtime.imports.tables import TableDrafts
+from mailwright.runtime.installation import Installation
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.settings import secret_from
+from mailwright.stores.key_table import KeyTable
+from mailwright.stores.sql_rows import SqlRows
+
+
+@dataclass(slots=True, kw_only=True)
+class Reading:
+    """One run of a declared import while it reads.
+
+    Attributes:
+        state: What the run before left; origins put in what the next must know.
+        keys: The rows' keys; None if none are kept.
+        path: A file in the place of the declared one; ``-`` is standard input.
+        reports: A report on columns is wanted; then in `report`.
+    """
+
+    there: Installation
+    project: Project
+    name: str
+    definition: ImportDefinition
+    state: ImportState
+    keys: KeyTable | None
+    intake: Intake
+    path: str
+    reports: bool
+    report: MappingReport | None = None
+    n_deleted: int = 0
+
+    def mapping(self, columns: Sequence[str] | None) -> RowMapping:
+        """The declared mapping; `columns` are those that there are, None if unknown.
+
+        Raises:
+            InvalidInput: ``import.columns``, if a declared one is not among them.
+        """
+        mapping = self.definition.mapping(self.project.zone.key)
+        faults = mapping.check(self.name, columns)
+        if faults:
+            raise InvalidInput("import.columns", faults)
+        return mapping
+
+    def table(self, mapping: RowMapping) -> TableDrafts:
+        """The drafts of the rows by their key."""
+        return TableDrafts(
+            self.name, self.definition, mapping, keys=self.keys, n_run=self.state.n_run, seal=self.there.sealer
+        )
+
+    def reported(self, drafts: Drafts, mapping: RowMapping, columns: Sequence[str] | None) -> Drafts:
+        """`drafts`, and each row is seen by the report if one is wanted."""
+        if not self.reports:
+            return drafts
+        personal = self.there.sealer.personal
+        report = self.report = self.report or MappingReport(mapping, columns, personal.__contains__)
+
+        def seen(line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
+            report.see(row)
+            return drafts(line, row)
+
+        return seen
+
+    def end_table(self, table: TableDrafts, *, whole: bool) -> None:
+        """Tell what is gone, if all rows there are were read.
+
+        Raises:
+            Conflict: ``import.empty``, if there is not one row where there were some.
+        """
+        deletes = self.definition.deletes
+        if whole and deletes and deletes.compare and self.keys is not None:
+            if not self.intake.n_rows and len(self.keys):
+                message = f"the import {self.name} found no row where there were {len(self.keys):,}"
+                hint = "an empty origin deletes nobody: look whether it is whole"
+                raise Conflict("import.empty", message, hint)
+            if not self.intake.n_unreadable and not table.n_keyless:
+                for draft in table.gone():
+                    self.intake.add(0, draft)
+        self.n_deleted += table.n_deleted
+
+
+def read_origin(reading: Reading) -> None:
+    """Read what is new.
+
+    Raises:
+        NotFound: If there is no such file or table.
+        InvalidInput: If it cannot be read, or its columns are not those declared.
+        Transient: If a database or service does not answer.
+    """
+    _ORIGINS[reading.definition.origin](reading)
+
+
+# --- SQL -------------------------------------------------------------------------------------------------------------
+
+
+def _sql(reading: Reading) -> None:
+    definition, sql = reading.definition, reading.definition.sql
+    if sql is None:
+        raise AssertionError("its origin is sql")
+    columns, cursor = definition.needed(), definition.cursor
+    mapping = reading.mapping(columns)
+    table = reading.table(mapping)
+    after = cursor_start(reading.state.cursor, cursor) if cursor and reading.state.cursor else None
+    url, what = secret_from(sql.url_from), f"import {reading.name}"
+    with SqlRows(url, what, table=sql.table, query=sql.query, columns=columns) as database:
+        greatest: Any = None
+
+        def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+            nonlocal greatest
+            place = cursor.column if cursor else ""
+            for number, row in enumerate(database.rows(columns, place, after), 1):
+                if place and row[place] is not None:
+                    greatest = row[place]
+                yield number, {name: as_json(value) for name, value in row.items()}
+
+        reading.intake.prefix = f"{sql.table or 'query'}: "
+        reading.intake.take(rows(), reading.reported(table, mapping, columns))
+        if greatest is not None:
+            reading.state = msgspec.structs.replace(reading.state, cursor=cursor_text(greatest))
+        compares = definition.deletes is not None and definition.deletes.compare
+        if compares and after is not None:
+            for row in database.rows(list(definition.keys)):
+                table.seen({name: as_json(value) for name, value in row.items()})
+        reading.end_table(table, whole=compares)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+_Read = Callable[[Reading, str, BinaryIO, Format], None]
+
+
+def _files(reading: Reading, pattern: str, read: _Read) -> int:
+    """Read each file that is new or changed; how many."""
+    if reading.path == "-":
+        read(reading, "stdin", sys.stdin.buffer, "jsonl")
+        return 1
+    n_read, seen = 0, {}
+    for path in _paths(reading, pattern):
+        known = reading.state.files.get(str(path))
+        stat = path.stat()
+        if known and (known.size, known.mtime_ns) == (stat.st_size, stat.st_mtime_ns) and not reading.path:
+            seen[str(path)] = known
+            continue
+        digest = digest_of(path)
+        if not known or known.digest != digest.hex() or reading.path:
+            n_read += 1
+            with path.open("rb") as stream:
+                reading.intake.prefix = f"{path.name}: "
+                read(reading, path.name, stream, format_of(path.name))
+                reading.intake.flush()
+            if digest_of(path) != digest:
+                raise Conflict("import.changed", f"{path.name} changed while it was read", "run it again")
+        seen[str(path)] = FileSeen(stat.st_size, stat.st_mtime_ns, digest.hex())
+    if not reading.path:
+        reading.state = msgspec.structs.replace(reading.state, files=seen)
+    return n_read
+
+
+def _paths(reading: Reading, pattern: str) -> list[Path]:
+    folder = reading.there.settings.folder
+    whole = str(folder / (reading.path or pattern))
+    found = sorted(Path(one) for one in glob(whole, recursive=True) if Path(one).is_file())
+    if not found and not any(sign in pattern for sign in "*?["):
+        raise NotFound("import.file", f"there is no file {whole}")
+    return found
+
+
+def _table_files(reading: Reading) -> None:
+    definition = reading.definition
+    if definition.deletes and definition.deletes.compare and any(sign in definition.file for sign in "*?["):
+        message = "what is gone is found by comparing with one whole file, not with a pattern's"
+        raise InvalidInput.one("import.columns", message, path=reading.name, hint="name one file")
+    tables: list[TableDrafts] = []
+
+    def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
+        rows = read_rows(
+            stream,
+            format,
+            name=name,
+            delimiter=definition.delimiter,
+            encoding=definition.encoding,
+            on_fault=reading.intake.unreadable,
+        )
+        mapping = reading.mapping(rows.columns)
+        table = reading.table(mapping)
+        tables.append(table)
+        reading.intake.take(rows, reading.reported(table, mapping, rows.columns))
+
+    _files(reading, definition.file, read)
+    for table in tables:
+        reading.end_table(table, whole=True)
+
+
+def rows_of(stream: BinaryIO, format: Format, name: str, intake: Intake) -> Iterable[tuple[int, dict[str, Any]]]:
+    """The rows of a file that knows its own columns."""
+    return read_rows(stream, format, name=name, on_fault=intake.unreadable)
+
+
+_ORIGINS: Mapping[str, Callable[[Reading], None]] = {"sql": _sql, "file": _table_files}

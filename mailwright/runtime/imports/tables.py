@@ -1,0 +1,215 @@
+"""Rows of a table that is read again and again: what is as it was is not sent, what is gone is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mailwright.core.errors import InvalidInput
+from mailwright.ingest.deleted import end_of, is_deleted, remnant_of
+from mailwright.ingest.drafts import Draft, draft_kind
+from mailwright.ingest.identifiers import is_address
+from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.mapping import CALL_KINDS, RowMapping
+from mailwright.privacy.sealing import Sealer
+from mailwright.stores.key_table import KeyTable
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.decode
+_text = msgspec.json.Encoder(order="sorted").encode
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a change topic says of a row beside its fields.
+
+    Attributes:
+        deleted: It is gone.
+        at: When it changed, ISO 8601; empty if it does not say.
+        position: Its place among all changes; a later one has a greater or the same.
+    """
+
+    deleted: bool
+    at: str
+    position: int
+
+
+class TableDrafts:
+    """Drafts of one run of a declared import whose rows go by its columns.
+
+    Args:
+        name: Of the import.
+        definition: As declared.
+        mapping: Of its rows, checked.
+        keys: What there was; None if it keeps no keys.
+        n_run: Counts the runs: a row that changes back to what it said before is sent again.
+        seal: For addresses that must be kept to tell the end of a row.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        definition: ImportDefinition,
+        mapping: RowMapping,
+        *,
+        keys: KeyTable | None,
+        n_run: int,
+        seal: Sealer,
+    ) -> None:
+        self._name = name
+        self._definition = definition
+        self._mapping = mapping
+        self._keys = keys
+        self._n_run = n_run
+        self._seal = seal
+        self._is_call = mapping.kind in CALL_KINDS
+        self._key_columns = definition.keys
+        self._deletes = definition.deletes
+        self._soft = definition.deletes.column if definition.deletes else ""
+        self._cursor = definition.cursor.column if definition.cursor else ""
+        self.n_deleted = 0
+        """Rows whose end was told."""
+        self.n_keyless = 0
+        """Rows without a key: which ones are gone cannot be said then."""
+
+    def __call__(self, line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
+        """The drafts of a row as it is now; none if it is as it was.
+
+        Raises:
+            InvalidInput: With every fault of the row.
+        """
+        key = self._key(line, row)
+        if self._keys is not None:
+            self._keys.seen(key)  # also if it has a fault: a row that cannot be taken is not gone
+        draft = self._draft(line, row)
+        position = row.get(self._cursor) if self._cursor else ""
+        if self._deletes and self._soft and is_deleted(row.get(self._soft)):
+            remnant: Mapping[str, Any] | None = remnant_of(self._deletes, draft)
+            if self._keys is not None:
+                kept = self._keys.forget(key)
+                remnant = self._opened(kept)[2] if kept else None
+            return () if remnant is None else (self._end(key, self._words(row), remnant, position, self._stamp(row)),)
+        if self._keys is not None and not self._keys.is_new(key, _text(draft.body), self._kept(key, row, draft)):
+            return ()
+        self._name_message(key, draft, position if self._keys is None else self._n_run)
+        return (draft,)
+
+    def changed(self, line: int, row: Mapping[str, Any], told: Told) -> Sequence[Draft]:
+        """The drafts of a change in a topic; none if it is older than what is known. Of a deleted row the key will do.
+
+        Raises:
+            InvalidInput: With every fault of the row.
+        """
+        if self._keys is None:
+            raise AssertionError("changes keep keys")
+        key = self._key(line, row)
+        if told.deleted:
+            before = self._keys.advance(key, told.position, b"")
+            if before is None or self._deletes is None:
+                return ()
+            remnant = self._opened(before)[2] if before else self._remnant_of_row(line, row)
+            return (self._end(key, self._words(row), remnant, told.position, told.at),) if remnant else ()
+        draft = self._draft(line, row)
+        if told.at and self._is_call:
+            draft.body.setdefault("timestamp", told.at)
+        elif told.at and self._mapping.kind == "items":
+            draft.body.setdefault("stamp", told.at)
+        if self._keys.advance(key, told.position, self._kept(key, row, draft)) is None:
+            return ()
+        self._name_message(key, draft, told.position)
+        return (draft,)
+
+    def seen(self, row: Mapping[str, Any]) -> None:
+        """A row with this key is still there."""
+        if self._keys is not None:
+            self._keys.seen(self._key(0, row))
+
+    def gone(self) -> Iterator[Draft]:
+        """What tells the end of every row that was there and was not seen."""
+        if self._keys is None or self._deletes is None or not self._deletes.compare:
+            return
+        for kept in self._keys.unseen():
+            key, words, remnant = self._opened(kept)
+            yield self._end(key, words, remnant, self._n_run, "")
+
+    # --- parts ---
+
+    def _draft(self, line: int, row: Mapping[str, Any]) -> Draft:
+        body = self._mapping.call(line, row)
+        if self._is_call and not self._mapping.names_message:
+            del body["messageId"]  # made of the row's key: its line says nothing in a table
+        return Draft(draft_kind(self._mapping.kind), body)
+
+    def _key(self, line: int, row: Mapping[str, Any]) -> bytes:
+        """The row's key under the installation's own hash, for it may be an address; empty without one."""
+        if not self._key_columns:
+            return b""
+        found = [row.get(column) for column in self._key_columns]
+        if any(value is None or value == "" for value in found):
+            self.n_keyless += 1
+            message = f"the key ({', '.join(self._key_columns)}) is empty"
+            raise InvalidInput.one("import.key", message, path=f"line {line}")
+        return self._hash([str(value) for value in found]).encode()
+
+    def _words(self, row: Mapping[str, Any]) -> str:
+        """The row's key as it may be read by anybody."""
+        found = [str(row.get(column, "")) for column in self._key_columns]
+        return ", ".join("" if is_address(one) else one for one in found)
+
+    def _name_message(self, key: bytes, draft: Draft, position: Any) -> None:
+        if not self._is_call or self._mapping.names_message:
+            return
+        said = [key.decode()]
+        if not key or self._mapping.kind != "track":  # a row of a track import is one event, however often it changes
+            said += [str(position), _text(draft.body).decode()]
+        draft.body["messageId"] = f"{self._name}-{self._hash(said)}"
+
+    def _stamp(self, row: Mapping[str, Any]) -> str:
+        """When a row was deleted, if its soft-delete column is an instant."""
+        text = str(row.get(self._soft) or "")
+        return text if _INSTANT.fullmatch(text) else ""
+
+    def _remnant_of_row(self, line: int, row: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What ends a row of which nothing is kept: a topic that tells deleted rows whole."""
+        if self._deletes is None:
+            return None
+        try:
+            return remnant_of(self._deletes, self._draft(line, row))
+        except (InvalidInput, KeyError):
+            return None
+
+    def _end(self, key: bytes, words: str, remnant: Mapping[str, Any], position: Any, stamp: str) -> Draft:
+        if self._deletes is None:
+            raise AssertionError("only an import with deletes ends rows")
+        self.n_deleted += 1
+        return end_of(
+            self._deletes,
+            remnant,
+            message_id=f"{self._name}-{self._hash(['deleted', key.decode(), str(position)])}",
+            key=words,
+            reason=f"deleted in {self._name}",
+            stamp=stamp,
+        )
+
+    def _kept(self, key: bytes, row: Mapping[str, Any], draft: Draft) -> bytes:
+        """What is kept of a row to tell its end: addresses sealed."""
+        if self._deletes is None:
+            return b""
+        remnant = remnant_of(self._deletes, draft)
+        if remnant.get("email"):
+            remnant["email"] = self._seal.seal("email", remnant["email"])
+        return _pack([key, self._words(row), remnant])
+
+    def _opened(self, kept: bytes) -> tuple[bytes, str, dict[str, Any]]:
+        key, words, remnant = _unpack(kept)
+        if Sealer.is_sealed(remnant.get("email")):
+            remnant["email"] = self._seal.unseal(remnant["email"])
+        return key, words, remnant
+
+    def _hash(self, said: Sequence[str]) -> str:
+        return self._seal.hash("import", _text(said).decode())

@@ -1,0 +1,150 @@
+"""The keys of an import's rows, kept between runs: which rows there were, what they said, and what ends them.
+
+24 bytes a row and what must be known to tell its end, in one Parquet file, sorted by the key's 128-bit hash.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mailwright.stores.files import make_folder, sync_folder
+
+_CHUNK = 50_000
+
+
+class KeyTable:
+    """The keys of one import: read from `path` (none yet: empty), compared with a run's rows, written for the next."""
+
+    def __init__(self, path: Path) -> None:
+        there = pq.read_table(path) if path.exists() else None
+        self._high = np.asarray(there["high"]) if there else np.zeros(0, np.uint64)
+        self._low = np.asarray(there["low"]) if there else np.zeros(0, np.uint64)
+        self._content = np.asarray(there["content"]) if there else np.zeros(0, np.uint64)
+        self._kept: Any = there["kept"] if there else pa.chunked_array([], pa.large_binary())
+        self._view = self._high.data
+        self._seen = np.zeros(len(self._high), np.bool_)
+        self._gone = np.zeros(len(self._high), np.bool_)
+        self._new = (array("Q"), array("Q"), array("Q"))
+        self._new_kept: list[bytes] = []
+        self._chunks: list[pa.Array] = []
+        self._now: dict[tuple[int, int], tuple[int, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._high)
+
+    def seen(self, key: bytes) -> None:
+        """The row of this key is still there."""
+        place = self._place(*_halves(key))
+        if place >= 0:
+            self._seen[place] = True
+
+    def is_new(self, key: bytes, content: bytes, kept: bytes) -> bool:
+        """Whether the row of this key is new or says something else than in the run before; it is noted as seen."""
+        high, low = _halves(key)
+        place, digest = self._place(high, low), _word(content)
+        if place >= 0 and not self._gone[place]:
+            self._seen[place] = True
+            if self._content[place] == digest:
+                return False
+        self._add(high, low, digest, kept)
+        return True
+
+    def advance(self, key: bytes, position: int, kept: bytes) -> bytes | None:
+        """A change of the row of this key, at a position of 63 bits: what was kept of it before, empty for a new row.
+
+        None for a change that is older than what is known: nothing is noted then. What is kept of a deleted row is
+        empty; its position stays, so that an old change does not bring it back.
+        """
+        high, low = _halves(key)
+        known = self._now.get((high, low))
+        if known is None:
+            place = self._place(high, low)
+            known = (int(self._content[place]), bytes(self._kept[place].as_py())) if place >= 0 else (-1, b"")
+        if position < known[0]:
+            return None
+        self._now[high, low] = (position, kept)
+        return known[1]
+
+    def forget(self, key: bytes) -> bytes | None:
+        """The row of this key was deleted: what was kept of it, None if it was not there."""
+        place = self._place(*_halves(key))
+        if place < 0 or self._gone[place]:
+            return None
+        self._gone[place] = self._seen[place] = True
+        return bytes(self._kept[place].as_py())
+
+    def unseen(self) -> Iterator[bytes]:
+        """What was kept of each row that was there and was not seen in this run; they are forgotten."""
+        for place in np.flatnonzero(~self._seen):
+            self._gone[place] = True
+            yield bytes(self._kept[int(place)].as_py())
+
+    def write(self, path: Path) -> None:
+        """Write what the next run must know; durable when this returns."""
+        for (key_high, key_low), (position, told) in self._now.items():
+            self._add(key_high, key_low, position, told)
+        self._now.clear()
+        self._chunks.append(pa.array(self._new_kept, pa.large_binary()))
+        self._new_kept = []
+        high, low, content = (np.array(column, dtype=np.uint64) for column in self._new)
+        stays = ~self._gone
+        columns = [
+            np.concatenate((old[stays], new))
+            for old, new in ((self._high, high), (self._low, low), (self._content, content))
+        ]
+        kept = pa.chunked_array([*self._kept.filter(pa.array(stays)).chunks, *self._chunks], pa.large_binary())
+        # Of a key that is there twice the later counts: a stable sort keeps it last.
+        order = np.lexsort((np.arange(len(columns[0])), columns[1], columns[0]))
+        last = np.ones(len(order), np.bool_)
+        for_high, for_low = columns[0][order], columns[1][order]
+        last[:-1] = (for_high[1:] != for_high[:-1]) | (for_low[1:] != for_low[:-1])
+        order = order[last]
+        table = pa.table(
+            {
+                "high": columns[0][order],
+                "low": columns[1][order],
+                "content": columns[2][order],
+                "kept": kept.take(pa.array(order)),
+            }
+        )
+        make_folder(path.parent, 0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+
+    def _add(self, high: int, low: int, content: int, kept: bytes) -> None:
+        for column, value in zip(self._new, (high, low, content), strict=True):
+            column.append(value)
+        self._new_kept.append(kept)
+        if len(self._new_kept) >= _CHUNK:
+            self._chunks.append(pa.array(self._new_kept, pa.large_binary()))
+            self._new_kept = []
+
+    def _place(self, high: int, low: int) -> int:
+        place = bisect_left(self._view, high)
+        while place < len(self._view) and self._view[place] == high:
+            if self._low[place] == low:
+                return place
+            place += 1
+        return -1
+
+
+def _halves(key: bytes) -> tuple[int, int]:
+    digest = blake2b(key, digest_size=16).digest()
+    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")
+
+
+def _word(content: bytes) -> int:
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big")

@@ -1,0 +1,262 @@
+"""A table of a SQL database is followed: what changed, what is gone, what was committed late; nothing twice."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+TESTS = Path(__file__).parent.parent.parent
+sys.path[:0] = [str(TESTS / "scenarios"), str(TESTS / "servers")]
+
+from postgres import Postgres, postgres  # noqa: E402, F401
+from running_project import SETTINGS, make_project, opened  # noqa: E402
+
+from mailwright.core.errors import InvalidInput, MailwrightError  # noqa: E402
+from mailwright.core.events import Event, Events, Items  # noqa: E402
+from mailwright.runtime.imports.declared import DeclaredImport  # noqa: E402
+from mailwright.runtime.imports.state import cursor_start, cursor_text, read_state  # noqa: E402
+from mailwright.runtime.project.versions import apply, current_project, plan  # noqa: E402
+
+CONTACTS = """\
+title: Contacts of the CRM
+as: identify
+sql: {url_from: CRM_URL, table: contacts}
+columns: {id: userId, mail: traits.email, city: traits.city, updated_at: timestamp}
+key: id
+cursor: {column: updated_at, overlap: 10 minutes}
+"""
+
+
+class Shop:
+    """A project with one import, and the database that it reads."""
+
+    def __init__(self, folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = make_project(folder, SETTINGS)
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+        monkeypatch.setenv("CRM_URL", url)
+
+    def declare(self, text: str, name: str = "crm") -> None:
+        (self.folder / "imports").mkdir(exist_ok=True)
+        (self.folder / "imports" / f"{name}.yaml").write_text(text)
+        with opened(self.folder) as there:
+            apply(there, plan(there))
+
+    def sql(self, text: str, **parameters: object) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(text), parameters)
+
+    def run(self, name: str = "crm") -> list:
+        """What one more run brings: events and items."""
+        with opened(self.folder) as there:
+            before = there.log.last()[0]
+            self.outcome = DeclaredImport(there, current_project(there)[1], name).run()
+            there.pump_outbox()
+            bodies = [record.body for record in there.log.read(before, 100)]
+        return [
+            one
+            for body in bodies
+            for one in (body.events if isinstance(body, Events) else body.items if isinstance(body, Items) else ())
+        ]
+
+    def suppressed(self, *mails: str) -> dict[str, str]:
+        with opened(self.folder) as there:
+            hashes = {there.sealer.hash_address(mail): mail for mail in mails}
+            return {hashes[one]: reason for one, reason in there.records.consents.suppressed(list(hashes)).items()}
+
+
+def users(events: list[Event]) -> list[str]:
+    return [event.identifiers[0].value for event in events]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/crm.sqlite"
+    else:
+        url = request.getfixturevalue("postgres").database()
+    shop = Shop(tmp_path / "shop", url, monkeypatch)
+    kind = "timestamp" if request.param == "sqlite" else "timestamptz"
+    shop.sql(
+        f"CREATE TABLE contacts (id integer PRIMARY KEY, mail text, city text, note text, "
+        f"updated_at {kind}, deleted_at {kind})"
+    )
+    for n, name in enumerate(("ada", "bob", "cem"), 11):
+        put(shop, n, name, "Ulm", f"2026-01-0{n - 10} 10:00:00+00:00")
+    return shop
+
+
+def put(shop: Shop, id: int, name: str, city: str, at: str | None) -> None:
+    shop.sql("DELETE FROM contacts WHERE id = :id", id=id)
+    shop.sql(
+        "INSERT INTO contacts (id, mail, city, note, updated_at) VALUES (:id, :mail, :city, 'x', :at)",
+        id=id,
+        mail=f"{name}@shop.test",
+        city=city,
+        at=at,
+    )
+
+
+def test_a_second_run_brings_what_changed_since(shop: Shop) -> None:
+    shop.declare(CONTACTS)
+    first = shop.run()
+    assert users(first) == ["11", "12", "13"]
+    assert first[0].traits["city"] == "Ulm"
+    assert first[0].source == "import:crm"
+    assert str(shop.outcome) == "3 rows read, 3 taken"
+    assert "ada@shop.test" not in str(first)
+    again = shop.run()  # the boundary is read again, and its message id is the one that the engine knows
+    assert [event.message_id for event in again] == [first[2].message_id]
+    put(shop, 11, "ada", "Bonn", "2026-01-04 10:00:00+00:00")
+    put(shop, 14, "dora", "Kiel", "2026-01-03 10:00:00+00:00")  # the very instant of the last run's end
+    put(shop, 15, "eve", "Kiel", "2026-01-03 09:55:00+00:00")  # committed late, within the overlap
+    found = {event.identifiers[0].value: event for event in shop.run()}
+    assert set(found) == {"11", "13", "14", "15"}
+    assert found["11"].traits["city"] == "Bonn"
+    assert found["11"].message_id != first[0].message_id
+    assert found["13"].message_id == first[2].message_id
+
+
+def test_a_row_without_a_cursor_value_is_read_every_time(shop: Shop) -> None:
+    shop.declare(CONTACTS)
+    shop.run()
+    put(shop, 19, "zoe", "Ulm", None)
+    assert "19" in users(shop.run())
+    assert "19" in users(shop.run())
+
+
+def test_a_soft_delete_suppresses_the_address(shop: Shop) -> None:
+    shop.declare(CONTACTS + "deletes: {column: deleted_at, then: suppress}\n")
+    shop.run()
+    at = "2026-01-05 00:00:00+00:00"
+    shop.sql("UPDATE contacts SET deleted_at = :at, updated_at = :at WHERE id = 12", at=at)
+    assert users(shop.run()) == ["13"]
+    assert shop.suppressed("ada@shop.test", "bob@shop.test") == {"bob@shop.test": "deleted in crm"}
+    assert "1 deleted" in str(shop.outcome)
+
+
+@pytest.mark.parametrize("cursor", [True, False])
+def test_rows_that_are_gone_lose_their_traits(shop: Shop, cursor: bool) -> None:
+    text = CONTACTS if cursor else CONTACTS.partition("cursor:")[0]
+    shop.declare(text + "deletes: {compare: true, then: unset}\n")
+    shop.run()
+    shop.sql("DELETE FROM contacts WHERE id = 12")
+    (gone,) = [event for event in shop.run() if event.identifiers[0].value == "12"]
+    assert gone.traits == {"city": None} | {"email": gone.traits["email"]}
+    assert [one.kind for one in gone.identifiers] == ["user_id", "email"]
+    assert "12" not in users(shop.run())
+    put(shop, 12, "bob", "Ulm", "2026-01-06 10:00:00+00:00")  # back, as it was
+    (back,) = [event for event in shop.run() if event.identifiers[0].value == "12"]
+    assert back.traits["city"] == "Ulm"
+
+
+def test_without_a_cursor_only_changed_rows_are_sent(shop: Shop) -> None:
+    shop.declare(CONTACTS.partition("cursor:")[0])
+    assert len(shop.run()) == 3
+    assert shop.run() == []
+    put(shop, 11, "ada", "Bonn", "2026-01-01 10:00:00+00:00")
+    (changed,) = shop.run()
+    put(shop, 11, "ada", "Ulm", "2026-01-01 10:00:00+00:00")  # back to what it said first: told again
+    (back,) = shop.run()
+    assert [event.traits["city"] for event in (changed, back)] == ["Bonn", "Ulm"]
+    shop.sql("UPDATE contacts SET note = 'y'")  # a column that is not read
+    assert shop.run() == []
+
+
+def test_an_empty_table_deletes_nobody(shop: Shop) -> None:
+    shop.declare(CONTACTS.partition("cursor:")[0] + "deletes: {compare: true, then: event, event: Contact Deleted}\n")
+    shop.run()
+    shop.sql("DELETE FROM contacts WHERE id = 12")
+    (gone,) = shop.run()
+    assert (gone.name, gone.properties) == ("Contact Deleted", {"key": "12"})
+    shop.sql("DELETE FROM contacts")
+    with pytest.raises(MailwrightError, match="found no row where there were 2"):
+        shop.run()
+
+
+def test_items_that_are_gone_get_facts(shop: Shop) -> None:
+    shop.sql("CREATE TABLE products (sku text PRIMARY KEY, name text, price numeric(8, 2))")
+    shop.sql("INSERT INTO products VALUES ('p1', 'Syrup', 7.5), ('p2', 'Mix', 3)")
+    shop.declare(
+        "title: Products\nas: items\ncatalog: products\nkey: sku\n"
+        "sql: {url_from: CRM_URL, query: 'SELECT sku, name, price FROM products WHERE price > 1'}\n"
+        "columns: {sku: item_id, name: facts.title, price: facts.price}\n"
+        "deletes: {compare: true, then: facts, facts: {price: 0}}\n"
+    )
+    first = shop.run()
+    assert [(item.item_id, item.facts) for item in first] == [
+        ("p1", {"title": "Syrup", "price": 7.5}),
+        ("p2", {"title": "Mix", "price": 3}),
+    ]
+    assert shop.run() == []
+    shop.sql("DELETE FROM products WHERE sku = 'p1'")
+    (gone,) = shop.run()
+    assert (gone.item_id, gone.facts) == ("p1", {"title": "Syrup", "price": 0})
+    assert shop.run() == []
+
+
+def test_a_row_with_a_fault_stops_the_run_and_deletes_nobody(shop: Shop) -> None:
+    text = CONTACTS.partition("cursor:")[0] + "deletes: {compare: true, then: suppress}\n"
+    shop.declare(text)
+    shop.run()
+    put(shop, 12, "no address", "Ulm", "2026-01-01 10:00:00+00:00")
+    with pytest.raises(InvalidInput, match=r"contacts: line \d, traits\.email: what was sent is no e-mail address"):
+        shop.run()
+    shop.declare(text + "skip_bad: true\n")
+    shop.run()
+    assert shop.suppressed("bob@shop.test") == {}
+
+
+WRONG = {
+    "a table": (("table: contacts", "table: contcts"), "there is no table 'contcts'.*did you mean 'contacts'"),
+    "a column": (("city: traits", "ciy: traits"), "has no column 'ciy'.*did you mean 'city'"),
+    "a query": (("table: contacts", "query: SELEC id"), "the database says"),
+    "a variable": (("CRM_URL", "CRM_URI"), "the environment variable CRM_URI is not set"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_told(shop: Shop, name: str) -> None:
+    (old, new), words = WRONG[name]
+    shop.declare(CONTACTS.replace(old, new))
+    with pytest.raises(MailwrightError, match=f"(?s){words}"):
+        shop.run()
+
+
+def test_no_url_is_ever_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop(tmp_path / "shop", "sqlite://", monkeypatch)
+    shop.declare(CONTACTS)
+    for url in ("postgresql+psycopg://u:hunter2@127.0.0.1:1/x", "nonsense hunter2", "nosuch+driver://u:hunter2@h/x"):
+        monkeypatch.setenv("CRM_URL", url)
+        with pytest.raises(MailwrightError) as caught:
+            shop.run()
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "overlap", "start"),
+    [
+        (datetime(2026, 1, 1, 10, tzinfo=UTC), "1 hour", datetime(2026, 1, 1, 9, tzinfo=UTC)),
+        (datetime(2026, 1, 1, 10), "1 hour", datetime(2026, 1, 1, 9)),
+        (41, 5, 36),
+        (41, 0, 41),
+        ("2026-01-01 10:00:00", "1 hour", "2026-01-01 09:00:00"),
+        ("2026-01-01T10:00:00.500Z", "1 hour", "2026-01-01T09:00:00.500Z"),
+        ("k7", "1 hour", "k7"),
+    ],
+)
+def test_a_run_reads_on_before_the_greatest_value(value: object, overlap: str | float, start: object) -> None:
+    from mailwright.ingest.imports import CursorColumn
+
+    assert cursor_start(cursor_text(value), CursorColumn(column="x", overlap=overlap)) == start
+
+
+def test_a_run_is_remembered(shop: Shop) -> None:
+    shop.declare(CONTACTS)
+    shop.run()
+    with opened(shop.folder) as there:
+        state = read_state(there.records.meta, "crm")
+    assert (state.n_run, state.n_rows, state.n_things) == (1, 3, 3)
+    assert state.cursor is not None
+    assert state.cursor[1].startswith("2026-01-03")
