@@ -7,7 +7,7 @@ const outdir = "mailwright/web/static/bundle";
 const font = "node_modules/@fontsource-variable/inter";
 
 await build({
-  entryPoints: ["mailwright/web/assets/pages.js", "mailwright/web/assets/charts.js"],
+  entryPoints: ["mailwright/web/assets/pages.js", "mailwright/web/assets/charts.js", "mailwright/web/assets/forms.js"],
   outdir,
   bundle: true,
   minify: true,

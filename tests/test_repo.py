@@ -19,6 +19,7 @@ from bench.__main__ import COLUMNS, benches  # noqa: E402
 from mailwright.decisions.content_rules import ContentRuleDefinition  # noqa: E402
 from mailwright.decisions.mail import MailDefinition  # noqa: E402
 from mailwright.ingest.context.channels import ChannelDefinition  # noqa: E402
+from mailwright.ingest.forms.definitions import FormDefinition  # noqa: E402
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition  # noqa: E402
 from mailwright.models.definitions import ModelDefinition  # noqa: E402
 from mailwright.profiles.definitions import AttributeDefinition  # noqa: E402
@@ -241,6 +242,7 @@ def test_rules_on_the_segment_page_parse() -> None:
 
 
 FIRST_KEYS: dict[str, type] = {
+    "fields": FormDefinition,
     "audience": CampaignDefinition,
     "trigger": JourneyDefinition,
     "slot": ContentRuleDefinition,

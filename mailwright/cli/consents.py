@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -34,6 +34,9 @@ def consent(
     source: Annotated[str, typer.Option(help="How it was told: form, phone, till.")] = "",
     wording: Annotated[str, typer.Option(help="The text that the person saw; a grant needs it.")] = "",
     at: Annotated[str, typer.Option(metavar="TIME", help="When, as ISO 8601, if not now.")] = "",
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Show how each consent by a form came about: words, times, mail, network.")
+    ] = False,
     project: ProjectOption = HERE,
 ) -> None:
     """Record what a person decided about mail, or show the ledger of an address."""
@@ -49,6 +52,9 @@ def consent(
                 "consent.decision", "nothing says what the person decided", hint="add --grant or --withdraw"
             )
         _show(there, email)
+        if proof:
+            for line in _proof(there, email):
+                console.print(line, markup=False, soft_wrap=True)
     finally:
         there.close()
 
@@ -99,6 +105,27 @@ def _ledger(rows: Sequence[Consent]) -> Iterator[str]:
         yield f"{format_iso(row.at)}  {row.purpose}  {decided}  {row.source}{wording}"
     newest = {row.purpose: row.granted for row in rows}
     yield f"Granted now: {', '.join(name for name, granted in sorted(newest.items()) if granted) or 'nothing'}."
+
+
+def _proof(there: Installation, email: str) -> Iterator[str]:
+    """Each opt-in of the address, line by line. The network address is opened only for this."""
+    found = there.records.opt_ins.of_address(there.sealer.hash_address(email))
+    if not found:
+        yield "No form has a proof for this address."
+    for one in found:
+        yield f"Form {one.form}, proof {one.id}"
+        yield f"  asked      {format_iso(one.asked_at)}  {_from(there, one.asked_ip, one.asked_agent)}"
+        confirmed = format_iso(one.confirmed_at) if one.confirmed_at is not None else "never"
+        yield f"  confirmed  {confirmed}  {_from(there, one.confirmed_ip, one.confirmed_agent)}".rstrip()
+        yield f"  mail       {one.message_id or 'none: the form asks for no confirmation'}"
+        yield f"  wording of version {one.wording_version} of the definitions"
+        for purpose, wording in one.purposes:
+            yield f"    {purpose}: {' '.join(wording.split())}"
+
+
+def _from(there: Installation, ip: Mapping[str, Any] | None, agent: str) -> str:
+    told = [f"from {there.sealer.unseal(ip)}"] if ip is not None else []
+    return ", ".join([*told, *([f"by {agent}"] if agent else [])])
 
 
 def _suppression(there: Installation, address_hash: str) -> str:

@@ -12,6 +12,7 @@ from mailwright import __version__
 from mailwright.cli import (
     consents,
     demo,
+    forms,
     imports,
     jobs,
     lists,
@@ -46,7 +47,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for module in (project, segments, processes, sources, imports, jobs, consents, lists, models, messages, demo, status):
+for module in (
+    project,
+    segments,
+    processes,
+    sources,
+    imports,
+    jobs,
+    consents,
+    lists,
+    models,
+    messages,
+    demo,
+    status,
+    forms,
+):
     module.register(app)
 
 

@@ -16,6 +16,9 @@ from mailwright.core.instants import Instant
 Person = NewType("Person", int)
 """The engine's number of a person, 0..n, given in order of first appearance and never used again."""
 
+NOBODY = Person(-1)
+"""Stands for the person of a message to somebody whom the engine need not know: the confirmation mail of a form."""
+
 Offset = NewType("Offset", int)
 """Place in the log: record number x PLACES + place of the event inside its record."""
 

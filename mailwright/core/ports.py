@@ -28,6 +28,8 @@ from mailwright.core.record_ports import (
     MetaRecords,
     ModelRecords,
     ModelVersion,
+    OptIn,
+    OptInRecords,
     OutboxRecords,
     Records,
     Refusal,
@@ -54,10 +56,13 @@ __all__ = [
     "FindingRecords",
     "Handing",
     "History",
+    "MailDomains",
     "MessageRecords",
     "MetaRecords",
     "ModelRecords",
     "ModelVersion",
+    "OptIn",
+    "OptInRecords",
     "OutboxRecords",
     "Piece",
     "Records",
@@ -326,6 +331,14 @@ class EngineReads(Protocol):
 
     def items(self, catalog: str, item_ids: Sequence[str]) -> dict[str, Item]:
         """The versions of catalog items in force now; unknown ones left out."""
+        ...
+
+
+class MailDomains(Protocol):
+    """Asks whether a domain takes mail."""
+
+    def takes_mail(self, domain: str) -> bool | None:
+        """Whether DNS names a server for the mail of an ASCII domain; None when it gives no answer in time."""
         ...
 
 

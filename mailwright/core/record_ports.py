@@ -13,7 +13,7 @@ from mailwright.core.commits import JourneyRun, TickCommit
 from mailwright.core.events import Body, Offset, Person
 from mailwright.core.findings import Finding, KnownFinding
 from mailwright.core.instants import Instant
-from mailwright.core.messages import Message, MessageState, Outcome
+from mailwright.core.messages import Message, MessageState, Outcome, SendRequest
 from mailwright.core.sources import QuarantineRecords, SourceRecords
 
 
@@ -183,6 +183,69 @@ class ConsentRecords(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptIn:
+    """What somebody agreed to by a form, and the proof of it. Nothing is granted before `confirmed_at`.
+
+    Attributes:
+        id: Short, unique, not to be guessed.
+        form: Name of the form.
+        address_hash: Keyed hash of the address; `address` is the address itself, sealed.
+        purposes: (purpose, exact wording that was ticked).
+        identifier: ``kind:value`` of who asked, as the log knows them (a browser's anonymous_id).
+        asked_at: When the form was sent; the link of the confirmation mail works before `expires_at`.
+        asked_ip: Sealed network address; None where it is not kept. `asked_agent` is the browser's own description.
+        wording_version: Version of the definitions whose wording was shown.
+        message_id: The confirmation mail; empty where the form asks for none, and `confirmed_at` is `asked_at`.
+        confirmed_at: When the link was used; None before.
+    """
+
+    id: str
+    form: str
+    address_hash: str
+    address: Mapping[str, Any]
+    purposes: Sequence[tuple[str, str]]
+    identifier: str
+    asked_at: Instant
+    expires_at: Instant
+    asked_ip: Mapping[str, Any] | None = None
+    asked_agent: str = ""
+    wording_version: int = 0
+    message_id: str = ""
+    confirmed_at: Instant | None = None
+    confirmed_ip: Mapping[str, Any] | None = None
+    confirmed_agent: str = ""
+
+
+class OptInRecords(Protocol):
+    """Opt-ins by forms, with their proof."""
+
+    def ask(self, opt_in: OptIn, request: SendRequest | None, *, most: int, since: Instant) -> bool:
+        """Keep an opt-in that waits for its confirmation, with the id of its mail, and queue that.
+
+        False, and nothing is written, if the address was asked `most` times or more after `since` already.
+        """
+        ...
+
+    def keep(self, opt_in: OptIn, consents: Sequence[Consent]) -> None:
+        """Keep an opt-in that needs no confirmation, with its ledger rows and an outbox row each."""
+        ...
+
+    def confirm(
+        self, opt_in_id: str, at: Instant, ip: Mapping[str, Any] | None, agent: str, consents: Sequence[Consent]
+    ) -> bool:
+        """Note that the link was used and record the consents; False, writing nothing, if it was before."""
+        ...
+
+    def by_ids(self, opt_in_ids: Sequence[str]) -> dict[str, OptIn]:
+        """Opt-ins by id; unknown ones left out."""
+        ...
+
+    def of_address(self, address_hash: str) -> list[OptIn]:
+        """All of one address, oldest first."""
+        ...
+
+
 class OutboxRecords(Protocol):
     """Facts written to Records first that must also reach the log, at least once; the log's dedupe makes it once."""
 
@@ -342,6 +405,11 @@ class Records(Protocol):
     @property
     def consents(self) -> ConsentRecords:
         """Consent ledger and suppressions."""
+        ...
+
+    @property
+    def opt_ins(self) -> OptInRecords:
+        """Opt-ins by forms."""
         ...
 
     @property

@@ -19,7 +19,7 @@ from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.facts import PersonFacts
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.messages import Envelope, Message, MessageState, SendRequest
-from mailwright.core.ports import Handing, Refusal
+from mailwright.core.ports import Handing, OptIn, Refusal
 from mailwright.decisions.content_rules import ContentRuleDefinition
 from mailwright.decisions.decide import Decision, Skip, decide
 from mailwright.decisions.mail import MailDefinition
@@ -35,6 +35,9 @@ from mailwright.rendering.template import CompiledTemplate, Rendered
 
 PROVIDED = frozenset({"unsubscribe_url", "now", "sender.name", "sender.address", "sender.postal_address"})
 """Variables that every template gets besides those of its mail; `unsubscribe_url` is empty in transactional mail."""
+
+CONFIRMING = frozenset({"confirm_url", "form_title", "purposes"})
+"""Variables that the template of a confirmation mail gets besides; `purposes` is a list of the wordings ticked."""
 
 LIBRARIES = ("python-liquid", "mjml-python", "css-inline")
 """Libraries that decide the bytes of a mail; their versions are kept in its record."""
@@ -86,6 +89,7 @@ class Composer:
         address: Mapping[str, Any],
         lookup: CatalogLookup,
         now: Instant,
+        opt_in: OptIn | None = None,
     ) -> Ready | Refusal:
         """Decide and render one message that has passed the gate.
 
@@ -97,6 +101,7 @@ class Composer:
             address: The sealed e-mail address.
             lookup: Facts of catalog items that may be shown.
             now: The project clock's instant; becomes the Date of the mail.
+            opt_in: What the mail asks to confirm; None for any other mail.
         """
         decision = decide(
             plan.mail, plan.experiment, facts, material.content_rules, material.recommender, now, lookup=lookup
@@ -107,6 +112,8 @@ class Composer:
         try:
             template = material.templates.get(decision.ground.mail.template, decision.ground.mail.subject)
             kept["delivery"] = self._delivery(message, template, address, now)
+            if opt_in is not None:
+                kept["delivery"]["context"] |= self._confirming(opt_in, plan)
             body, rendered = self.render(message, kept, template)
         except (InvalidInput, NotFound) as error:
             return _late_refusal(message, Reason.TEMPLATE, str(error), kept)
@@ -146,15 +153,17 @@ class Composer:
         if not rendered.subject:
             raise InvalidInput.one("mail.subject", "the subject is empty for this person's values")
         unsubscribe_url = delivery["context"]["unsubscribe_url"]
+        keep = [unsubscribe_url, delivery["context"].get("confirm_url", "")]
         places: list[str] = []
 
         def tracked(url: str) -> str:
+            own = self._links.own_page(url, message.id, Instant(delivery["date_at"]))
+            if own is not None:
+                return own
             places.append(url)
             return self._links.click(message.id, len(places) - 1, url)
 
-        html, text = rewrite_links(
-            rendered.html, rendered.text, tracked, self._links.pixel(message.id), keep=[unsubscribe_url]
-        )
+        html, text = rewrite_links(rendered.html, rendered.text, tracked, self._links.pixel(message.id), keep=keep)
         return assemble(self._mail(kept, rendered.subject, html, text)), rendered
 
     def _mail(self, kept: Mapping[str, Any], subject: str, html: str, text: str) -> Mail:
@@ -206,6 +215,13 @@ class Composer:
                     "postal_address": identity.postal_address,
                 },
             },
+        }
+
+    def _confirming(self, opt_in: OptIn, plan: Plan) -> dict[str, Any]:
+        return {
+            "confirm_url": self._links.confirm(opt_in.id, opt_in.expires_at),
+            "form_title": plan.title,
+            "purposes": [wording for _, wording in opt_in.purposes],
         }
 
     def _unsubscribe_url(self, message: Message, address: Mapping[str, Any]) -> str:

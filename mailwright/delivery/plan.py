@@ -20,9 +20,10 @@ from mailwright.rendering.template import CompiledTemplate, Template, compile_te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one campaign or journey step sends, and to whom still."""
+    """What one campaign or journey step sends, and to whom still. `title` is that of the form it confirms."""
 
     mail: MailDefinition
+    title: str = ""
     experiment: ExperimentDefinition | None = None
     audience: Audience = field(default_factory=Audience)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mailwright.core.events import Person
+from mailwright.core.events import NOBODY, Offset, Person
 from mailwright.core.facts import PersonFacts
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Message, MessageState
-from mailwright.core.ports import ConsentRecords, EngineReads, Refusal
+from mailwright.core.ports import ConsentRecords, EngineReads, OptIn, OptInRecords, Refusal
 from mailwright.delivery.compose import Composer, Ready
 from mailwright.delivery.gate import Barred, Reason, SenderIdentity, gate
 from mailwright.delivery.plan import Material, Plan
@@ -65,6 +65,7 @@ class _Standing:
     addresses: Mapping[Person, Mapping[str, Any]]
     granted: Mapping[str, set[str]]
     suppressed: Mapping[str, str]
+    opt_ins: Mapping[str, OptIn]
 
 
 class Preparation:
@@ -79,14 +80,20 @@ class Preparation:
         composer: Composer,
         material: Callable[[], Material],
         identity: SenderIdentity,
+        opt_ins: OptInRecords | None = None,
     ) -> None:
-        """Take the parts; `material` gives the definitions in force and is asked once per batch."""
+        """Take the parts.
+
+        `opt_ins` is asked for the addresses of confirmation mails; `material` gives the definitions in force and is
+        asked once per batch.
+        """
         self._engine = engine
         self._consents = consents
         self._sealer = sealer
         self._composer = composer
         self._material = material
         self._identity = identity
+        self._opt_ins = opt_ins
 
     def prepare(self, messages: Sequence[Message], now: Instant) -> Prepared:
         """Gate, decide and render every message as of the engine's last tick and `now`.
@@ -112,7 +119,7 @@ class Preparation:
 
     def _facts(self, messages: Sequence[Message], plans: Any, material: Material) -> Mapping[Person, PersonFacts]:
         conditions = dict.fromkeys(name for plan in plans if plan for name in material.asked(plan))
-        persons = dict.fromkeys(message.person for message in messages)
+        persons = dict.fromkeys(message.person for message in messages if message.person != NOBODY)
         return self._engine.facts(list(persons), list(conditions))
 
     def _standing(self, messages: Sequence[Message], facts: Mapping[Person, PersonFacts]) -> _Standing:
@@ -121,11 +128,15 @@ class Preparation:
         for message in messages:
             if message.purpose and message.person in addresses:
                 purposes.setdefault(message.purpose, []).append(addresses[message.person]["hash"])
-        hashes = list(dict.fromkeys(address["hash"] for address in addresses.values()))
+        asked = [message.occurrence for message in messages if message.person == NOBODY]
+        opt_ins = self._opt_ins.by_ids(asked) if asked and self._opt_ins else {}
+        found = [address["hash"] for address in addresses.values()] + [one.address_hash for one in opt_ins.values()]
+        hashes = list(dict.fromkeys(found))
         return _Standing(
             addresses=addresses,
             granted={purpose: self._consents.granted(asked, purpose) for purpose, asked in purposes.items()},
             suppressed=self._consents.suppressed(hashes) if hashes else {},
+            opt_ins=opt_ins,
         )
 
     def _address(self, facts: PersonFacts) -> Mapping[str, Any] | None:
@@ -143,11 +154,14 @@ class Preparation:
         now: Instant,
     ) -> Ready | Refusal:
         address = standing.addresses.get(message.person)
+        opt_in = standing.opt_ins.get(message.occurrence) if message.person == NOBODY else None
+        if opt_in is not None:
+            facts, address = _stranger(opt_in, now), opt_in.address
         barred = self._barred(message, plan, facts, address, standing, now)
         if barred or plan is None or facts is None or address is None:
             gone = Barred(state=MessageState.CANCELLED, reason=Reason.NO_DEFINITION, detail=message.origin)
             return self._composer.refuse(message, plan, material, facts, barred or gone, now)
-        return self._composer.compose(message, plan, material, facts, address, shelf, now)
+        return self._composer.compose(message, plan, material, facts, address, shelf, now, opt_in)
 
     def _barred(
         self,
@@ -171,3 +185,21 @@ class Preparation:
             now=now,
             identity=self._identity,
         )
+
+
+def _stranger(opt_in: OptIn, now: Instant) -> PersonFacts:
+    """Whoever asked by a form: the engine need not know them, and the confirmation mail says nothing about them."""
+    return PersonFacts(
+        person=NOBODY,
+        at=now,
+        offset=Offset(0),
+        first_identifier=opt_in.identifier,
+        identifiers=[],
+        traits={},
+        attributes={},
+        segments=[],
+        truths={},
+        first_seen_at=opt_in.asked_at,
+        last_seen_at=opt_in.asked_at,
+        n_events=0,
+    )

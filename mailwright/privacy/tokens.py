@@ -25,7 +25,9 @@ from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import Instant
 from mailwright.privacy.keys import KeyRing
 
-Purpose = Literal["open", "click", "unsubscribe", "preview"]
+Purpose = Literal[
+    "open", "click", "unsubscribe", "preview", "confirm", "answer", "form", "preferences", "issue", "visitor"
+]
 
 FORMAT = 1
 _MAC_BYTES = 16

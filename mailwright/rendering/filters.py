@@ -35,6 +35,10 @@ _CSS_MAX: Final = 200
 
 DEAD_LINK: Final = "#"
 
+OWN_PAGES: Final = "https://pages.mailwright.invalid/"
+"""How the addresses of our own pages begin in a rendered mail; each becomes a signed link when the mail is made. Nobody
+can have the name (RFC 2606), so one that was forgotten leads nowhere."""
+
 
 def money_filter(currency: str) -> Filter:
     """The ``money`` filter of a project whose own currency is `currency` (ISO 4217).
@@ -117,6 +121,28 @@ def _moment(value: object, zone: tzinfo) -> object:
     if isinstance(value, datetime):
         return value.astimezone(zone) if value.tzinfo else value
     return datetime.combine(value, datetime.min.time()) if isinstance(value, Date) else value
+
+
+def answer_url(form: object, question: object, answer: object) -> str:
+    """``{{ 'nps' | answer_url: 'score', 9 }}``: the link that answers a question of a form or survey."""
+    return _own_page("a", form, question, answer)
+
+
+def form_url(form: object) -> str:
+    """``{{ 'profile' | form_url }}``: the link to a form that knows whom the mail was written to."""
+    return _own_page("f", form)
+
+
+def preferences_url(form: object) -> str:
+    """``{{ 'preferences' | preferences_url }}``: the link to a preference centre."""
+    return _own_page("p", form)
+
+
+def _own_page(*parts: object) -> str:
+    texts = ["" if is_undefined(part) or part is None else str(part).strip() for part in parts]
+    if not all(texts):
+        raise FilterArgumentError("a name is missing or empty", token=None)
+    return OWN_PAGES + "/".join(quote(text, safe="") for text in texts)
 
 
 def safe_url(value: object) -> Markup:

@@ -265,7 +265,7 @@ class LiquidEnvironment(liquid.Environment):
         self.add_filter("money", filters.money_filter(self._settings.currency))
         self.add_filter("date", filters.date_filter(self._settings.zone))
         self.add_filter("json", filters.json_filter)
-        for name in ("safe_url", "css_value", "json_text"):
+        for name in ("safe_url", "css_value", "json_text", "answer_url", "form_url", "preferences_url"):
             self.add_filter(name, getattr(filters, name))
 
 

@@ -17,7 +17,7 @@ from mailwright.core.errors import Conflict, InvalidInput
 from mailwright.core.events import ClockMoved
 from mailwright.core.fetching import ServiceHealth
 from mailwright.core.instants import Instant, format_iso
-from mailwright.core.ports import Blobs, Clock, EventLog, Fetch, History, MetaRecords, Records
+from mailwright.core.ports import Blobs, Clock, EventLog, Fetch, History, MailDomains, MetaRecords, Records
 from mailwright.delivery.pump import pump
 from mailwright.ingest.hooks import Resolve
 from mailwright.ingest.segment import Source
@@ -30,6 +30,7 @@ from mailwright.runtime.context import context_resolver
 from mailwright.runtime.engine.socket import EngineClient
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
+from mailwright.stores.dns_mx import DnsMailDomains
 from mailwright.stores.fetch_guard import Guard
 from mailwright.stores.fetch_httpx import HttpxFetch
 from mailwright.stores.files import make_folder
@@ -61,6 +62,7 @@ class Installation:
     wall: Clock
     engine: EngineClient
     fetch: Fetch
+    mail_domains: MailDomains | None
     resolve: Resolve | None = None
 
     def pump_outbox(self) -> None:
@@ -114,6 +116,7 @@ def open_installation(settings: Settings) -> Installation:
         engine=EngineClient(folder / "engine.sock"),
         fetch=_fetch(settings, wall, records.meta),
         resolve=context_resolver(settings, records.definitions),
+        mail_domains=_mail_domains(settings),
     )
 
 
@@ -139,6 +142,11 @@ def service_health(meta: MetaRecords, service: str) -> ServiceHealth:
     """How a service outside did when that last changed."""
     told = meta.get(f"{SERVICE}{service}")
     return msgspec.json.decode(told, type=ServiceHealth) if told else ServiceHealth(service=service, state="well")
+
+
+def _mail_domains(settings: Settings) -> MailDomains | None:
+    dns = settings.dns
+    return DnsMailDomains(dns.servers, port=dns.port, timeout_s=dns.timeout_s) if dns.check_mail_domains else None
 
 
 def _fix_clock(settings: Settings, log: EventLog, meta: MetaRecords) -> None:

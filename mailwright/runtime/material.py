@@ -8,8 +8,10 @@ from mailwright.core.errors import NotFound, Transient
 from mailwright.core.instants import SECOND
 from mailwright.core.ports import DefinitionVersion
 from mailwright.decisions.content_rules import condition_name
+from mailwright.decisions.mail import MailDefinition
 from mailwright.decisions.matched import facts_used
 from mailwright.delivery.gate import Audience
+from mailwright.delivery.opt_ins import CONFIRM_STEP, form_origin
 from mailwright.delivery.plan import Condition, Material, Plan
 from mailwright.journeys.definitions import audience_condition, exit_condition
 from mailwright.journeys.requests import CAMPAIGN_STEP
@@ -87,6 +89,10 @@ def plans(project: Project) -> dict[tuple[str, str], Plan]:
                 found[f"journey:{name}", step_name] = Plan(
                     mail=step.mail, experiment=step.experiment, audience=audience
                 )
+    for name, form in project.forms.items():
+        if form.double_opt_in is not None:
+            mail = MailDefinition(template=form.double_opt_in.template)
+            found[form_origin(name), CONFIRM_STEP] = Plan(mail=mail, title=form.title)
     return found
 
 

@@ -73,6 +73,7 @@ def make_sender(installation: Installation, base_url: str) -> Sender:
             composer=composer(installation, base_url),
             material=MaterialSource(installation),
             identity=identity,
+            opt_ins=installation.records.opt_ins,
         ),
         channel=_channel(settings),
         clock=installation.clock,

@@ -208,6 +208,22 @@ class HistorySettings(_Section, frozen=True):
     keep_versions_days: Annotated[int, msgspec.Meta(ge=1)] = 7
 
 
+class DnsSettings(_Section, frozen=True):
+    """Whom forms ask whether a domain takes mail.
+
+    Attributes:
+        check_mail_domains: Whether they ask at all; a form may leave it off for itself.
+        servers: Addresses of name servers; empty: those that the machine is configured with.
+        port: Their port.
+        timeout_s: Seconds after which a form goes on without an answer.
+    """
+
+    check_mail_domains: bool = True
+    servers: list[str] = []
+    port: Port = 53
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 2.0
+
+
 class _Sections(_Section, frozen=True):
     project: ProjectSettings
     clock: ClockSettings = ClockSettings()
@@ -220,6 +236,7 @@ class _Sections(_Section, frozen=True):
     engine: EngineSettings = EngineSettings()
     history: HistorySettings = HistorySettings()
     outgoing: OutgoingSettings = OutgoingSettings()
+    dns: DnsSettings = DnsSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +255,7 @@ class Settings:
     engine: EngineSettings
     history: HistorySettings
     outgoing: OutgoingSettings
+    dns: DnsSettings
 
     @property
     def data_folder(self) -> Path:

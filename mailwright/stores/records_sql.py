@@ -11,6 +11,7 @@ from mailwright.stores.records.database import Database
 from mailwright.stores.records.engine import SqlEngine
 from mailwright.stores.records.findings import SqlFindings
 from mailwright.stores.records.messages import SqlMessages
+from mailwright.stores.records.opt_ins import SqlOptIns
 from mailwright.stores.records.outbox import SqlOutbox
 from mailwright.stores.records.quarantine import SqlQuarantine
 from mailwright.stores.records.small import SqlDefinitions, SqlMeta, SqlModels, SqlUsers
@@ -25,6 +26,7 @@ class SqlRecords:
         self.engine = SqlEngine(database)
         self.messages = SqlMessages(database)
         self.consents = SqlConsents(database)
+        self.opt_ins = SqlOptIns(database)
         self.outbox = SqlOutbox(database)
         self.models = SqlModels(database)
         self.users = SqlUsers(database)

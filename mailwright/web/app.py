@@ -12,7 +12,9 @@ from mailwright.web import api, api_segments, api_transitions, lists, previews, 
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
-from mailwright.web.pages import definitions, mails, models, overview, people, segments, why
+from mailwright.web.forms import links as form_links
+from mailwright.web.forms import public as public_forms
+from mailwright.web.pages import definitions, forms, mails, models, overview, people, segments, why
 from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.security import Guard, safe_headers
 from mailwright.web.sessions import Throttle
@@ -45,9 +47,26 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.templates = make_environment()
     app.state.tail = Tail(context.engine, context.history)
     app.state.previews = RulePreviews(context.engine, context.folding)
+    app.state.form_throttles = {}
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
     app.router.routes.extend(door_routes())
-    for module in (tracking, sessions, previews, overview, segments, why, people, mails, models, definitions, *APIS):
+    for module in (
+        tracking,
+        sessions,
+        previews,
+        overview,
+        segments,
+        why,
+        people,
+        mails,
+        models,
+        definitions,
+        forms,
+        *APIS,
+    ):
+        app.include_router(module.router)
+    app.include_router(forms.api_router)
+    for module in (public_forms, form_links):
         app.include_router(module.router)
     app.include_router(api.open_router)
     app.include_router(api_transitions.stream_router)

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import HOUR, MINUTE
-from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, Records
+from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, MailDomains, Records
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.context.addresses import Network
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.limits import LIMITS, Limits
@@ -92,6 +93,11 @@ class ProjectView(Protocol):
         ...
 
     @property
+    def forms(self) -> Mapping[str, FormDefinition]:
+        """Forms, surveys and preference centres."""
+        ...
+
+    @property
     def models(self) -> Mapping[str, Definition]:
         """Models."""
         ...
@@ -116,6 +122,7 @@ class WebSettings:
         login_tries_per_minute: Opened login links per client address.
         page_rows: People, mails and members per page of a list.
         trusted_proxies: Whose X-Forwarded-For tells whose a request is.
+        allow_reserved_domains: Forms take addresses at example.com and the like (demo and tests).
         limits: What one request to the door may bring; bytes are counted after decompression.
     """
 
@@ -125,6 +132,7 @@ class WebSettings:
     login_tries_per_minute: int = 20
     page_rows: int = 50
     trusted_proxies: tuple[Network, ...] = ()
+    allow_reserved_domains: bool = False
     limits: Limits = LIMITS
 
     @property
@@ -138,7 +146,7 @@ class WebContext:
     """Everything the application needs. `clock` is the project's and may be virtual; `lease_clock` is system time.
 
     `folding` answers for rules that are not kept live; None if nothing does here. `resolve` tells what is known of an
-    incoming event's context besides; None if nothing is.
+    incoming event's context besides; None if nothing is. `mail_domains` asks DNS about addresses in forms.
     """
 
     log: EventLog
@@ -155,6 +163,7 @@ class WebContext:
     settings: WebSettings
     folding: Folding | None = None
     resolve: Resolve | None = None
+    mail_domains: MailDomains | None = None
 
     @property
     def seal(self) -> Seal:

@@ -12,6 +12,7 @@ from mailwright.core.instants import SECOND, Instant
 from mailwright.core.ports import Clock, DefinitionRecords
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import static_kind
@@ -130,6 +131,11 @@ class CurrentProject:
     def models(self) -> Mapping[str, Definition]:
         """Models."""
         return self._of_files("models", {name: one.title for name, one in self._now().models.items()})
+
+    @property
+    def forms(self) -> Mapping[str, FormDefinition]:
+        """Forms, surveys and preference centres."""
+        return self._now().forms
 
     @property
     def rules(self) -> Rules:

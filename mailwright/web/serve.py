@@ -41,6 +41,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         settings=WebSettings(
             base_url=base_url,
             trusted_proxies=networks(installation.settings.door.trusted_proxies, "mailwright.toml"),
+            allow_reserved_domains=installation.settings.sender.allow_reserved_domains,
         ),
         folding=PastPreviews(
             installation.history,
@@ -50,6 +51,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
             lambda: project.rules,
         ),
         resolve=installation.resolve,
+        mail_domains=installation.mail_domains,
     )
 
 

@@ -75,14 +75,14 @@ class Throttle:
         self._limit = limit
         self._counts: OrderedDict[tuple[str, int], int] = OrderedDict()
 
-    def allow(self, address: str, now: Instant) -> bool:
-        """Count a call and tell whether it is within the limit."""
+    def allow(self, address: str, now: Instant, limit: int | None = None) -> bool:
+        """Count a call and tell whether it is within the limit, or within `limit` if that is given."""
         key = (address, now // MINUTE)
         count = self._counts.get(key, 0) + 1
         self._counts[key] = count
         while len(self._counts) > _MOST_ADDRESSES:
             self._counts.popitem(last=False)
-        return count <= self._limit
+        return count <= (self._limit if limit is None else limit)
 
 
 def throttled(request: Request) -> None:

@@ -51,7 +51,12 @@ def make_environment() -> Environment:
     bundled = (BUNDLE / "charts.js").is_file() and (BUNDLE / "pages.js").is_file()
     if not bundled:
         _log.warning("the browser bundle is missing: pages show tables for charts; run `npm ci && node build.mjs`")
-    environment.globals |= {"static": _static_address, "bundled": bundled, "states": list(MessageState)}
+    environment.globals |= {
+        "static": _static_address,
+        "bundled": bundled,
+        "forms_script": (BUNDLE / "forms.js").is_file(),
+        "states": list(MessageState),
+    }
     environment.filters |= {
         "number": number,
         "percent": percent,

@@ -35,6 +35,7 @@ from mailwright.decisions.record import Refused, record
 from mailwright.delivery.links import MailLinks
 from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
@@ -228,6 +229,69 @@ MAIL = MailDefinition(
 )
 
 
+FORMS = {
+    "club": msgspec.convert(
+        {
+            "title": "Our club",
+            "fields": [
+                {"trait": "email", "label": "E-mail", "type": "email", "required": True},
+                {"trait": "firstName", "label": "First name", "worth": 5},
+                {"trait": "city", "label": "City", "type": "city", "worth": 4},
+                {"trait": "postalCode", "label": "Postal code", "type": "postal_code", "worth": 3},
+                {"trait": "birthday", "label": "Birthday", "type": "date", "worth": 2},
+            ],
+            "at_once": 3,
+            "country": "DE",
+            "purposes": [{"purpose": "marketing", "wording": "Yes, write to me."}],
+            "double_opt_in": {},
+        },
+        FormDefinition,
+    ),
+    "plain": msgspec.convert(
+        {
+            "title": "Short",
+            "fields": [
+                {"trait": "email", "label": "E-mail", "type": "email", "required": True},
+                {"trait": "firstName", "label": "First name"},
+            ],
+            "purposes": [{"purpose": "marketing", "wording": "Yes, write to me."}],
+            "domains": ["shop.example"],
+            "redirect": "https://shop.example/thanks",
+        },
+        FormDefinition,
+    ),
+    "nps": msgspec.convert(
+        {
+            "title": "How do you like us?",
+            "kind": "survey",
+            "fields": [
+                {"trait": "score", "label": "Tell friends?", "type": "rating", "required": True},
+                {
+                    "trait": "sport",
+                    "label": "Your sport",
+                    "type": "choice",
+                    "options": [
+                        {"value": "run", "label": "Running", "set": {"interest": "running"}, "tag": "trail"},
+                        {"value": "swim", "tag": "water"},
+                    ],
+                },
+            ],
+        },
+        FormDefinition,
+    ),
+    "centre": msgspec.convert(
+        {
+            "title": "Your mail",
+            "kind": "preferences",
+            "purposes": [{"purpose": "marketing", "wording": "Yes, write to me."}],
+            "fields": [{"trait": "city", "label": "City", "type": "city"}],
+            "thanks": "Saved.",
+        },
+        FormDefinition,
+    ),
+}
+
+
 @dataclass
 class ShopProject:
     """The definitions of the shop, as runtime would show them."""
@@ -253,6 +317,7 @@ class ShopProject:
     )
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
     normaliser: Normaliser | None = None
+    forms: Mapping[str, FormDefinition] = field(default_factory=lambda: FORMS)
 
     def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
         parsed = {segment: parse(one.text) for segment, one in self.segments.items()}

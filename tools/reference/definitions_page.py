@@ -10,6 +10,15 @@ from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinit
 from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
 from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
 from mailwright.ingest.definitions import CatalogDefinition, EventPlan, TrackingPlan
+from mailwright.ingest.forms.definitions import (
+    AddressRules,
+    DoubleOptInDefinition,
+    FieldDefinition,
+    FormDefinition,
+    LimitsDefinition,
+    OptionDefinition,
+    PurposeDefinition,
+)
 from mailwright.ingest.imports import CursorColumn, Deletes, DltOrigin, ImportDefinition, SqlOrigin
 from mailwright.ingest.mapping import Cell
 from mailwright.ingest.schema import (
@@ -51,8 +60,9 @@ TEMPLATE = """## Template
 | `text` | Liquid; the text part. Without it the text part is made from the MJML |
 
 Every template gets `unsubscribe_url`, `now`, `sender.name`, `sender.address` and `sender.postal_address`, beside the
-variables, `content` and `recommendations` of its mail. A mail with a purpose must show the unsubscribe link and the
-postal address in both parts, or it is not sent."""
+variables, `content` and `recommendations` of its mail; that of a form's confirmation mail gets `confirm_url`,
+`form_title` and `purposes`. The filters `answer_url`, `form_url` and `preferences_url` link to forms. A mail with a
+purpose must show the unsubscribe link and the postal address in both parts, or it is not sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +103,13 @@ PLACES = (
     Place(cls=RecommendDefinition, where="`recommend` of a mail"),
     Place(cls=ExperimentDefinition, where="`experiment` of a campaign or of a step"),
     Place(cls=VariantDefinition, where="a variant of an experiment"),
+    Place(cls=FormDefinition, where="`forms/NAME.yaml`"),
+    Place(cls=FieldDefinition, where="a field of a form"),
+    Place(cls=OptionDefinition, where="an option of a field"),
+    Place(cls=PurposeDefinition, where="a purpose of a form"),
+    Place(cls=DoubleOptInDefinition, where="`double_opt_in` of a form"),
+    Place(cls=LimitsDefinition, where="`limits` of a form"),
+    Place(cls=AddressRules, where="`addresses` of a form"),
     Place(cls=ModelDefinition, where="`models/NAME.yaml`"),
     Place(cls=GateDefinition, where="`gate` of a model"),
     Place(cls=ImportDefinition, where="`imports/NAME.yaml`"),

@@ -8,7 +8,8 @@ from typing import Any
 from mailwright.ingest.limits import LIMITS
 from mailwright.web import api, api_segments, api_transitions, previews, sessions, tracking
 from mailwright.web.door import door_routes
-from mailwright.web.pages import definitions, mails, models, overview, people, segments, why
+from mailwright.web.forms import links, public
+from mailwright.web.pages import definitions, forms, mails, models, overview, people, segments, why
 from tools.reference.markdown import code, doc_of, table
 
 HEAD = f"""## Sending data
@@ -48,7 +49,7 @@ CALLS = {
     "suppressions": 'Who gets no mail at all: `{"suppressions": [{"email": "...", "reason": "bounce"}]}`.',
 }
 
-_PAGES = (overview, segments, why, people, mails, models, definitions)
+_PAGES = (overview, segments, why, people, mails, models, definitions, forms)
 
 
 def routes(modules: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
@@ -71,7 +72,12 @@ def door_calls() -> set[str]:
 def page() -> str:
     """The page's text."""
     calls = [(code(f"POST /v1/{name}"), what) for name, what in CALLS.items()]
-    read = [*routes((api, api_segments, api_transitions)), *_of(api_transitions.stream_router), *_of(api.open_router)]
+    read = [
+        *routes((api, api_segments, api_transitions)),
+        *_of(forms.api_router),
+        *_of(api_transitions.stream_router),
+        *_of(api.open_router),
+    ]
     return "\n\n".join(
         [
             "# HTTP",
@@ -83,6 +89,9 @@ def page() -> str:
             "## Links in mail",
             "Signed, without a session. An unknown or altered link ends on a neutral page and tells nobody anything.",
             _grid(routes((tracking,))),
+            "## Forms",
+            "For everybody, without a key: see [forms](../how-to/forms.md).",
+            _grid(routes((public, links))),
             "## Pages",
             "For people who are signed in; `mailwright login` prints a link that signs in once.",
             _grid([*routes((sessions,)), *routes(_PAGES), *routes((previews,))]),

@@ -14,6 +14,7 @@ from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
 from mailwright.ingest.context.channels import ChannelDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
@@ -52,6 +53,7 @@ FOLDERS = {
     "campaigns": ".yaml",
     "journeys": ".yaml",
     "models": ".yaml",
+    "forms": ".yaml",
     "templates": ".mjml",
 } | {"sql_segments": ".yaml", "imports": ".yaml"}
 SETTINGS_FILE = "mailwright.toml"
@@ -82,6 +84,7 @@ class Project:
     campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
     models: Mapping[str, ModelDefinition] = field(default_factory=dict)
+    forms: Mapping[str, FormDefinition] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
     imports: Mapping[str, ImportDefinition] = field(default_factory=dict)
     expressions: Mapping[str, Expression] = field(default_factory=dict)
@@ -202,6 +205,7 @@ class _Loader:
             campaigns=self._folder("campaigns", CampaignDefinition),
             journeys=self._folder("journeys", JourneyDefinition),
             models=self._folder("models", ModelDefinition),
+            forms=self._folder("forms", FormDefinition),
             templates=self._templates(),
             imports=self._imports(shop.get("time_zone", "UTC")),
         )

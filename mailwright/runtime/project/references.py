@@ -15,6 +15,7 @@ from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.models.definitions import check_models
 from mailwright.rules.check import cycle_message, find_cycle
 from mailwright.runtime.project.documents import Document, Path, explain
+from mailwright.runtime.project.forms import check_forms
 
 if TYPE_CHECKING:
     from mailwright.runtime.project.load import Project
@@ -70,6 +71,7 @@ def check_references(project: Project, documents: _Documents) -> list[Issue]:
     issues += _circle(project, documents)
     issues += _data(project, documents)
     issues += _profile(project, documents)
+    issues += check_forms(project, documents)
     issues += [
         documents[issue.path].issue(("kind",), issue.message, issue.hint) for issue in check_models(project.models)
     ]

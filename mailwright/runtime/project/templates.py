@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailwright.core.errors import InvalidInput, Issue
 from mailwright.decisions.mail import MailDefinition
-from mailwright.delivery.compose import provided_names
+from mailwright.delivery.compose import CONFIRMING, PROVIDED, provided_names
 from mailwright.delivery.plan import Templates
 from mailwright.rendering.liquid_environment import TemplateEnvironment
 from mailwright.rendering.template import missing_variables
@@ -39,6 +39,16 @@ def check_templates(project: Project, files: Mapping[str, str]) -> list[Issue]:
         for at, mail in placed.sent():
             if mail.template not in broken:
                 issues += _mail(project, templates, document, at, mail)
+    for name, form in project.forms.items():
+        if form.double_opt_in and form.double_opt_in.template not in broken:
+            document = parse_yaml(f"forms/{name}.yaml", files[f"forms/{name}.yaml"])
+            compiled = templates.get(form.double_opt_in.template)
+            for issue in missing_variables(compiled, PROVIDED | CONFIRMING):
+                message = f"{issue.message} in the confirmation mail of {document.path}"
+                issues.append(replace(issue, message=message))
+            if not any(use.path == "confirm_url" for use in compiled.uses):
+                message = "the confirmation mail does not show `confirm_url`: nobody could confirm"
+                issues.append(document.issue(("double_opt_in",), message, 'link to it: href="{{ confirm_url }}"'))
     return list(dict.fromkeys(issues))
 
 

@@ -25,8 +25,7 @@ class SqlConsents:
         if not consents:
             return
         with self._database.write() as connection:
-            connection.execute(sa.insert(consent), [_row(one) for one in consents])
-            add_to_outbox(connection, [_changed(one) for one in consents])
+            add_consents(connection, consents)
 
     def granted(self, address_hashes: Sequence[str], purpose: str) -> set[str]:
         """See `mailwright.core.ports.ConsentRecords.granted`; of rows with the same `at` the later recorded counts."""
@@ -78,6 +77,13 @@ class SqlConsents:
                 rows = connection.execute(sa.select(*columns).where(suppression.c.address_hash.in_(part)))
                 found.update((row.address_hash, row.reason) for row in rows)
         return found
+
+
+def add_consents(connection: sa.Connection, consents: Sequence[Consent]) -> None:
+    """Append ledger rows, with an outbox row each."""
+    if consents:
+        connection.execute(sa.insert(consent), [_row(one) for one in consents])
+        add_to_outbox(connection, [_changed(one) for one in consents])
 
 
 def _row(one: Consent) -> dict[str, object]:

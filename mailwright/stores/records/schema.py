@@ -127,6 +127,28 @@ consent = sa.Table(
     sa.Index("consent_address", "address_hash", "purpose", "at", "id"),
 )
 
+opt_in = sa.Table(
+    "opt_in",
+    tables,
+    sa.Column("seq", RowId, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("form", sa.Text, nullable=False),
+    sa.Column("address_hash", sa.Text, nullable=False),
+    sa.Column("address", sa.LargeBinary, nullable=False),
+    sa.Column("purposes", sa.LargeBinary, nullable=False),
+    sa.Column("identifier", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("asked_ip", sa.LargeBinary),
+    sa.Column("asked_agent", sa.Text, nullable=False),
+    sa.Column("wording_version", sa.Integer, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("confirmed_at", sa.BigInteger),
+    sa.Column("confirmed_ip", sa.LargeBinary),
+    sa.Column("confirmed_agent", sa.Text, nullable=False),
+    sa.Index("opt_in_address", "address_hash", "asked_at"),
+)
+
 suppression = sa.Table(
     "suppression",
     tables,

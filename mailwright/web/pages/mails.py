@@ -8,6 +8,7 @@ from fastapi import Query, Request
 from starlette.responses import Response
 
 from mailwright.core.errors import NotFound
+from mailwright.core.events import NOBODY
 from mailwright.core.messages import Message, MessageState
 from mailwright.decisions.explain import explain
 from mailwright.reports.overview import mail_outcomes
@@ -98,6 +99,8 @@ def message_by_id(context: WebContext, message_id: str) -> Message:
 
 
 def _recipient(context: WebContext, message: Message) -> dict[str, Any]:
+    if message.person == NOBODY:
+        return {"name": "whoever filled in the form", "email": "", "known": False}
     facts = context.engine.facts([message.person]).get(message.person)
     name = known_name(context, facts) if facts else f"#{message.person}"
-    return {"name": name, "email": known_email(context, facts) if facts else ""}
+    return {"name": name, "email": known_email(context, facts) if facts else "", "known": True}

@@ -44,6 +44,8 @@ def titles(definitions: Mapping[str, Definition]) -> dict[str, str]:
 def origin_title(project: ProjectView, origin: str) -> str:
     """The title of ``campaign:weekly_offers`` or ``journey:win_back``; the name where it is no longer defined."""
     kind, _, name = origin.partition(":")
+    if kind == "form":
+        return project.forms[name].title if name in project.forms else name
     found = (project.journeys if kind == "journey" else project.campaigns).get(name)
     return found.title if found and found.title else name
 

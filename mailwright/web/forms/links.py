@@ -1,0 +1,317 @@
+"""What links in mails lead to: confirm an opt-in, answer a question, change preferences.
+
+Opening any of them changes nothing, because programs open links before people do; a button does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from mailwright.core.errors import Conflict, InvalidInput
+from mailwright.core.instants import Instant
+from mailwright.core.ports import Consent, OptIn
+from mailwright.delivery.opt_ins import form_origin
+from mailwright.ingest.forms.checks import check_all
+from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition
+from mailwright.ingest.forms.submission import CONFIRMED, PREFERENCES_CHANGED, identify_call, told_by, track_call
+from mailwright.web.bodies import read_body
+from mailwright.web.context import WebContext
+from mailwright.web.forms.public import BODY_BYTES, answers_of, throttle, urlencoded
+from mailwright.web.forms.taking import Asked, Taken, consents_of, sealed_ip, seen_of, take, takes_mail_of, tell
+from mailwright.web.forms.visit import Reader, Visit, facts_of, issue, known_traits, links_of, reader_of, shown_field
+from mailwright.web.pages.shell import Context
+from mailwright.web.templating import page_response
+
+router = APIRouter()
+
+
+# --- confirm an opt-in -----------------------------------------------------------------------------------------------
+
+
+@router.get("/k/{token}")
+def ask_confirmation(request: Request, context: Context, token: str) -> Response:
+    """What is to be confirmed, word for word, and a button."""
+    opt_in = _opt_in(context, token)
+    if opt_in is None:
+        return page_response(request, "link_over.html", {}, status=404)
+    return _confirm_page(request, context, opt_in)
+
+
+@router.post("/k/{token}", max_body_size=BODY_BYTES)
+def confirm(request: Request, context: Context, token: str) -> Response:
+    """Confirm: the address is verified, and what was ticked is granted. A second time changes nothing."""
+    opt_in = _opt_in(context, token)
+    if opt_in is None:
+        return page_response(request, "link_over.html", {}, status=404)
+    seen, now = seen_of(request), context.clock.now()
+    form = context.project.forms.get(opt_in.form)
+    context.records.opt_ins.confirm(
+        opt_in.id, now, sealed_ip(context, form, seen["ip"]), seen["agent"], consents_of(opt_in, now)
+    )
+    email = context.sealer.unseal(opt_in.address)
+    anonymous_id = opt_in.identifier.partition(":")[2]
+    about = {"form": opt_in.form, "purposes": [purpose for purpose, _ in opt_in.purposes]}
+    calls = [
+        identify_call(f"{opt_in.id}:verified", anonymous_id, {"email": email, "unverified_email": None}),
+        track_call(f"{opt_in.id}:confirmed", anonymous_id, CONFIRMED, {**about, "message_id": opt_in.message_id}),
+    ]
+    tell(context, opt_in.form, calls, None)
+    return _confirm_page(request, context, replace(opt_in, confirmed_at=opt_in.confirmed_at or now))
+
+
+def _opt_in(context: WebContext, token: str) -> OptIn | None:
+    try:
+        found = links_of(context).read_confirm(token, context.clock.now())
+    except (InvalidInput, KeyError):
+        return None
+    return context.records.opt_ins.by_ids([found]).get(found)
+
+
+def _confirm_page(request: Request, context: WebContext, opt_in: OptIn) -> Response:
+    form = context.project.forms.get(opt_in.form)
+    return page_response(request, "form_confirm.html", {"opt_in": opt_in, "title": form.title if form else opt_in.form})
+
+
+# --- answer a question of a mail -------------------------------------------------------------------------------------
+
+
+@router.get("/a/{token}")
+def show_answer(request: Request, context: Context, token: str) -> Response:
+    """The question with the answer that was chosen in the mail, other questions of the survey, and a button."""
+    found = _question(context, token)
+    if found is None:
+        return page_response(request, "link_over.html", {}, status=404)
+    visit, field, value = found
+    return _answer_page(request, context, visit, field, {field.trait: value}, Taken())
+
+
+@router.post("/a/{token}")
+async def give_answer(request: Request, context: Context, token: str) -> Response:
+    """Take the answer. Sent again from the page it counts once; a later one replaces it."""
+    body = await read_body(request, BODY_BYTES)
+    return await run_in_threadpool(_give_answer, request, context, token, body)
+
+
+def _give_answer(request: Request, context: WebContext, token: str, body: bytes) -> Response:
+    found = _question(context, token)
+    if found is None:
+        return page_response(request, "link_over.html", {}, status=404)
+    visit, field, value = found
+    told = urlencoded(body)
+    answers = {field.trait: value, **answers_of(visit.form, told)}
+    throttle(request, context, visit)
+    issued = "".join(told.get("issued", [])[:1])
+    taken = take(context, visit, Asked(answers=answers, issued=issued, **seen_of(request)))
+    if taken.faults:
+        return _answer_page(request, context, visit, field, answers, taken, status=422)
+    return page_response(request, "form_done.html", {"form": visit.form, "confirm": False})
+
+
+def _question(context: WebContext, token: str) -> tuple[Visit, FieldDefinition, str] | None:
+    """Who answers which question how; None for a link that is not ours, too old, or to a question no longer asked."""
+    try:
+        link = links_of(context).read_answer(token, context.clock.now())
+    except (InvalidInput, KeyError):
+        return None
+    form, reader = context.project.forms.get(link.form), reader_of(context, link.message_id)
+    field = form.field(link.question) if form else None
+    if form is None or field is None or reader is None:
+        return None
+    known = known_traits(facts_of(context, reader)) - {field.trait}
+    others = [one.trait for one in form.fields if one.required and one.trait != field.trait]
+    return Visit(name=link.form, form=form, reader=reader, known=known | frozenset(others)), field, link.value
+
+
+def _answer_page(
+    request: Request,
+    context: WebContext,
+    visit: Visit,
+    field: FieldDefinition,
+    values: Mapping[str, Any],
+    taken: Taken,
+    status: int = 200,
+) -> Response:
+    others = [one for one in visit.fields if one.trait != field.trait]
+    page = {
+        "form": visit.form,
+        "fields": [shown_field(visit.form, one) for one in [field, *others]],
+        "issued": issue(context, visit.name),
+        "values": values,
+        "faults": taken.faults,
+        "suggestions": taken.suggestions,
+    }
+    return page_response(request, "form_answer.html", page, status)
+
+
+# --- preferences -----------------------------------------------------------------------------------------------------
+
+
+@router.get("/p/{token}")
+def preferences(request: Request, context: Context, token: str) -> Response:
+    """What somebody gets from us, as it stands: purposes, tags, and answers that they can correct."""
+    found = _centre(context, token)
+    if found is None:
+        return page_response(request, "link_over.html", {}, status=404)
+    return _centre_page(request, context, *found, {}, Taken(), done=False)
+
+
+@router.post("/p/{token}")
+async def change_preferences(request: Request, context: Context, token: str) -> Response:
+    """Change them. A purpose whose box is no longer ticked is withdrawn at once."""
+    body = await read_body(request, BODY_BYTES)
+    return await run_in_threadpool(_change, request, context, token, body)
+
+
+def _change(request: Request, context: WebContext, token: str, body: bytes) -> Response:
+    found = _centre(context, token)
+    if found is None:
+        return page_response(request, "link_over.html", {}, status=404)
+    visit, reader = found
+    throttle(request, context, visit)
+    told = urlencoded(body)
+    answers = answers_of(visit.form, told)
+    given = [one for one in visit.form.fields if answers.get(one.trait) not in (None, "", [])]
+    checked = check_all(visit.form, given, answers, takes_mail_of(context))
+    faults = {trait: one.fault for trait, one in checked.items() if one.fault}
+    if faults:
+        return _centre_page(request, context, visit, reader, answers, Taken(faults=faults), done=False, status=422)
+    values = {trait: one.value for trait, one in checked.items()}
+    _record(request, context, visit, reader, told, values)
+    return _centre_page(request, context, visit, reader, {}, Taken(), done=True, told=told)
+
+
+def _record(
+    request: Request,
+    context: WebContext,
+    visit: Visit,
+    reader: Reader,
+    told: Mapping[str, list[str]],
+    values: Mapping[str, Any],
+) -> None:
+    """Records first, which binds the gate; then the log."""
+    now, form = context.clock.now(), visit.form
+    boxes, tags = set(told.get("purpose", [])), told.get("tag", [])
+    granted = _granted(context, form, reader)
+    asked = Asked(answers=values, **seen_of(request))
+    withdrawn = [
+        Consent(
+            address_hash=reader.address["hash"],
+            purpose=one.purpose,
+            granted=False,
+            at=now,
+            source=form_origin(visit.name),
+            wording=one.wording,
+        )
+        for one in form.purposes
+        if one.purpose in granted and one.purpose not in boxes
+    ]
+    context.records.consents.record(withdrawn)
+    added = [(one.purpose, one.wording) for one in form.purposes if one.purpose in boxes - granted]
+    digest = hashlib.sha256(msgspec.json.encode([reader.message.id, now, sorted(boxes), sorted(tags), values]))
+    if added:
+        _keep(context, visit, reader, added, asked, digest.hexdigest()[:32], now)
+    facts = facts_of(context, reader)
+    answer = told_by(form.fields, values)
+    own = {tag for tag, _ in form.tags()} | {tag for one in context.project.forms.values() for tag, _ in one.tags()}
+    present = facts.traits[TAGS].value if facts and TAGS in facts.traits else []
+    kept = [tag for tag in present if isinstance(tag, str) and tag not in own] if isinstance(present, list) else []
+    traits = {**answer.traits, TAGS: list(dict.fromkeys([*kept, *(tag for tag in tags if tag in own), *answer.added]))}
+    changed = {"granted": [purpose for purpose, _ in added], "withdrawn": [one.purpose for one in withdrawn]}
+    calls = [
+        identify_call(f"{digest.hexdigest()[:32]}:identify", "reader", traits),
+        track_call(
+            f"{digest.hexdigest()[:32]}:changed", "reader", PREFERENCES_CHANGED, {"form": visit.name, **changed}
+        ),
+    ]
+    tell(context, visit.name, calls, reader.identifier, asked)
+
+
+def _keep(
+    context: WebContext,
+    visit: Visit,
+    reader: Reader,
+    added: list[tuple[str, str]],
+    asked: Asked,
+    opt_in_id: str,
+    now: Instant,
+) -> None:
+    current = context.records.definitions.current()
+    opt_in = OptIn(
+        id=opt_in_id,
+        form=visit.name,
+        address_hash=reader.address["hash"],
+        address=reader.address,
+        purposes=added,
+        identifier=f"{reader.identifier.kind}:{reader.identifier.value}",
+        asked_at=now,
+        expires_at=now,
+        asked_ip=sealed_ip(context, visit.form, asked.ip),
+        asked_agent=asked.agent,
+        wording_version=current.version if current else 0,
+        message_id=reader.message.id,
+        confirmed_at=now,
+    )
+    try:
+        context.records.opt_ins.keep(opt_in, consents_of(opt_in, now))
+    except Conflict:
+        return  # the same change sent twice
+
+
+def _centre(context: WebContext, token: str) -> tuple[Visit, Reader] | None:
+    try:
+        link = links_of(context).read_preferences(token)
+    except (InvalidInput, KeyError):
+        return None
+    form, reader = context.project.forms.get(link.form), reader_of(context, link.message_id)
+    if form is None or form.kind != "preferences" or reader is None:
+        return None
+    return Visit(name=link.form, form=form, reader=reader), reader
+
+
+def _granted(context: WebContext, form: FormDefinition, reader: Reader) -> set[str]:
+    address_hash = reader.address["hash"]
+    return {one.purpose for one in form.purposes if context.records.consents.granted([address_hash], one.purpose)}
+
+
+def _centre_page(
+    request: Request,
+    context: WebContext,
+    visit: Visit,
+    reader: Reader,
+    values: Mapping[str, Any],
+    taken: Taken,
+    *,
+    done: bool,
+    told: Mapping[str, list[str]] | None = None,
+    status: int = 200,
+) -> Response:
+    facts = facts_of(context, reader)
+    present = facts.traits[TAGS].value if facts and TAGS in facts.traits else []
+    tags = dict(visit.form.tags())
+    for one in context.project.forms.values():
+        tags = {**dict(one.tags()), **tags}
+    chosen = {
+        one.trait: str(facts.traits[one.trait].value)
+        for one in visit.form.fields
+        if facts and one.trait in facts.traits and one.type in ("choice", "rating")
+    }
+    page = {
+        "form": visit.form,
+        "fields": [shown_field(visit.form, one) for one in visit.form.fields],
+        "values": {**chosen, **values},
+        "faults": taken.faults,
+        "suggestions": {},
+        "granted": _granted(context, visit.form, reader),
+        "tags": list(tags.items()),
+        "have": told.get("tag", []) if told is not None else present if isinstance(present, list) else [],
+        "done": done,
+    }
+    return page_response(request, "form_preferences.html", page, status)

@@ -1,0 +1,329 @@
+"""Forms for everybody: the hosted page, and the API that the script of other sites calls. No cookies, no sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import FileResponse, RedirectResponse, Response
+
+from mailwright.core.errors import InvalidInput, NotFound
+from mailwright.core.events import Identifier
+from mailwright.ingest.forms.checks import check_field
+from mailwright.ingest.forms.definitions import FormDefinition
+from mailwright.ingest.forms.submission import SEEN, STARTED, track_call
+from mailwright.web.bodies import json_response, read_body
+from mailwright.web.context import WebContext
+from mailwright.web.errors import Refused, TooMany
+from mailwright.web.forms.taking import TRAP, Asked, Taken, network_address, seen_of, take, takes_mail_of, tell
+from mailwright.web.forms.visit import ANONYMOUS, Visit, form_of, issue, read_issue, shown, shown_field, visit_of
+from mailwright.web.pages.shell import Context
+from mailwright.web.security import PAGE_POLICY
+from mailwright.web.sessions import Throttle
+from mailwright.web.templating import BUNDLE, page_response
+
+router = APIRouter()
+
+BODY_BYTES = 65_536
+FORM_KIND = "mailwright_form"
+"""Views by browsers that have no anonymous id belong to the form itself: nobody becomes a person by looking."""
+
+_EVENTS = {"seen": SEEN, "started": STARTED}
+_CORS_AGE = {"Access-Control-Max-Age": "86400", "Access-Control-Allow-Methods": "GET, POST, OPTIONS"}
+
+Name = Annotated[str, Path(max_length=80)]
+Token = Annotated[str, Query(max_length=4096)]
+
+
+class Sent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/forms/NAME``."""
+
+    issued: str = ""
+    answers: dict[str, Any] = {}
+    purposes: list[str] = []
+    trap: str = ""
+    visitor: str = ""
+    anonymous: str = ""
+    link: str = ""
+    page: str = ""
+
+
+class OneAnswer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/forms/NAME/check``."""
+
+    trait: str
+    value: Any = None
+    answers: dict[str, Any] = {}
+
+
+class Looked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/forms/NAME/event``."""
+
+    event: str
+    issued: str
+    anonymous: str = ""
+
+
+# --- the hosted page -------------------------------------------------------------------------------------------------
+
+
+@router.get("/f/{name}")
+def hosted(request: Request, context: Context, name: Name, t: Token = "") -> Response:
+    """A form on a page of its own; `t` is the signed link of a mail. Works without JavaScript."""
+    visit = visit_of(context, name, link=t)
+    if visit.form.kind == "preferences":
+        raise NotFound("form.unknown", f"there is no form {name!r}")
+    return _page(request, context, visit, t, {}, Taken())
+
+
+@router.post("/f/{name}")
+async def send_hosted(request: Request, context: Context, name: Name, t: Token = "") -> Response:
+    """Take what the hosted page sends without JavaScript: thanks, or the page again with what is wrong."""
+    body = await read_body(request, BODY_BYTES)
+    return await run_in_threadpool(_take_hosted, request, context, name, t, body)
+
+
+def _take_hosted(request: Request, context: WebContext, name: str, t: str, body: bytes) -> Response:
+    visit = visit_of(context, name, link=t)
+    told = urlencoded(body)
+    answers = answers_of(visit.form, told)
+    asked = Asked(
+        answers=answers,
+        boxes=told.get("purpose", []),
+        trap="".join(told.get(TRAP, [])),
+        issued="".join(told.get("issued", [])[:1]),
+        **seen_of(request),
+    )
+    throttle(request, context, visit)
+    taken = take(context, visit, asked)
+    if taken.faults:
+        return _page(request, context, visit, t, {**answers, "purpose": told.get("purpose", [])}, taken, status=422)
+    if visit.form.redirect and not taken.confirm:
+        response: Response = RedirectResponse(visit.form.redirect, 303)
+    else:
+        response = page_response(request, "form_done.html", {"form": visit.form, "confirm": taken.confirm})
+    return _allowing(response, visit.form)
+
+
+def _page(
+    request: Request,
+    context: WebContext,
+    visit: Visit,
+    link: str,
+    values: Mapping[str, Any],
+    taken: Taken,
+    status: int = 200,
+) -> Response:
+    page = {
+        "form": visit.form,
+        "name": visit.name,
+        "fields": [shown_field(visit.form, field) for field in visit.fields],
+        "issued": issue(context, visit.name),
+        "link": link,
+        "values": values,
+        "faults": taken.faults,
+        "suggestions": taken.suggestions,
+        "trap": TRAP,
+    }
+    return _allowing(page_response(request, "form.html", page, status), visit.form)
+
+
+def _allowing(response: Response, form: FormDefinition) -> Response:
+    """Browsers follow a form's redirect only to where the page's policy lets forms lead."""
+    hosts = " ".join(f"https://{host} http://{host}" for host in form.domains if _is_host(host))
+    response.headers["Content-Security-Policy"] = PAGE_POLICY.replace(
+        "form-action 'self'", f"form-action 'self' {hosts}"
+    )
+    return response
+
+
+def _is_host(text: str) -> bool:
+    return all(each.isalnum() or each in "-.:" for each in text)
+
+
+def urlencoded(body: bytes) -> dict[str, list[str]]:
+    """The fields of a form as browsers send it.
+
+    Raises:
+        InvalidInput: If it is none.
+    """
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=500)
+    except ValueError as error:
+        raise InvalidInput.one("form.body", "the form was sent in a way that nobody can read") from error
+
+
+def answers_of(form: FormDefinition, told: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Trait -> answer, out of a form as browsers send it."""
+    found: dict[str, Any] = {}
+    for one in form.fields:
+        given = told.get(f"field.{one.trait}")
+        if given is not None:
+            found[one.trait] = [value for value in given if value] if one.type == "choices" else given[0]
+    return found
+
+
+# --- the API ---------------------------------------------------------------------------------------------------------
+
+
+@router.get("/forms.js")
+def script() -> Response:
+    """The script that puts a form into any page; `data-form` names it."""
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin", "Cache-Control": "public, max-age=300"}
+    path = BUNDLE / "forms.js"
+    if not path.is_file():
+        raise NotFound("form.script", "the browser bundle is missing", "run `npm ci && node build.mjs`")
+    return FileResponse(path, media_type="text/javascript", headers=headers)
+
+
+@router.options("/v1/forms/{name}")
+@router.options("/v1/forms/{name}/check")
+@router.options("/v1/forms/{name}/event")
+def preflight(request: Request, context: Context, name: Name) -> Response:
+    """What a browser asks before another site's page may send."""
+    headers = {"Access-Control-Allow-Headers": "Content-Type", **_CORS_AGE}
+    return _cors(request, form_of(context, name), Response(status_code=204, headers=headers))
+
+
+@router.get("/v1/forms/{name}")
+def definition(
+    request: Request, context: Context, name: Name, visitor: Token = "", anonymous: Token = "", link: Token = ""
+) -> Response:
+    """The form with the fields to ask now. Tells nothing about anybody but which fields are still asked."""
+    visit = visit_of(context, name, link=link, visitor=visitor, anonymous=anonymous)
+    if visit.form.kind == "preferences":
+        raise NotFound("form.unknown", f"there is no form {name!r}")
+    return _cors(request, visit.form, json_response(shown(context, visit)))
+
+
+@router.post("/v1/forms/{name}")
+async def send(request: Request, context: Context, name: Name) -> Response:
+    """Take a submission: 200 with what happens next, or 422 with what is wrong with each field."""
+    sent = _decoded(await read_body(request, BODY_BYTES), Sent)
+    return await run_in_threadpool(_take, request, context, name, sent)
+
+
+def _take(request: Request, context: WebContext, name: str, sent: Sent) -> Response:
+    visit = visit_of(context, name, link=sent.link, visitor=sent.visitor, anonymous=sent.anonymous)
+    _check_origin(request, context, visit.form)
+    throttle(request, context, visit)
+    asked = Asked(
+        answers=sent.answers,
+        boxes=sent.purposes,
+        trap=sent.trap,
+        issued=sent.issued,
+        page_url=sent.page[:1000] if sent.page.startswith(("http://", "https://")) else "",
+        **seen_of(request),
+    )
+    taken = take(context, visit, asked)
+    if taken.faults:
+        told: dict[str, Any] = {"faults": taken.faults, "suggestions": taken.suggestions}
+        return _cors(request, visit.form, json_response(told, 422))
+    told = {
+        "state": "confirm" if taken.confirm else "thanks",
+        "text": CONFIRM_TEXT if taken.confirm else visit.form.thanks,
+        "redirect": "" if taken.confirm else visit.form.redirect,
+        "visitor": taken.visitor,
+    }
+    return _cors(request, visit.form, json_response(told))
+
+
+CONFIRM_TEXT = "Nearly done: look into your mailbox and confirm with the link in our mail."
+
+
+@router.post("/v1/forms/{name}/check")
+async def check(request: Request, context: Context, name: Name) -> Response:
+    """Check one answer as it is typed: what is wrong, and what was probably meant. Never whether it is known."""
+    one = _decoded(await read_body(request, BODY_BYTES), OneAnswer)
+    return await run_in_threadpool(_check, request, context, name, one)
+
+
+def _check(request: Request, context: WebContext, name: str, one: OneAnswer) -> Response:
+    form = form_of(context, name)
+    _limit(request, context, "check", name, form.limits.checks_a_minute)
+    field = form.field(one.trait)
+    if field is None:
+        raise NotFound("form.field", f"the form has no field {one.trait!r}")
+    allow = context.settings.allow_reserved_domains
+    found = check_field(form, field, one.value, one.answers, takes_mail_of(context), allow_reserved=allow)
+    told = {"fault": found.fault, "suggestion": found.suggestion, "warning": found.warning}
+    return _cors(request, form, json_response(told))
+
+
+@router.post("/v1/forms/{name}/event")
+async def looked(request: Request, context: Context, name: Name) -> Response:
+    """Count that a form was seen, or begun, once per time that it was shown."""
+    told = _decoded(await read_body(request, BODY_BYTES), Looked)
+    return await run_in_threadpool(_looked, request, context, name, told)
+
+
+def _looked(request: Request, context: WebContext, name: str, told: Looked) -> Response:
+    form = form_of(context, name)
+    _limit(request, context, "event", name, form.limits.checks_a_minute)
+    event = _EVENTS.get(told.event)
+    if event is None:
+        raise InvalidInput.one("form.event", f"{told.event!r} is no event of a form", hint="send seen or started")
+    nonce, _ = read_issue(context, name, told.issued)
+    anonymous = told.anonymous if ANONYMOUS.fullmatch(told.anonymous) else ""
+    call = track_call(f"{nonce}:{told.event}", anonymous or "nobody", event, {"form": name})
+    tell(context, name, [call], None if anonymous else Identifier(FORM_KIND, name))
+    return _cors(request, form, Response(status_code=204))
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def throttle(request: Request, context: WebContext, visit: Visit) -> None:
+    """Refuse a flood.
+
+    Raises:
+        TooMany: ``form.throttled``, by address or for the whole form.
+    """
+    limits = visit.form.limits
+    _limit(request, context, "send", visit.name, limits.per_address_a_minute)
+    _limit(request, context, "form", visit.name, limits.per_form_a_minute, whole=True)
+
+
+def _limit(request: Request, context: WebContext, kind: str, name: str, limit: int, *, whole: bool = False) -> None:
+    counts: dict[tuple[str, str], Throttle] = request.app.state.form_throttles
+    one = counts.setdefault((kind, name), Throttle(limit))
+    address = "" if whole else network_address(request)
+    if not one.allow(address, context.lease_clock.now(), limit):
+        raise TooMany("form.throttled", "too many tries from here", "wait a minute and send it again")
+
+
+def _check_origin(request: Request, context: WebContext, form: FormDefinition) -> None:
+    """A form with declared domains takes nothing from pages elsewhere.
+
+    Raises:
+        Refused: ``form.origin``.
+    """
+    origin = request.headers.get("origin")
+    if form.domains and origin and not _allowed_origin(context, form, origin):
+        raise Refused("form.origin", "this form is not for that page", "add its host to `domains` of the form")
+
+
+def _allowed_origin(context: WebContext, form: FormDefinition, origin: str) -> bool:
+    parts = urlsplit(origin)
+    own = urlsplit(context.settings.base_url).netloc
+    return not form.domains or parts.netloc == own or parts.hostname in form.domains or parts.netloc in form.domains
+
+
+def _cors(request: Request, form: FormDefinition, response: Response) -> Response:
+    origin = request.headers.get("origin")
+    if origin and _allowed_origin(request.app.state.context, form, origin):
+        response.headers["Access-Control-Allow-Origin"] = origin if form.domains else "*"
+        response.headers["Vary"] = "Origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+def _decoded(body: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput.one("form.body", f"the body is not what a form sends: {type(error).__name__}") from None

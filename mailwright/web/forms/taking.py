@@ -1,0 +1,369 @@
+"""Taking a submission: refuse robots, check the answers, tell the log, keep consent or ask for its confirmation."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from mailwright.core.errors import Conflict, InvalidInput, MailwrightError
+from mailwright.core.events import Event, Events, Identifier
+from mailwright.core.instants import DAY, Instant
+from mailwright.core.ports import Consent, OptIn
+from mailwright.delivery.opt_ins import confirmation, form_origin
+from mailwright.ingest.context.addresses import client_address
+from mailwright.ingest.forms.checks import Checked, check_all
+from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition
+from mailwright.ingest.forms.submission import (
+    ANSWERED,
+    SUBMITTED,
+    identify_call,
+    tags_after,
+    ticked,
+    told_by,
+    track_call,
+    unverified,
+)
+from mailwright.ingest.segment import Source, parse_request
+from mailwright.web.context import WebContext
+from mailwright.web.forms.visit import Visit, facts_of, known_traits, read_issue, remember
+
+_log = logging.getLogger(__name__)
+
+TRAP = "website"
+"""A field that nobody sees: who fills it in is a robot."""
+
+_AGENT_CHARS = 200
+_STAND_IN = "form-visitor"  # parse_request wants somebody named; replaced by the identifier that a link proves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A submission as it came.
+
+    Attributes:
+        answers: Trait -> text, or a list of texts.
+        boxes: Purposes whose boxes are ticked.
+        trap: What stands in the field that nobody sees.
+        issued: The token of the form that was shown.
+        agent: The browser's own description.
+        ip: Its network address.
+        page_url: The page that the form stands in.
+    """
+
+    answers: Mapping[str, Any]
+    boxes: Sequence[str] = ()
+    trap: str = ""
+    issued: str = ""
+    agent: str = ""
+    ip: str = ""
+    page_url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What came of it.
+
+    Attributes:
+        faults: Trait, ``purpose:NAME`` or "" (the form itself) -> what is wrong; empty: it was taken.
+        suggestions: Trait -> what was probably meant.
+        confirm: Whether a mail asks for confirmation now.
+        visitor: The token for the browser to keep.
+    """
+
+    faults: Mapping[str, str] = field(default_factory=dict)
+    suggestions: Mapping[str, str] = field(default_factory=dict)
+    confirm: bool = False
+    visitor: str = ""
+
+
+def seen_of(request: Request) -> dict[str, str]:
+    """The browser's description and network address."""
+    agent = request.headers.get("user-agent", "")[:_AGENT_CHARS]
+    return {"agent": agent, "ip": network_address(request)}
+
+
+def network_address(request: Request) -> str:
+    """Whose request it is, as far as trusted proxies tell; empty if nobody knows."""
+    context: WebContext = request.app.state.context
+    proxies = context.settings.trusted_proxies
+    forwarded = ",".join(request.headers.getlist("x-forwarded-for")) if proxies else ""
+    return client_address(request.client.host, forwarded, proxies) if request.client else ""
+
+
+def take(context: WebContext, visit: Visit, asked: Asked) -> Taken:
+    """Take a submission, or say what is wrong with it. The answer never depends on whether an address is known.
+
+    Raises:
+        Transient: If log or Records cannot be written now: nothing was granted.
+    """
+    robot, nonce = _robot(context, visit, asked)
+    if robot:
+        return Taken(faults={"": robot})
+    fields = _answered_fields(visit, asked)
+    checked = check_all(
+        visit.form,
+        fields,
+        asked.answers,
+        takes_mail_of(context),
+        allow_reserved=context.settings.allow_reserved_domains,
+    )
+    faults = _faults(visit.form, checked, asked)
+    suggestions = {trait: one.suggestion for trait, one in checked.items() if one.suggestion}
+    if faults:
+        return Taken(faults=faults, suggestions=suggestions)
+    values = {trait: one.value for trait, one in checked.items() if one.value is not None}
+    said = _Said(context, visit, asked, values, fields, nonce)
+    confirm = said.by_link() if visit.reader else said.by_browser()
+    return Taken(confirm=confirm, visitor=said.visitor(), suggestions=suggestions)
+
+
+def takes_mail_of(context: WebContext) -> Any:
+    """Asks DNS, or answers that nobody can tell."""
+    domains = context.mail_domains
+    return domains.takes_mail if domains else lambda _domain: None
+
+
+def _robot(context: WebContext, visit: Visit, asked: Asked) -> tuple[str, str]:
+    """(why it is refused, nonce of the shown form)."""
+    try:
+        nonce, seconds = read_issue(context, visit.name, asked.issued)
+    except (InvalidInput, KeyError, ValueError):
+        return "this page has been open for too long: reload it and send it again", ""
+    if asked.trap:
+        return "a field that people do not see was filled in: reload the page and leave it empty", ""
+    if visit.reader is None and seconds < visit.form.limits.least_seconds:
+        return "that was faster than anybody types: wait a moment and send it again", ""
+    return "", nonce
+
+
+def _answered_fields(visit: Visit, asked: Asked) -> list[FieldDefinition]:
+    """The fields asked this time, and any other of the form's that has an answer."""
+    shown = {one.trait for one in visit.fields}
+    given = {trait for trait, value in asked.answers.items() if value not in (None, "", [])}
+    return [
+        one
+        for one in visit.form.fields
+        if one.trait in shown or (one.trait in given and not (one.type == "email" and visit.reader))
+    ]
+
+
+def _faults(form: FormDefinition, checked: Mapping[str, Checked], asked: Asked) -> dict[str, str]:
+    faults = {trait: one.fault for trait, one in checked.items() if one.fault}
+    for one in form.purposes:
+        if one.required and one.purpose not in asked.boxes:
+            faults[f"purpose:{one.purpose}"] = "tick this box to go on"
+    return faults
+
+
+class _Said:
+    """One good submission on its way to log and Records."""
+
+    def __init__(
+        self,
+        context: WebContext,
+        visit: Visit,
+        asked: Asked,
+        values: dict[str, Any],
+        fields: list[FieldDefinition],
+        nonce: str,
+    ) -> None:
+        self.context = context
+        self.visit = visit
+        self.asked = asked
+        self.values = values
+        self.told = told_by(fields, values)
+        self.boxes = ticked(visit.form, asked.boxes)
+        self.now = context.clock.now()
+        told = msgspec.json.encode([visit.name, nonce, values, sorted(asked.boxes)])
+        self.id = hashlib.sha256(told).hexdigest()[:32]
+        self.anonymous_id = visit.anonymous_id or f"form-{self.id}"
+
+    def visitor(self) -> str:
+        """The token for the browser; none for who came by a link, whose browser it need not be."""
+        if self.visit.reader:
+            return ""
+        return remember(self.context, self.visit, list(self.values), self.anonymous_id)
+
+    def by_browser(self) -> bool:
+        """Somebody who proves nothing; whether a mail asks them to confirm."""
+        form = self.visit.form
+        email = str(self.values.get("email") or "")
+        if form.double_opt_in and email:
+            self._ask(email)
+            self._tell(unverified(self._traits(self.told.traits, None)), None)
+            return True
+        self._tell(self._unproven(email), None)
+        if email and self.boxes:
+            address = self.context.sealer.seal("email", email)
+            self._keep(address, f"anonymous_id:{self.anonymous_id}")
+        return False
+
+    def by_link(self) -> bool:
+        """Whoever the mail was written to: the mail reached them, so nothing is left to confirm."""
+        reader = self.visit.reader
+        assert reader is not None  # noqa: S101  # the caller has looked
+        facts = facts_of(self.context, reader)
+        present = facts.traits[TAGS].value if facts and TAGS in facts.traits else None
+        self._tell(self._traits(self.told.traits, present), reader.identifier)
+        if self.boxes:
+            first = f"{reader.identifier.kind}:{reader.identifier.value}"
+            self._keep(reader.address, first, reader.message.id)
+        return False
+
+    def _traits(self, traits: Mapping[str, Any], present: Any) -> dict[str, Any]:
+        return {**traits, TAGS: tags_after(present, self.told)} if self.told.has_tags else dict(traits)
+
+    def _unproven(self, email: str) -> dict[str, Any]:
+        """Traits of somebody whose address counts as told, without any proof.
+
+        If the address is somebody's already, whoever typed it may be anybody: then only what that person lacks is
+        filled in, and this browser is not taken for theirs.
+        """
+        traits = self._traits(self.told.traits, None)
+        if not email:
+            return traits
+        try:
+            engine = self.context.engine
+            person = engine.find("email", self.context.seal.hash("email", email))
+            facts = None if person is None else engine.facts([person]).get(person)
+        except MailwrightError:
+            self.anonymous_id = f"form-{self.id}"
+            return {"email": email}
+        if facts is None:
+            return traits
+        self.anonymous_id = f"form-{self.id}"
+        known = known_traits(facts)
+        return {"email": email} | {name: value for name, value in traits.items() if name not in known}
+
+    def _tell(self, traits: Mapping[str, Any], identifier: Identifier | None) -> None:
+        is_survey = self.visit.form.kind == "survey"
+        properties: dict[str, Any] = {
+            "form": self.visit.name,
+            "fields": sorted(self.values),
+            "purposes": [b.purpose for b in self.boxes],
+        }
+        if is_survey:
+            texts = {one.trait for one in self.visit.form.fields if one.type == "text"}  # may say anything
+            properties["answers"] = {trait: value for trait, value in self.values.items() if trait not in texts}
+        calls = [
+            track_call(f"{self.id}:submitted", self.anonymous_id, ANSWERED if is_survey else SUBMITTED, properties)
+        ]
+        if traits:
+            calls.insert(0, identify_call(f"{self.id}:identify", self.anonymous_id, traits))
+        tell(self.context, self.visit.name, calls, identifier, self.asked)
+
+    def _opt_in(self, address: Mapping[str, Any], first: str, message_id: str = "") -> OptIn:
+        form, context = self.visit.form, self.context
+        current = context.records.definitions.current()
+        lasts = form.double_opt_in.expires_micros if form.double_opt_in else 0
+        return OptIn(
+            id=self.id,
+            form=self.visit.name,
+            address_hash=address["hash"],
+            address=address,
+            purposes=[(one.purpose, one.wording) for one in self.boxes],
+            identifier=first,
+            asked_at=self.now,
+            expires_at=Instant(self.now + lasts),
+            asked_ip=sealed_ip(context, form, self.asked.ip),
+            asked_agent=self.asked.agent,
+            wording_version=current.version if current else 0,
+            message_id=message_id,
+        )
+
+    def _ask(self, email: str) -> None:
+        double = self.visit.form.double_opt_in
+        assert double is not None  # noqa: S101  # the caller has looked
+        address = self.context.sealer.seal("email", email)
+        opt_in = self._opt_in(address, f"anonymous_id:{self.anonymous_id}")
+        try:
+            asked = self.context.records.opt_ins.ask(
+                opt_in, confirmation(opt_in), most=double.mails_a_day, since=Instant(self.now - DAY)
+            )
+        except Conflict:
+            return  # the same form sent twice
+        if not asked:
+            _log.warning("form %s: an address has been asked to confirm often enough today", self.visit.name)
+
+    def _keep(self, address: Mapping[str, Any], first: str, message_id: str = "") -> None:
+        opt_in = replace(self._opt_in(address, first, message_id), confirmed_at=self.now)
+        try:
+            self.context.records.opt_ins.keep(opt_in, consents_of(opt_in, self.now))
+        except Conflict:
+            return  # the same form sent twice
+
+
+def consents_of(opt_in: OptIn, at: Instant) -> list[Consent]:
+    """The ledger rows of an opt-in."""
+    return [
+        Consent(
+            address_hash=opt_in.address_hash,
+            purpose=purpose,
+            granted=True,
+            at=at,
+            source=form_origin(opt_in.form),
+            wording=wording,
+        )
+        for purpose, wording in opt_in.purposes
+    ]
+
+
+def sealed_ip(context: WebContext, form: FormDefinition | None, ip: str) -> Mapping[str, Any] | None:
+    """The network address for a proof, sealed; None where it is not kept."""
+    return context.sealer.seal("ip", ip) if ip and form is not None and form.keep_ip else None
+
+
+def tell(
+    context: WebContext,
+    name: str,
+    calls: Sequence[Mapping[str, Any]],
+    identifier: Identifier | None,
+    asked: Asked | None = None,
+) -> None:
+    """Append calls to the log as events of the source ``form:NAME``, as the door would.
+
+    Args:
+        context: The application's.
+        name: Of the form.
+        calls: As Segment's API takes them.
+        identifier: Whose they are, if a link proves it; else the calls say it.
+        asked: The submission, for its network address, browser and page.
+
+    Raises:
+        Transient: If the log cannot be written now.
+    """
+    now = context.clock.now()
+    parsed = parse_request(
+        "batch",
+        msgspec.json.encode({"batch": list(calls)}),
+        source=Source(form_origin(name), "server"),
+        received_at=now,
+        seal=context.sealer,
+        new_id=lambda: f"form-{uuid.uuid4()}",
+        normaliser=context.project.normaliser,
+        plan=context.project.tracking_plan,
+        resolve=context.resolve,
+        context=_seen(asked) if asked else {},
+        limits=context.settings.limits,
+    )
+    for refusal in parsed.refused:
+        _log.warning("form %s: the log does not take %s: %s", name, refusal.field, refusal.reason)
+    events: list[Event] = list(parsed.events)
+    if identifier is not None:
+        events = [msgspec.structs.replace(event, identifiers=[identifier]) for event in events]
+    if events:
+        context.log.append([Events(events)], now)
+
+
+def _seen(asked: Asked) -> dict[str, Any]:
+    seen: dict[str, Any] = {"ip": asked.ip, "userAgent": asked.agent}
+    if asked.page_url:
+        seen["page"] = {"url": asked.page_url}
+    return {name: value for name, value in seen.items() if value}

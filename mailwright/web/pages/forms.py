@@ -1,0 +1,94 @@
+"""Forms: how far people get with each, the code that embeds it, and how it looks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from starlette.responses import Response
+
+from mailwright.core.errors import NotFound, nearest
+from mailwright.ingest.forms.definitions import FormDefinition
+from mailwright.reports.forms import FormCounts, form_counts
+from mailwright.web.access import allowed
+from mailwright.web.bodies import json_response
+from mailwright.web.context import WebContext
+from mailwright.web.forms.visit import shown_field
+from mailwright.web.pages.shell import Context, pages_router
+from mailwright.web.templating import page_response
+
+router = pages_router()
+api_router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+
+Name = Annotated[str, Path(max_length=80)]
+
+
+def address_of(base_url: str, name: str) -> str:
+    """Where a form is hosted."""
+    return f"{base_url.rstrip('/')}/f/{name}"
+
+
+def embed_code(base_url: str, name: str) -> str:
+    """What puts a form into any page."""
+    return f'<script src="{base_url.rstrip("/")}/forms.js" data-form="{name}" async></script>'
+
+
+@router.get("/forms")
+def forms(request: Request, context: Context) -> Response:
+    """All forms, surveys and preference centres, with how many saw, began, sent and confirmed each."""
+    counts = form_counts(context.history)
+    rows = [(name, form, counts.get(name, FormCounts())) for name, form in context.project.forms.items()]
+    return page_response(request, "forms.html", {"rows": rows})
+
+
+@router.get("/forms/{name}")
+def form(request: Request, context: Context, name: Name) -> Response:
+    """One form: counts, the code that embeds it, how it is reached by mail, and how it looks."""
+    found = _found(context, name)
+    base = context.settings.base_url
+    values = {
+        "name": name,
+        "form": found,
+        "counts": form_counts(context.history).get(name, FormCounts()),
+        "address": address_of(base, name),
+        "embed": embed_code(base, name),
+        "fields": [shown_field(found, one) for one in found.fields],
+    }
+    return page_response(request, "form_page.html", values)
+
+
+@api_router.get("/forms")
+def all_forms(context: Context) -> Response:
+    """Every form with its counts."""
+    counts = form_counts(context.history)
+    return json_response(
+        {"forms": [_told(context, name, one, counts.get(name)) for name, one in context.project.forms.items()]}
+    )
+
+
+@api_router.get("/forms/{name}/counts")
+def counts_of(context: Context, name: Name) -> Response:
+    """One form's counts, address and embed code."""
+    return json_response(_told(context, name, _found(context, name), form_counts(context.history).get(name)))
+
+
+def _found(context: WebContext, name: str) -> FormDefinition:
+    found = context.project.forms.get(name)
+    if found is None:
+        raise NotFound("form.unknown", f"there is no form {name!r}", nearest(name, context.project.forms))
+    return found
+
+
+def _told(context: WebContext, name: str, form: FormDefinition, counts: FormCounts | None) -> dict[str, Any]:
+    counts, base = counts or FormCounts(), context.settings.base_url
+    return {
+        "name": name,
+        "title": form.title,
+        "kind": form.kind,
+        "address": address_of(base, name),
+        "embed": embed_code(base, name),
+        "seen": counts.seen,
+        "started": counts.started,
+        "submitted": counts.submitted,
+        "confirmed": counts.confirmed,
+    }
