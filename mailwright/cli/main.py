@@ -20,6 +20,7 @@ from mailwright.cli import (
     models,
     processes,
     project,
+    quality,
     segments,
     sources,
     status,
@@ -61,6 +62,7 @@ for module in (
     demo,
     status,
     forms,
+    quality,
 ):
     module.register(app)
 

@@ -75,7 +75,7 @@ def make_sender(installation: Installation, base_url: str) -> Sender:
             identity=identity,
             opt_ins=installation.records.opt_ins,
         ),
-        channel=_channel(settings),
+        channel=make_channel(settings),
         clock=installation.clock,
         lease_clock=installation.wall,
         settings=SendingSettings(
@@ -110,7 +110,8 @@ def sender_identity(settings: Settings, base_url: str) -> SenderIdentity:
     )
 
 
-def _channel(settings: Settings) -> Channel:
+def make_channel(settings: Settings) -> Channel:
+    """How mail leaves this installation."""
     channel = settings.channel
     if channel.kind == "mailbox":
         return MailboxChannel(settings.data_folder / channel.folder)

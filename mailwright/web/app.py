@@ -14,7 +14,18 @@ from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
 from mailwright.web.forms import links as form_links
 from mailwright.web.forms import public as public_forms
-from mailwright.web.pages import definitions, forms, mails, models, overview, people, segments, why
+from mailwright.web.pages import (
+    data_map,
+    definitions,
+    forms,
+    mails,
+    models,
+    overview,
+    people,
+    quality,
+    segments,
+    why,
+)
 from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.security import Guard, safe_headers
 from mailwright.web.sessions import Throttle
@@ -30,6 +41,21 @@ _NO_TELEMETRY: TelemetryConfig = {
     "auto_configure": False,
 }
 
+PAGES = (
+    tracking,
+    sessions,
+    previews,
+    overview,
+    segments,
+    why,
+    people,
+    mails,
+    models,
+    quality,
+    data_map,
+    definitions,
+    forms,
+)
 APIS = (api, api_segments, api_transitions, lists)
 
 
@@ -50,24 +76,10 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.form_throttles = {}
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
     app.router.routes.extend(door_routes())
-    for module in (
-        tracking,
-        sessions,
-        previews,
-        overview,
-        segments,
-        why,
-        people,
-        mails,
-        models,
-        definitions,
-        forms,
-        *APIS,
-    ):
+    for module in (*PAGES, *APIS, public_forms, form_links):
         app.include_router(module.router)
-    app.include_router(forms.api_router)
-    for module in (public_forms, form_links):
-        app.include_router(module.router)
+    for module in (forms, quality, data_map):
+        app.include_router(module.api_router)
     app.include_router(api.open_router)
     app.include_router(api_transitions.stream_router)
     app.mount("/static", CachedStatic(directory=STATIC), name="static")

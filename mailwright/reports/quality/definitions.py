@@ -151,11 +151,11 @@ class QualityDefinition(_Part, frozen=True):
     alerts: Alerts = Alerts()
     audit: AuditPolicy = AuditPolicy()
 
-    def check(self, path: str) -> list[Issue]:
-        """Faults that types cannot tell; `path` is the file."""
-        issues = [
-            Issue(path=f"{path}: ignore.{place}.monitor", message=f"no monitor is called {one.monitor!r}", hint=hint)
-            for place, one in enumerate(self.ignore)
+    def faults(self) -> list[tuple[tuple[str | int, ...], Issue]]:
+        """Faults that types cannot tell, each with its place in the file."""
+        found: list[tuple[tuple[str | int, ...], Issue]] = [
+            (("ignore", n, "monitor"), Issue(path="", message=f"no monitor is called {one.monitor!r}", hint=hint))
+            for n, one in enumerate(self.ignore)
             if one.monitor and one.monitor not in MONITORS
             for hint in [nearest(one.monitor, MONITORS)]
         ]
@@ -163,8 +163,10 @@ class QualityDefinition(_Part, frozen=True):
             try:
                 duration_micros(text)
             except InvalidInput as error:
-                issues.append(Issue(path=f"{path}: freshness.{event}", message=error.issues[0].message))
-        return issues
+                found.append(
+                    (("freshness", event), Issue(path="", message=error.issues[0].message, hint=error.issues[0].hint))
+                )
+        return found
 
     def ignores(self, monitor: str, *, source: str = "", event: str = "", field: str = "") -> bool:
         """Whether nobody wants to hear of this."""

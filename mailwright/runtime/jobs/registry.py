@@ -8,9 +8,18 @@ from mailwright.runtime.imports.jobs import import_jobs
 from mailwright.runtime.jobs.history import history_jobs
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.project.load import Project
+from mailwright.runtime.quality.audit import audit_jobs
+from mailwright.runtime.quality.uses import data_map_jobs
+from mailwright.runtime.quality.watch import quality_jobs
 from mailwright.runtime.settings import Settings
 
-JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = (history_jobs, import_jobs)
+JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = (
+    audit_jobs,
+    data_map_jobs,
+    history_jobs,
+    import_jobs,
+    quality_jobs,
+)
 """Each part that has jobs makes its own."""
 
 

@@ -24,6 +24,8 @@ from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
 from mailwright.profiles.identity_rules import DEFAULTS, IdentityRules, identity_faults
 from mailwright.rendering.template import Template, parse_template
+from mailwright.reports.data_map import DataMapDefinition
+from mailwright.reports.quality.definitions import QualityDefinition
 from mailwright.rules.check import Names, check, doubts
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import Declared
@@ -47,6 +49,8 @@ SINGLE_FILES = (
     "profile.yaml",
     "channels.yaml",
     "identity.yaml",
+    "quality.yaml",
+    "data-map.yaml",
 )
 FOLDERS = {
     "content_rules": ".yaml",
@@ -87,6 +91,8 @@ class Project:
     forms: Mapping[str, FormDefinition] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
     imports: Mapping[str, ImportDefinition] = field(default_factory=dict)
+    quality: QualityDefinition = field(default_factory=QualityDefinition)
+    data_map: DataMapDefinition = field(default_factory=DataMapDefinition)
     expressions: Mapping[str, Expression] = field(default_factory=dict)
     conditions: Mapping[str, Expression] = field(default_factory=dict)
     memberships: Mapping[str, Expression] = field(default_factory=dict)
@@ -208,6 +214,8 @@ class _Loader:
             forms=self._folder("forms", FormDefinition),
             templates=self._templates(),
             imports=self._imports(shop.get("time_zone", "UTC")),
+            quality=self._quality(),
+            data_map=self._whole("data-map.yaml", DataMapDefinition) or DataMapDefinition(),
         )
         return self._with_rules(project)
 
@@ -258,20 +266,26 @@ class _Loader:
             found |= parts
         return found
 
-    def _plan(self) -> TrackingPlan:
-        path = "tracking-plan.yaml"
+    def _whole(self, path: str, kind: type[T]) -> T | None:
+        """A file that is one definition; None if it is not there or at fault."""
         if path not in self._files or (document := self._document(path)) is None:
-            return TrackingPlan()
-        return self._try(lambda: convert(document, (), TrackingPlan)) or TrackingPlan()
+            return None
+        return self._try(lambda: convert(document, (), kind))
+
+    def _plan(self) -> TrackingPlan:
+        return self._whole("tracking-plan.yaml", TrackingPlan) or TrackingPlan()
+
+    def _quality(self) -> QualityDefinition:
+        path = "quality.yaml"
+        found = self._whole(path, QualityDefinition) or QualityDefinition()
+        self.issues += [self.documents[path].placed(at, issue) for at, issue in found.faults()]
+        return found
 
     def _profile(self) -> ProfileSchema:
         path = "profile.yaml"
-        if path not in self._files or (document := self._document(path)) is None:
-            return ProfileSchema()
-        found = self._try(lambda: convert(document, (), ProfileSchema))
-        faults = list(found.faults()) if found else []
-        self.issues += [document.issue(fault.at, fault.message, fault.hint) for fault in faults]
-        return found or ProfileSchema()
+        found = self._whole(path, ProfileSchema) or ProfileSchema()
+        self.issues += [self.documents[path].issue(fault.at, fault.message, fault.hint) for fault in found.faults()]
+        return found
 
     def _identity(self) -> IdentityRules:
         path = "identity.yaml"

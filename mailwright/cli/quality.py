@@ -1,0 +1,137 @@
+"""Commands for data quality: what looks wrong, the audit of profiles, the data map."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.core.findings import KnownFinding
+from mailwright.core.instants import format_iso
+from mailwright.reports.data_map import RECENT_DAYS
+from mailwright.reports.quality.people import AuditReport
+from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.jobs.job import JobContext
+from mailwright.runtime.project.versions import current_project
+from mailwright.runtime.quality.audit import audit as make_audit
+from mailwright.runtime.quality.audit import newest_audit, run_audit
+from mailwright.runtime.quality.uses import map_of
+from mailwright.runtime.settings import load_settings
+
+_MOST_SHOWN = 100
+_PAIRS_SHOWN = 20
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(quality)
+    app.command()(audit)
+    app.command("data-map")(data_map)
+
+
+def quality(
+    project: ProjectOption = HERE,
+    all_of: Annotated[bool, typer.Option("--all", help="Also what is resolved.")] = False,
+) -> None:
+    """List what looks wrong in the data, each with an example and what to do; `mailwright run quality` looks anew."""
+    there = open_installation(load_settings(project))
+    try:
+        found = [one for one in there.records.findings.newest(_MOST_SHOWN) if all_of or one.resolved_at is None]
+        if not found:
+            console.print("Nothing looks wrong.")
+        for one in found:
+            _show(one)
+    finally:
+        there.close()
+
+
+def _show(one: KnownFinding) -> None:
+    finding = one.finding
+    colour = {"serious": "red", "warning": "yellow"}[finding.severity]
+    gone = f", gone {format_iso(one.resolved_at)[:16]}Z" if one.resolved_at is not None else ""
+    console.print(
+        f"[{colour}]{finding.severity:<8}[/] [bold]{finding.monitor}[/]  since {format_iso(one.first_at)[:16]}Z{gone}"
+    )
+    for line in (
+        finding.message,
+        f"for example {finding.example}" if finding.example else "",
+        f"-> {finding.suggestion}",
+    ):
+        if line:
+            console.print(f"  {line}", markup=False)
+
+
+def audit(
+    project: ProjectOption = HERE,
+    change: Annotated[
+        bool, typer.Option("--change", help="Also merge, fill and archive as quality.yaml says.")
+    ] = False,
+    last: Annotated[bool, typer.Option("--last", help="Show the newest report instead of looking anew.")] = False,
+) -> None:
+    """Print the hygiene report: stale and unreachable profiles, missing traits, probable duplicates."""
+    there = open_installation(load_settings(project))
+    try:
+        _print(there, _report(there, change, last))
+    finally:
+        there.close()
+
+
+def data_map(
+    project: ProjectOption = HERE,
+    unused: Annotated[bool, typer.Option("--unused", help="Only what nothing uses.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole map as JSON.")] = False,
+) -> None:
+    """Print the data map: sources, events, properties and traits, who answers for them and what uses them."""
+    there = open_installation(load_settings(project))
+    try:
+        definitions = current_project(there)[1]
+        context = JobContext(there=there, project=definitions, now=there.clock.now(), stopping=lambda: False)
+        pieces = [piece for piece in map_of(context) if piece.unused or not unused]
+    finally:
+        there.close()
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(pieces), indent=2).decode())
+        return
+    table = Table("", "name", f"last {RECENT_DAYS} d", "owner", "used by", box=None, pad_edge=False)
+    for piece in pieces:
+        users = ", ".join(piece.used_by) or ("nothing: remove it?" if piece.unused else "")
+        table.add_row(piece.kind, piece.name, f"{piece.n:,}", piece.answer.owner, users)
+    console.print(table)
+
+
+def _report(there: Installation, change: bool, last: bool) -> AuditReport | None:
+    if last:
+        return newest_audit(there.records.meta)
+    definitions = current_project(there)[1]
+    context = JobContext(there=there, project=definitions, now=there.clock.now(), stopping=lambda: False)
+    if change:
+        run_audit(context)
+        return newest_audit(there.records.meta)
+    return make_audit(context, change=False)
+
+
+def _print(there: Installation, report: AuditReport | None) -> None:
+    if report is None:
+        console.print("No audit was made yet.")
+        return
+    policy = current_project(there)[1].quality.audit
+    console.print(f"[bold]Profiles on {format_iso(report.at)[:10]}[/]: {report.n_people:,} people")
+    console.print(f"  {report.n_stale:,} not seen for {policy.stale_after}")
+    console.print(f"  {report.n_unreachable:,} without an address that mail may go to")
+    for name, n in report.lacking.items():
+        console.print(f"  {n:,} without {name}", markup=False)
+    console.print(f"  {report.n_pairs:,} probable duplicates")
+    if report.merged or report.filled or report.archived or report.returned:
+        filled = ", ".join(f"{n:,} {name}" for name, n in report.filled.items())
+        console.print(f"  {report.merged:,} merged; filled: {filled or 'nothing'}", markup=False)
+        console.print(f"  {report.archived:,} archived, {report.returned:,} came back")
+    if report.pairs:
+        table = Table("score", "people", "alike by", box=None, pad_edge=False)
+        for pair in report.pairs[:_PAIRS_SHOWN]:
+            accounts = "  (two accounts)" if pair.accounts else ""
+            table.add_row(f"{pair.score:g}", f"#{pair.one} #{pair.other}", ", ".join(pair.alike) + accounts)
+        console.print(table)
+        console.print("`mailwright merge #A #B --reason ...` makes two people one; it can be taken back.")

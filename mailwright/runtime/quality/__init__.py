@@ -1,0 +1,1 @@
+"""Data quality at work: the monitors and the audit as jobs, and the alerts that they raise."""

@@ -1,0 +1,214 @@
+"""The audit: a monthly look at the profiles, and the clean-up that a project has declared. All of it can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
+
+from mailwright.core.durations import duration_micros
+from mailwright.core.events import Event, Events, Identifier, ListChanged, Person
+from mailwright.core.facts import Known, PersonFacts
+from mailwright.core.instants import Instant, from_datetime
+from mailwright.core.ports import MetaRecords
+from mailwright.reports.quality.past import json_path
+from mailwright.reports.quality.people import AuditReport, PersonRow, pairs
+from mailwright.runtime.installation import Installation
+from mailwright.runtime.jobs.job import Job, JobContext
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.settings import Settings
+
+T = TypeVar("T")
+
+SOURCE = "audit"
+ARCHIVED = "archived"
+"""The list of people whom nobody has seen for long."""
+
+MOST_PAIRS = 200
+_AT_A_TIME = 500
+_COMPARED = ("email", "phone", "firstName", "lastName", "name", "birthday", "postal_code", "street", "address")
+_META = "audit.newest"
+
+_NEWEST_CONTEXT = """
+SELECT identifier_kind || ':' || identifier AS identifier,
+       arg_max(json_extract_string(context, $path), stamp_at) AS told, max(stamp_at) AS at
+FROM events
+WHERE json_extract_string(context, $path) IS NOT NULL
+GROUP BY ALL
+"""
+_LISTED = """
+SELECT identifier FROM lists WHERE list = $list
+GROUP BY identifier HAVING arg_max(added, "offset")
+"""
+
+
+def audit_jobs(project: Project, settings: Settings) -> Iterable[Job]:
+    """The audit, as a job."""
+    del settings
+    schedule = project.quality.audit.schedule
+    yield Job(name="audit", title="looks at the profiles and cleans up as declared", schedule=schedule, run=run_audit)
+
+
+def newest_audit(meta: MetaRecords) -> AuditReport | None:
+    """The report of the newest audit; None before the first."""
+    told = meta.get(_META)
+    return None if told is None else msgspec.json.decode(told, type=AuditReport)
+
+
+def run_audit(context: JobContext) -> str:
+    """Make the report, change what the policy says, and keep the report."""
+    report = audit(context, change=True)
+    context.there.records.meta.put(_META, msgspec.json.encode(report).decode())
+    return f"{report.n_people:,} people, {report.n_pairs} probable duplicates, {report.merged} merged"
+
+
+def audit(context: JobContext, *, change: bool) -> AuditReport:
+    """Look at every profile; with `change` also merge, fill and archive as the policy says."""
+    there, policy = context.there, context.project.quality.audit
+    rows = list(people(there))
+    found = pairs(rows, policy.duplicates.propose_above)
+    stale_before = context.now - duration_micros(policy.stale_after)
+    report = AuditReport(
+        at=context.now,
+        n_people=len(rows),
+        n_stale=sum(row.last_seen_at < stale_before for row in rows),
+        n_unreachable=sum(not row.reachable for row in rows),
+        lacking={name: sum(name not in row.known for row in rows) for name in policy.expected},
+        pairs=found[:MOST_PAIRS],
+        n_pairs=len(found),
+    )
+    if not change:
+        return report
+    archived, returned = _archive(context, rows)
+    return msgspec.structs.replace(
+        report,
+        filled=_fill(context, rows),
+        archived=archived,
+        returned=returned,
+    )
+
+
+def people(there: Installation) -> Iterator[PersonRow]:
+    """Every living person as the audit sees them."""
+    n = there.engine.status().n_persons
+    # Numbers of merged people answer with their survivor and are left out, so there may be more numbers than people.
+    number, seen = 0, 0
+    while seen < n:
+        asked = [Person(each) for each in range(number, number + _AT_A_TIME)]
+        facts = there.engine.facts(asked)
+        if not facts:
+            return
+        living = [facts[person] for person in asked if person in facts and facts[person].person == person]
+        hashes = {one.person: there.sealer.hash_address(text) for one in living if (text := _text(there, one, "email"))}
+        suppressed = there.records.consents.suppressed(list(hashes.values()))
+        for one in living:
+            yield _row(there, one, one.person in hashes and hashes[one.person] not in suppressed)
+        number += _AT_A_TIME
+        seen += len(living)
+
+
+def _row(there: Installation, facts: PersonFacts, reachable: bool) -> PersonRow:
+    texts = {name: text for name in _COMPARED if (text := _text(there, facts, name))}
+    address = facts.traits.get("address")
+    if address and isinstance(address.value, dict):
+        inside = {"postal_code": ("postalCode", "postal_code", "zip"), "street": ("street",)}
+        texts |= {
+            name: text
+            for name, keys in inside.items()
+            for key in keys
+            if (text := _opened(there, address.value.get(key)))
+        }
+    return PersonRow(
+        person=facts.person,
+        first_identifier=facts.first_identifier,
+        last_seen_at=facts.last_seen_at,
+        traits=texts,
+        account=any(one.kind == "user_id" for one in facts.identifiers),
+        reachable=reachable,
+        known=frozenset(facts.traits),
+    )
+
+
+def _text(there: Installation, facts: PersonFacts, name: str) -> str:
+    known: Known | None = facts.traits.get(name)
+    return _opened(there, known.value) if known else ""
+
+
+def _opened(there: Installation, value: Any) -> str:
+    if there.sealer.is_sealed(value):
+        return there.sealer.unseal(value)
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+# --- what the policy changes -----------------------------------------------------------------------------------------
+
+
+def _fill(context: JobContext, rows: Sequence[PersonRow]) -> dict[str, int]:
+    """Give people without a trait the value that their newest event's context told."""
+    filled: dict[str, int] = {}
+    for trait, path in context.project.quality.audit.fill.items():
+        lacking = {row.first_identifier for row in rows if trait not in row.known}
+        told = _told_by_context(context.there, path)
+        events = [
+            _identify(context, identifier, trait, *told[identifier])
+            for identifier in sorted(lacking)
+            if identifier in told
+        ]
+        for chunk in _chunks(events, _AT_A_TIME):
+            context.there.log.append([Events(chunk)], context.there.clock.now())
+        filled[trait] = len(events)
+    return filled
+
+
+def _told_by_context(there: Installation, path: str) -> Mapping[str, tuple[str, Instant]]:
+    """Identifier -> the newest value at a path of its events' contexts, and when that was told."""
+    if not there.history.offset("events"):
+        return {}
+    steps = "".join(json_path(step).removeprefix("$") for step in path.split("."))
+    rows = there.history.query(_NEWEST_CONTEXT, {"path": f"${steps}"}).to_pylist()
+    return {row["identifier"]: (row["told"], from_datetime(row["at"])) for row in rows}
+
+
+def _identify(context: JobContext, identifier: str, trait: str, value: str, at: Instant) -> Event:
+    """Stamped when the value was told: a clean-up makes nobody seen."""
+    kind, _, name = identifier.partition(":")
+    traits = context.there.sealer.seal_fields("traits", {trait: value})
+    return Event(
+        # A run that was killed and starts again says the same, and it counts once.
+        message_id=f"fill:{trait}:{identifier}:{context.there.sealer.hash('fill', value)[:16]}",
+        source=SOURCE,
+        type="identify",
+        stamp_at=at,
+        received_at=context.now,
+        known_at=context.now,
+        identifiers=[Identifier(kind, name)],
+        traits=traits,
+    )
+
+
+def _archive(context: JobContext, rows: Sequence[PersonRow]) -> tuple[int, int]:
+    """Put people on the list who were not seen for long, and take off it who was seen again."""
+    after = context.project.quality.audit.archive_after
+    if after is None:
+        return 0, 0
+    before = Instant(context.now - duration_micros(after))
+    old = {row.first_identifier for row in rows if row.last_seen_at < before}
+    there = context.there
+    history = there.history
+    listed = (
+        set(history.query(_LISTED, {"list": ARCHIVED})["identifier"].to_pylist()) if history.offset("lists") else set()
+    )
+    added, removed = sorted(old - listed), sorted(listed - old)
+    for chunk in _chunks(added, _AT_A_TIME):
+        there.log.append([ListChanged(name=ARCHIVED, added=chunk, source=SOURCE)], there.clock.now())
+    for chunk in _chunks(removed, _AT_A_TIME):
+        there.log.append([ListChanged(name=ARCHIVED, removed=chunk, source=SOURCE)], there.clock.now())
+    return len(added), len(removed)
+
+
+def _chunks(values: Iterable[T], n: int) -> Iterator[list[T]]:
+    rest = iter(values)
+    while chunk := list(islice(rest, n)):
+        yield chunk
