@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailwright.runtime.engine.socket import EngineClient
-from mailwright.runtime.installation import Installation, create_key, open_installation
+from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.project import starter
 from mailwright.runtime.project.versions import apply, plan
 from mailwright.runtime.settings import load_settings
 from mailwright.runtime.supervisor import Child, children, listen
+from mailwright.runtime.write_keys import create_key
 
 PATIENCE_S = 60.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -73,7 +74,7 @@ def served(names: Sequence[str], files: dict[str, str] | None = None) -> Iterato
         listener = listen("127.0.0.1", 0)
         stack.callback(listener.close)
         port = listener.getsockname()[1]
-        key = create_key(there.records.meta, "bench", server=True, now=there.wall.now())
+        key = create_key(there.records.sources, "bench", server=True, now=there.wall.now())
         started = {
             child.name: child
             for child in children(folder, listener, base_url=f"http://127.0.0.1:{port}")

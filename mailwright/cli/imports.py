@@ -22,9 +22,10 @@ from mailwright.ingest.segment import Source
 from mailwright.runtime.importing import FileImport, Importer
 from mailwright.runtime.imports.declared import DeclaredImport
 from mailwright.runtime.imports.state import read_state
-from mailwright.runtime.installation import Installation, Sources, open_installation
+from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.settings import load_settings
+from mailwright.runtime.write_keys import Sources
 
 
 def register(app: typer.Typer) -> None:
@@ -233,7 +234,7 @@ def _kind(text: str) -> RowKind:
 def _source(there: Installation, name: str, key: str) -> Source:
     if not key:
         return Source(name=name, kind="server")
-    found = Sources(there.records.meta).get(key)
+    found = Sources(there.records.sources).get(key)
     if found is None:
         raise NotFound("key.unknown", "no source has this write key", "`mailwright create-key` makes one")
     if found.kind != "server":

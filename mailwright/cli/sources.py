@@ -1,19 +1,29 @@
-"""Commands for what comes in and who may look: write keys, login links."""
+"""Commands for what comes in and who may look: write keys, OAuth clients, login links."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from mailwright.cli.output import HERE, ProjectOption, console
-from mailwright.runtime.installation import create_key, open_installation
+from mailwright.core.errors import NotFound
+from mailwright.core.instants import format_iso
+from mailwright.runtime.installation import open_installation
 from mailwright.runtime.settings import load_settings
+from mailwright.runtime.write_keys import create_client, create_key, revoke_key
+
+BY_COMMAND = "command"
+"""Who did what a command does, in the notes."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("create-key")(create)
+    app.command("keys")(keys)
+    app.command("revoke-key")(revoke)
     app.command()(login)
 
 
@@ -22,12 +32,64 @@ def create(
     browser: Annotated[
         bool, typer.Option("--browser", help="A browser key (pk_): it cannot import or send items.")
     ] = False,
+    oauth: Annotated[
+        bool, typer.Option("--oauth", help="An OAuth client (id and secret) for a server, instead of a key.")
+    ] = False,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(help="For --oauth: PEM file of the key that the client signs with, instead of a secret."),
+    ] = None,
     project: ProjectOption = HERE,
 ) -> None:
     """Make a write key for a source and print it; it is shown this once."""
+    if browser and (oauth or public_key):
+        raise typer.BadParameter("a browser cannot keep a secret: --oauth is for servers")
+    pem = _pem(public_key)
+    installation = open_installation(load_settings(project))
+    sources, now = installation.records.sources, installation.wall.now()
+    try:
+        if oauth or pem:
+            client = create_client(sources, name, public_key=pem, now=now)
+            console.print(f"client_id {client.id}", soft_wrap=True)
+            if client.secret:
+                console.print(f"client_secret {client.secret}", soft_wrap=True)
+        else:
+            console.print(create_key(sources, name, server=not browser, now=now))
+    finally:
+        installation.close()
+
+
+def _pem(path: Path | None) -> str:
+    if path is None:
+        return ""
+    if not path.is_file():
+        raise NotFound("key.file", f"there is no file {path}")
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def keys(project: ProjectOption = HERE) -> None:
+    """List the write keys and OAuth clients of all sources; the keys themselves are nowhere kept."""
     installation = open_installation(load_settings(project))
     try:
-        console.print(create_key(installation.records.meta, name, server=not browser, now=installation.wall.now()))
+        table = Table("id", "source", "kind", "made", "revoked", box=None, pad_edge=False)
+        for key in installation.records.sources.all_keys():
+            kind = f"{key.kind}, OAuth {key.client}" if key.client else key.kind
+            revoked = format_iso(key.revoked_at) if key.revoked_at else ""
+            table.add_row(key.id, key.name, kind, format_iso(key.created_at), revoked)
+        console.print(table)
+    finally:
+        installation.close()
+
+
+def revoke(
+    key: Annotated[str, typer.Argument(help="The key's id, as `mailwright keys` shows it.")],
+    project: ProjectOption = HERE,
+) -> None:
+    """Let a write key or OAuth client count no more; every door refuses it within two seconds."""
+    installation = open_installation(load_settings(project))
+    try:
+        found = revoke_key(installation.records.sources, key, who=BY_COMMAND, now=installation.wall.now())
+        console.print(f"{found.id} of {found.name} counts no more.")
     finally:
         installation.close()
 

@@ -181,7 +181,7 @@ class SourceRecords(Protocol):
         """The OAuth client with that id, revoked or not."""
         ...
 
-    def keys(self) -> list[WriteKey]:
+    def all_keys(self) -> list[WriteKey]:
         """All, by name and age."""
         ...
 

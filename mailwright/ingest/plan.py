@@ -132,6 +132,8 @@ class TrackingPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
         unknown_events: What happens to a track event that is not declared.
         unknown: What happens to a property that is not declared, unless its event says otherwise.
         violation: What happens where a property is missing or wrong, unless its event says otherwise.
+        violation_events: Tell the log, at most once per source and minute, in a ``Violation Generated`` event. Rules
+            can then see it; a person stands for each such source.
     """
 
     standard: tuple[Standard, ...] = ()
@@ -142,6 +144,7 @@ class TrackingPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     unknown_events: Literal["allow", "quarantine", "block"] = "allow"
     unknown: Policy = "allow"
     violation: Policy = "block"
+    violation_events: bool = False
 
     @cached_property
     def declared(self) -> Mapping[str, EventPlan]:

@@ -30,6 +30,7 @@ from mailwright.ingest.identifiers import (
 from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
 from mailwright.ingest.plan import Policy, TrackingPlan, Violation, without
 from mailwright.ingest.quick import QuickDoor
+from mailwright.ingest.typed_values import shape
 from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, decode_call, decode_context, in_words
 
 __all__ = ["PATHS", "Held", "Parsed", "Refusal", "Source", "Violated", "parse_request"]
@@ -77,6 +78,7 @@ class Violated:
         kind: As `mailwright.ingest.plan.Violation.kind`.
         reason: In words, without the value.
         policy: What became of it.
+        example: The shape of the value as JSON, letters being ``a`` and digits ``9``; empty if it is missing.
     """
 
     index: int
@@ -85,6 +87,7 @@ class Violated:
     kind: str
     reason: str
     policy: Policy
+    example: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,11 +448,7 @@ def _properties(call: Call, kind: EventType, name: str, context: Mapping[str, An
 
 def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: str, door: _Door) -> dict[str, Any]:
     """`data` without the fields that the plan leaves out; one that it blocks ends the item."""
-    for one in violations:
-        place = ".".join(step for step in one.path if isinstance(step, str))
-        door.violations.append(
-            Violated(index=door.index, event=event, field=place, kind=one.kind, reason=one.masked, policy=one.policy)
-        )
+    door.violations += [_violated(one, data, event, door) for one in violations]
     for one in violations:
         if one.policy == "block" or (one.policy == "quarantine" and not door.keeps_held):
             raise _Refused(one.field, one.reason)
@@ -463,6 +462,22 @@ def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: st
             case _:
                 door.warn(one.field, f"taken as it is: {one.reason}")
     return data
+
+
+def _violated(one: Violation, data: dict[str, Any], event: str, door: _Door) -> Violated:
+    value: Any = data
+    for step in one.path[1:]:
+        inside = isinstance(step, int) or (isinstance(value, dict) and step in value)
+        value = value[step] if inside else None
+    return Violated(
+        index=door.index,
+        event=event[: door.limits.id_chars],
+        field=".".join(step for step in one.path if isinstance(step, str))[: door.limits.id_chars],
+        kind=one.kind,
+        reason=one.masked,
+        policy=one.policy,
+        example="" if value is None or value is data else shape(value),
+    )
 
 
 def _identifiers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from typing import Any, Literal
 
@@ -44,6 +45,14 @@ def shown(value: Any) -> str:
     """A JSON value in a message, cut short."""
     text = msgspec.json.encode(value).decode()
     return f"{text[:60]}{'...' if len(text) > 60 else ''}"
+
+
+_SHAPE = re.compile(r"(\\u[0-9a-f]{4})|([^\W\d_])|(\d)")
+
+
+def shape(value: Any) -> str:
+    """What a JSON value looks like, without what it says: letters are ``a``, digits ``9``; cut short."""
+    return _SHAPE.sub(lambda found: "9" if found[3] else "a", shown(value))
 
 
 def is_instant(text: str) -> bool:

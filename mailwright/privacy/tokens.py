@@ -26,7 +26,7 @@ from mailwright.core.instants import Instant
 from mailwright.privacy.keys import KeyRing
 
 Purpose = Literal[
-    "open", "click", "unsubscribe", "preview", "confirm", "answer", "form", "preferences", "issue", "visitor"
+    "open", "click", "unsubscribe", "preview", "confirm", "answer", "form", "preferences", "issue", "visitor", "access"
 ]
 
 FORMAT = 1

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from mailwright.core.errors import Conflict, InvalidInput
+from mailwright.core.errors import Conflict
 from mailwright.core.events import ClockMoved
 from mailwright.core.fetching import ServiceHealth
-from mailwright.core.instants import Instant, format_iso
 from mailwright.core.ports import Blobs, Clock, EventLog, Fetch, History, MailDomains, MetaRecords, Records
 from mailwright.delivery.pump import pump
 from mailwright.ingest.hooks import Resolve
-from mailwright.ingest.segment import Source
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.policy import DEFAULT_PERSONAL
 from mailwright.privacy.sealing import Sealer
@@ -187,48 +183,3 @@ def only_one(path: Path, what: str, where: Path | None = None) -> Iterator[None]
         yield
     finally:
         os.close(handle)
-
-
-# --- write keys ------------------------------------------------------------------------------------------------------
-
-
-def create_key(meta: MetaRecords, name: str, *, server: bool, now: Instant) -> str:
-    """Make a write key for a source and return it; only its hash is kept, so it is shown this once.
-
-    Raises:
-        InvalidInput: If the name is empty or longer than 64 characters.
-    """
-    if not 0 < len(name) <= 64:
-        raise InvalidInput.one("source.name", f"a source's name has 1 to 64 characters, {name!r} has {len(name)}")
-    key = ("sk_" if server else "pk_") + secrets.token_urlsafe(32)
-    row = {"name": name, "kind": "server" if server else "browser", "created": format_iso(now)}
-    meta.put(_SOURCE + _digest(key), msgspec.json.encode(row).decode())
-    return key
-
-
-def _digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-class Sources(Mapping[str, Source]):
-    """Write key -> source. Looks keys up by their hash; found ones are remembered by the process."""
-
-    def __init__(self, meta: MetaRecords) -> None:
-        self._meta = meta
-        self._found: dict[str, Source] = {}
-
-    def __getitem__(self, key: str) -> Source:
-        if key not in self._found:
-            row = self._meta.get(_SOURCE + _digest(key))
-            if row is None:
-                raise KeyError(key)
-            told = msgspec.json.decode(row)
-            self._found[key] = Source(name=told["name"], kind=told["kind"])
-        return self._found[key]
-
-    def __iter__(self) -> Iterator[str]:
-        """Keys are not kept, so there is nothing to list."""
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0

@@ -8,7 +8,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from mailwright.core.errors import MailwrightError
-from mailwright.web import api, api_segments, api_transitions, lists, previews, sessions, tracking
+from mailwright.web import api, api_segments, api_sources, api_transitions, lists, oauth, previews, sessions, tracking
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
@@ -24,6 +24,7 @@ from mailwright.web.pages import (
     people,
     quality,
     segments,
+    sources,
     why,
 )
 from mailwright.web.rule_previews import RulePreviews
@@ -53,10 +54,12 @@ PAGES = (
     models,
     quality,
     data_map,
+    sources,
+    oauth,
     definitions,
     forms,
 )
-APIS = (api, api_segments, api_transitions, lists)
+APIS = (api, api_segments, api_sources, api_transitions, lists)
 
 
 def create_app(context: WebContext) -> FastAPI:

@@ -20,6 +20,8 @@ from mailwright.ingest.segment import Source
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
 from mailwright.rules.syntax import Expression
+from mailwright.runtime.collected import Collected
+from mailwright.runtime.quarantine import Quarantine
 from mailwright.web.rule_previews import Folding
 
 
@@ -147,6 +149,7 @@ class WebContext:
 
     `folding` answers for rules that are not kept live; None if nothing does here. `resolve` tells what is known of an
     incoming event's context besides; None if nothing is. `mail_domains` asks DNS about addresses in forms.
+    `collected` counts what sources bring; None if nothing does.
     """
 
     log: EventLog
@@ -164,9 +167,15 @@ class WebContext:
     folding: Folding | None = None
     resolve: Resolve | None = None
     mail_domains: MailDomains | None = None
+    collected: Collected | None = None
 
     @property
     def seal(self) -> Seal:
         """What hashes identifiers as the door does: by the forms that the project declares."""
         normaliser = self.project.normaliser
         return normaliser.sealing(self.sealer) if normaliser else self.sealer
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """What the tracking plan held back."""
+        return Quarantine(self.records, self.sealer, self.clock, self.log, seal=self.seal)

@@ -9,6 +9,7 @@ import time
 import uuid
 from asyncio import wrap_future
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -21,13 +22,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.events import Events, Items
+from mailwright.core.instants import Instant
 from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.context.addresses import Network, client_address
 from mailwright.ingest.definitions import TrackingPlan
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
-from mailwright.ingest.segment import PATHS, Parsed, Source, parse_request
+from mailwright.ingest.segment import PATHS, Held, Parsed, Source, parse_request
 from mailwright.runtime.giving_way import MAX_BEHIND, behind
+from mailwright.runtime.write_keys import REVOKED_WITHIN_S
 from mailwright.web.bodies import read_body
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
@@ -86,6 +89,7 @@ class Door:
         self._keys: dict[str, Source] = {}
         self._plan: TrackingPlan | None = None
         self._plan_until = 0.0
+        self._keys_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on what is not the door's."""
@@ -110,20 +114,39 @@ class Door:
             await run_in_threadpool(self._check_turn)
         if call in _SERVER_CALLS:
             return await run_in_threadpool(self._take_from_server, call, asked, body)
-        source, plan = self._keys.get(asked.authorization), self._plan_in_force()
-        if source is None or plan is None or len(body) > _INLINE_BYTES:
-            parsed = await run_in_threadpool(self._parsed_by_thread, call, asked, body)
+        plan, known = self._plan_in_force(), self._keys.get(asked.authorization)
+        received_at = self._context.clock.now()
+        if known is None or plan is None or len(body) > _INLINE_BYTES:
+            source, parsed = await run_in_threadpool(self._parsed_by_thread, call, asked, body, received_at)
         else:
-            parsed = self._parsed(call, asked, body, source, plan)
+            source, parsed = known, self._parsed(call, asked, body, known, plan, received_at)
+        if parsed.held:
+            parsed = await run_in_threadpool(self._kept, call, asked, source, parsed, received_at)
         if parsed.events:
             await wrap_future(self._context.log.put([Events(list(parsed.events))], self._context.clock.now()))
-        return _outcome(len(parsed.events), parsed.refused, parsed.warned)
+        if self._context.collected is not None:
+            self._context.collected.add(source.name, parsed)
+        return _outcome(len(parsed.events), parsed.refused, parsed.warned, parsed.held)
+
+    def _kept(self, call: str, asked: _Asked, source: Source, parsed: Parsed, received_at: Instant) -> Parsed:
+        """With what is held back kept durably; what finds no room is refused."""
+        history = _declared_history(call, asked)
+        imported = call == "import" and source.kind == "server"
+        refused = self._context.quarantine.keep(
+            source, parsed, received_at=received_at, history=history, imported=imported
+        )
+        out = {one.index for one in refused}
+        held = [one for one in parsed.held if one.index not in out]
+        return replace(parsed, refused=[*parsed.refused, *refused], held=held)
 
     def _plan_in_force(self) -> TrackingPlan | None:
         """The tracking plan; None when it is to be looked at again, which one request does for all."""
         now = time.monotonic()
         if now < self._plan_until:
             return self._plan
+        if now >= self._keys_until:
+            self._keys.clear()
+            self._keys_until = now + REVOKED_WITHIN_S
         self._plan_until = now + _PLAN_S
         return None
 
@@ -134,21 +157,24 @@ class Door:
             message = f"the engine has {n_behind:,} records still to read; imports wait for live events"
             raise TooMany("import.busy", message, "send the same batch again after the time in Retry-After")
 
-    def _parsed_by_thread(self, call: str, asked: _Asked, body: bytes) -> Parsed:
+    def _parsed_by_thread(self, call: str, asked: _Asked, body: bytes, received_at: Instant) -> tuple[Source, Parsed]:
         source = self._source(asked, body)
         self._plan = plan = self._context.project.tracking_plan
-        return self._parsed(call, asked, body, source, plan)
+        return source, self._parsed(call, asked, body, source, plan, received_at)
 
-    def _parsed(self, call: str, asked: _Asked, body: bytes, source: Source, plan: TrackingPlan) -> Parsed:
+    def _parsed(
+        self, call: str, asked: _Asked, body: bytes, source: Source, plan: TrackingPlan, received_at: Instant
+    ) -> Parsed:
         context = self._context
         return parse_request(
             call,
             body,
             source=source,
-            received_at=context.clock.now(),
+            received_at=received_at,
             seal=context.sealer,
             new_id=_new_id,
             history=_declared_history(call, asked),
+            keeps_held=True,
             normaliser=context.project.normaliser,
             plan=plan,
             resolve=context.resolve,
@@ -241,12 +267,19 @@ def _new_id() -> str:
     return f"mailwright-{uuid.uuid4()}"
 
 
-def _outcome(accepted: int, refused: Sequence[Refusal], warned: Sequence[Refusal] = ()) -> _Answer:
-    """Some bad: 200, since the good ones are in. All bad: 400, since sending them again would not help."""
+def _outcome(
+    accepted: int, refused: Sequence[Refusal], warned: Sequence[Refusal] = (), held: Sequence[Held] = ()
+) -> _Answer:
+    """Some bad: 200, since the good ones are in. All bad: 400, since sending them again would not help.
+
+    What is held back in quarantine is kept durably, so it counts as taken here.
+    """
     answer: dict[str, Any] = {"accepted": accepted, "refused": [_told(one) for one in refused]}
     if warned:
         answer["warned"] = [_told(one) for one in warned]
-    if refused and not accepted:
+    if held:
+        answer["quarantined"] = [_told(why) for one in held for why in one.warned]
+    if refused and not accepted and not held:
         message = f"none of {len(refused)} items could be taken; the first: {refused[0].field} {refused[0].reason}"
         answer |= error_body(MailwrightError("ingest.refused", message, "see `refused` for each item"))
         return 400, answer, {}

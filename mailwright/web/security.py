@@ -33,7 +33,7 @@ _DEFAULTS = {
 _HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_WITHOUT_COOKIES = ("/v1/", "/u/", "/f/", "/k/", "/a/", "/p/")
+_WITHOUT_COOKIES = ("/v1/", "/u/", "/oauth/", "/f/", "/k/", "/a/", "/p/")
 """Unsafe methods here act on a key or a signed token, never on a cookie, so another site gains nothing by them."""
 
 

@@ -9,9 +9,11 @@ import uvicorn
 
 from mailwright.ingest.context.addresses import networks
 from mailwright.privacy.tokens import Tokens
+from mailwright.runtime.collected import Collected
 from mailwright.runtime.collector import calm
-from mailwright.runtime.installation import Installation, Sources
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.past_previews import PastPreviews
+from mailwright.runtime.write_keys import Sources
 from mailwright.web.app import create_app
 from mailwright.web.context import WebContext, WebSettings
 from mailwright.web.project import CurrentProject
@@ -26,6 +28,7 @@ WS_BYTES = 4096
 def web_context(installation: Installation, base_url: str) -> WebContext:
     """What the application needs, out of an installation."""
     project = CurrentProject(installation.records.definitions, installation.wall)
+    tokens = Tokens(installation.keys)
     return WebContext(
         log=installation.log,
         records=installation.records,
@@ -35,8 +38,8 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         clock=installation.clock,
         lease_clock=installation.wall,
         sealer=installation.sealer,
-        tokens=Tokens(installation.keys),
-        sources=Sources(installation.records.meta),
+        tokens=tokens,
+        sources=Sources(installation.records.sources, tokens, installation.wall),
         project=project,
         settings=WebSettings(
             base_url=base_url,
@@ -52,6 +55,12 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         ),
         resolve=installation.resolve,
         mail_domains=installation.mail_domains,
+        collected=Collected(
+            installation.records.sources,
+            installation.clock,
+            installation.log,
+            tells=lambda: project.tracking_plan.violation_events,
+        ),
     )
 
 
@@ -86,4 +95,8 @@ def serve_door(
 
     on_ready(stop)
     calm()
+    if context.collected is not None:
+        context.collected.start()
     server.run(sockets=[listener])
+    if context.collected is not None:
+        context.collected.stop()

@@ -51,7 +51,7 @@ def test_a_key_is_found_until_it_is_revoked_and_known_after(records):
     assert records.sources.key(KEY.digest) == KEY
     assert records.sources.client("client_1") == other
     assert records.sources.client("") is None
-    assert records.sources.keys() == [other, KEY]
+    assert records.sources.all_keys() == [other, KEY]
     records.sources.revoke_key(KEY.digest, Instant(8))
     records.sources.revoke_key(KEY.digest, Instant(9))
     assert records.sources.key(KEY.digest) == replace(KEY, revoked_at=Instant(8))

@@ -20,10 +20,11 @@ import httpx
 from mailwright.core.events import PLACES, ClockMoved, Tick
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.core.ports import Consent
-from mailwright.runtime.installation import Installation, create_key, open_installation
+from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.project import starter
 from mailwright.runtime.project.versions import apply, plan
 from mailwright.runtime.settings import load_settings
+from mailwright.runtime.write_keys import create_key
 
 PATIENCE_S = 60.0
 
@@ -177,7 +178,7 @@ class Shop:
     def __init__(self, there: Installation, served: Served) -> None:
         self.there = there
         self.served = served
-        self.key = create_key(there.records.meta, "shop", server=True, now=there.wall.now())
+        self.key = create_key(there.records.sources, "shop", server=True, now=there.wall.now())
         self.base_url = served.base_url
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailwright.ingest.limits import LIMITS
-from mailwright.web import api, api_segments, api_transitions, previews, sessions, tracking
+from mailwright.web import api, api_segments, api_sources, api_transitions, oauth, previews, sessions, tracking
 from mailwright.web.door import door_routes
 from mailwright.web.forms import links, public
-from mailwright.web.pages import definitions, forms, mails, models, overview, people, segments, why
+from mailwright.web.pages import definitions, forms, mails, models, overview, people, segments, sources, why
 from tools.reference.markdown import code, doc_of, table
 
 HEAD = f"""## Sending data
@@ -21,7 +21,8 @@ suppressions.
 
 A `200` means that every accepted item is durable: it survives a power cut. The answer counts items and tells about
 each that was not taken: `{{"accepted": 1, "refused": [{{"index": 1, "field": "properties.total", "reason":
-"..."}}]}}`. If none was taken the status is `400`. `429` and `503` mean: try the same again later. An event with a
+"..."}}]}}`. What the tracking plan holds back is in `quarantined`, and
+kept. If none was taken the status is `400`. `429` and `503` mean: try the same again later. An event with a
 `messageId` counts once, however often it is sent.
 
 | limit | |
@@ -49,7 +50,7 @@ CALLS = {
     "suppressions": 'Who gets no mail at all: `{"suppressions": [{"email": "...", "reason": "bounce"}]}`.',
 }
 
-_PAGES = (overview, segments, why, people, mails, models, definitions, forms)
+_PAGES = (overview, segments, why, people, mails, models, sources, definitions, forms)
 
 
 def routes(modules: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
@@ -73,7 +74,7 @@ def page() -> str:
     """The page's text."""
     calls = [(code(f"POST /v1/{name}"), what) for name, what in CALLS.items()]
     read = [
-        *routes((api, api_segments, api_transitions)),
+        *routes((api, api_segments, api_sources, api_transitions)),
         *_of(forms.api_router),
         *_of(api_transitions.stream_router),
         *_of(api.open_router),
@@ -83,6 +84,9 @@ def page() -> str:
             "# HTTP",
             HEAD,
             table(("call", "what it is"), calls),
+            "## Access tokens",
+            "For servers that would rather not send a lasting key: OAuth 2.0 client credentials.",
+            _grid(routes((oauth,))),
             "## Reading data",
             "JSON, with a server key or a session. Errors have [one shape](errors.md).",
             _grid(read),

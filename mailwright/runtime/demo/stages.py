@@ -18,10 +18,11 @@ from mailwright.runtime.demo.driver import HOURS, Driver, calls_by_time
 from mailwright.runtime.demo.reader import Reader
 from mailwright.runtime.demo.report import NOTE, make_report, write_report
 from mailwright.runtime.demo.shop import CUT_AT, Shop
-from mailwright.runtime.installation import Installation, create_key
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.versions import apply, current_project, plan
 from mailwright.runtime.supervisor import Child, Supervisor
 from mailwright.runtime.training import measure_all, train_all
+from mailwright.runtime.write_keys import create_key
 
 PATIENCE_S, PAUSE_S = 300.0, 0.1
 
@@ -64,7 +65,7 @@ class Demo:
 
     def run(self) -> dict[str, Any]:
         """Do what is left to do; returns the report."""
-        key = create_key(self._meta, "demo", server=True, now=self._there.wall.now())
+        key = create_key(self._there.records.sources, "demo", server=True, now=self._there.wall.now())
         door = DoorClient(self._base_url, key)
         try:
             door.wait_until_ready()

@@ -42,8 +42,8 @@ class SqlSources:
             row = connection.execute(sa.select(write_key).where(condition)).mappings().first()
         return WriteKey(**row) if row else None
 
-    def keys(self) -> list[WriteKey]:
-        """See `mailwright.core.sources.SourceRecords.keys`."""
+    def all_keys(self) -> list[WriteKey]:
+        """See `mailwright.core.sources.SourceRecords.all_keys`."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(write_key)).mappings().all()
         return sorted((WriteKey(**row) for row in rows), key=lambda key: (key.name, key.created_at, key.digest))

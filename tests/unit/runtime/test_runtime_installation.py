@@ -11,10 +11,11 @@ import pytest
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
 from mailwright.core.events import ClockMoved, Defined
 from mailwright.core.instants import parse_iso
-from mailwright.runtime.installation import Installation, Sources, create_key, only_one, open_installation
+from mailwright.runtime.installation import Installation, only_one, open_installation
 from mailwright.runtime.project import starter
 from mailwright.runtime.project.versions import Difference, apply, current_project, plan
 from mailwright.runtime.settings import load_settings
+from mailwright.runtime.write_keys import Sources, create_key
 
 CLOCK = '[project]\nname = "Shop"\n[clock]\nkind = "virtual"\nstart = "2026-11-02T08:00:00Z"\n'
 
@@ -52,15 +53,14 @@ def test_the_clock_of_a_data_folder_is_fixed(tmp_path: Path) -> None:
 
 def test_write_keys(tmp_path: Path) -> None:
     with opened(tmp_path) as there:
-        meta = there.records.meta
-        server = create_key(meta, "shop", server=True, now=there.wall.now())
-        browser = create_key(meta, "site", server=False, now=there.wall.now())
-        sources = Sources(meta)
+        server = create_key(there.records.sources, "shop", server=True, now=there.wall.now())
+        browser = create_key(there.records.sources, "site", server=False, now=there.wall.now())
+        sources = Sources(there.records.sources)
         assert (server[:3], sources[server].name, sources[server].kind) == ("sk_", "shop", "server")
         assert (browser[:3], sources[browser].name, sources[browser].kind) == ("pk_", "site", "browser")
         assert sources.get("sk_" + server[4:]) is None
         with pytest.raises(InvalidInput, match="1 to 64 characters"):
-            create_key(meta, "", server=True, now=there.wall.now())
+            create_key(there.records.sources, "", server=True, now=there.wall.now())
     stored = (tmp_path / "data" / "records.sqlite").read_bytes()
     assert b"shop" in stored
     assert server.encode() not in stored

@@ -1,0 +1,167 @@
+"""Commands for events that the tracking plan held back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.sources import BY_COMMAND
+from mailwright.core.instants import format_iso
+from mailwright.core.sources import QuarantineFilter
+from mailwright.ingest.mending import read_patches
+from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.project.load import load_project
+from mailwright.runtime.project.versions import current_project
+from mailwright.runtime.quarantine import Quarantine
+from mailwright.runtime.settings import load_settings
+
+app = typer.Typer(help="See, mend, replay and discard events that the tracking plan held back.", no_args_is_help=True)
+
+Numbers = Annotated[list[int] | None, typer.Argument(help="Numbers of events; none: all that the options name.")]
+SourceOption = Annotated[str, typer.Option(help="Of this source only.")]
+EventOption = Annotated[str, typer.Option(help="Of this name only.")]
+FieldOption = Annotated[str, typer.Option(help="With this field (properties.total) at fault only.")]
+KindOption = Annotated[str, typer.Option(help="With this kind of fault (type, required, undeclared, ...) only.")]
+
+
+def register(root: typer.Typer) -> None:
+    """Add the commands."""
+    root.add_typer(app, name="quarantine")
+
+
+@app.command("list")
+def listing(
+    source: SourceOption = "",
+    event: EventOption = "",
+    field: FieldOption = "",
+    kind: KindOption = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    project: ProjectOption = HERE,
+) -> None:
+    """List held events, newest first."""
+    installation = open_installation(load_settings(project))
+    try:
+        wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
+        table = Table("number", "received", "source", "event", "why", box=None, pad_edge=False)
+        for item in _quarantine(installation).find(wanted, limit):
+            why = "; ".join(f"{one.field} {one.reason}" for one in item.reasons)
+            table.add_row(str(item.id), format_iso(item.received_at), item.source, Text(item.event), Text(why))
+        console.print(table)
+        console.print(f"{installation.records.quarantine.count():,} held in all.")
+    finally:
+        installation.close()
+
+
+@app.command()
+def show(
+    number: Annotated[int, typer.Argument(help="Of the event.")],
+    project: ProjectOption = HERE,
+) -> None:
+    """Show a held event as JSON; personal values stay sealed."""
+    installation = open_installation(load_settings(project))
+    try:
+        held = _quarantine(installation)
+        item = held.get(number)
+        for one in item.reasons:
+            console.print(Text(f"{one.field}: {one.reason}"))
+        console.print_json(msgspec.json.encode(held.shown(item)).decode())
+    finally:
+        installation.close()
+
+
+@app.command()
+def mend(
+    patch: Annotated[str, typer.Argument(help='JSON: [{"op": "cast", "field": "properties.total", "to": "number"}]')],
+    numbers: Numbers = None,
+    source: SourceOption = "",
+    event: EventOption = "",
+    field: FieldOption = "",
+    kind: KindOption = "",
+    project: ProjectOption = HERE,
+) -> None:
+    """Rename, cast, drop or set fields of held events; they stay held until they are replayed."""
+    patches = read_patches(_json(patch))
+    installation = open_installation(load_settings(project))
+    try:
+        held = _quarantine(installation)
+        chosen = _chosen(held, numbers, QuarantineFilter(source=source, event=event, field=field, kind=kind))
+        held.mend(chosen, patches, who=BY_COMMAND)
+        console.print(f"{len(chosen):,} mended.")
+    finally:
+        installation.close()
+
+
+@app.command()
+def replay(
+    numbers: Numbers = None,
+    source: SourceOption = "",
+    event: EventOption = "",
+    field: FieldOption = "",
+    kind: KindOption = "",
+    project: ProjectOption = HERE,
+) -> None:
+    """Let held events in, with their own time, if the plan in force now takes them; the others stay."""
+    installation = open_installation(load_settings(project))
+    try:
+        held = _quarantine(installation)
+        _, definitions = current_project(installation)
+        chosen = _chosen(held, numbers, QuarantineFilter(source=source, event=event, field=field, kind=kind))
+        done = held.replay(
+            chosen,
+            who=BY_COMMAND,
+            plan=definitions.tracking_plan,
+            normaliser=definitions.normaliser,
+            resolve=installation.resolve,
+        )
+        for number, why in done.still:
+            console.print(Text(f"{number}: {why}"))
+        console.print(f"{len(done.taken):,} taken, {len(done.still):,} still held.")
+    finally:
+        installation.close()
+
+
+@app.command()
+def discard(
+    numbers: Numbers = None,
+    source: SourceOption = "",
+    event: EventOption = "",
+    field: FieldOption = "",
+    kind: KindOption = "",
+    project: ProjectOption = HERE,
+) -> None:
+    """Drop held events for good."""
+    installation = open_installation(load_settings(project))
+    try:
+        held = _quarantine(installation)
+        chosen = _chosen(held, numbers, QuarantineFilter(source=source, event=event, field=field, kind=kind))
+        console.print(f"{held.discard(chosen, who=BY_COMMAND):,} discarded.")
+    finally:
+        installation.close()
+
+
+def _quarantine(there: Installation) -> Quarantine:
+    current = there.records.definitions.current()
+    normaliser = load_project(current.files).normaliser if current else None
+    seal = normaliser.sealing(there.sealer) if normaliser else there.sealer
+    return Quarantine(there.records, there.sealer, there.clock, there.log, seal=seal)
+
+
+def _chosen(held: Quarantine, numbers: list[int] | None, wanted: QuarantineFilter) -> list[int]:
+    """Numbers as given, else all that the options name; nothing at all names nothing."""
+    if numbers:
+        return [held.get(number).id for number in numbers]
+    if wanted == QuarantineFilter():
+        raise typer.BadParameter("name events by their numbers, or by --source, --event, --field or --kind")
+    return held.numbers(wanted)
+
+
+def _json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise typer.BadParameter(f"no JSON: {error}") from None

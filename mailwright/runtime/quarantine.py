@@ -1,0 +1,248 @@
+"""Events that the tracking plan held back: kept sealed, shown, mended, replayed through the door, or discarded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from mailwright.core.errors import NotFound, Transient
+from mailwright.core.events import Events
+from mailwright.core.instants import Instant
+from mailwright.core.ports import Clock, EventLog, Records
+from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason
+from mailwright.ingest.hooks import Normaliser, Resolve
+from mailwright.ingest.identifiers import Seal
+from mailwright.ingest.limits import Refusal
+from mailwright.ingest.mending import Patch, mended
+from mailwright.ingest.plan import TrackingPlan
+from mailwright.ingest.segment import Held, Parsed, Source, parse_request
+from mailwright.privacy.sealing import Sealer
+
+MOST_HELD = 100_000
+"""More are not kept; what would be held then is refused, and told."""
+
+_SEALED_AS = "quarantine"
+_PAGE = 200
+SEALED = "(sealed)"
+"""Stands for a personal value where a held event is shown; left standing when it is edited, the value stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of held items. `still`: their numbers and, for each, why it stays."""
+
+    taken: Sequence[int]
+    still: Sequence[tuple[int, str]]
+
+
+class Quarantine:
+    """Held items of one installation, with what a replay needs."""
+
+    def __init__(
+        self,
+        records: Records,
+        sealer: Sealer,
+        clock: Clock,
+        log: EventLog,
+        *,
+        seal: Seal | None = None,
+    ) -> None:
+        """Keep items in `records`; `seal` also knows what the project declares as personal, for showing them."""
+        self._records = records
+        self._held = records.quarantine
+        self._sealer = sealer
+        self._clock = clock
+        self._log = log
+        self._seal_fields = (seal or sealer).seal_fields
+
+    # --- in ---
+
+    def keep(
+        self, source: Source, parsed: Parsed, *, received_at: Instant, history: bool, imported: bool
+    ) -> list[Refusal]:
+        """Keep what a request had held back, durably; returns what could not be kept, as refusals."""
+        if not parsed.held:
+            return []
+        items = [
+            Quarantined(
+                message_id=held.message_id,
+                source=source.name,
+                source_kind=source.kind,
+                event=held.event,
+                received_at=received_at,
+                reasons=_reasons(parsed, held),
+                body=self._seal(held.body),
+                history=history,
+                imported=imported,
+            )
+            for held in parsed.held
+        ]
+        try:
+            self._held.hold(items, MOST_HELD)
+        except Transient as error:
+            if error.code != "quarantine.full":
+                raise
+            return [Refusal(held.index, "", f"to be mended, but {error.message}") for held in parsed.held]
+        return []
+
+    # --- looking ---
+
+    def find(self, wanted: QuarantineFilter, limit: int) -> list[Quarantined]:
+        """Held items, newest first."""
+        return self._held.find(wanted, limit)
+
+    def get(self, number: int) -> Quarantined:
+        """One held item.
+
+        Raises:
+            NotFound: ``quarantine.item``.
+        """
+        found = self._held.get(number)
+        if found is None:
+            raise NotFound("quarantine.item", f"no item {number} is held", "it was replayed, discarded or forgotten")
+        return found
+
+    def shown(self, item: Quarantined) -> dict[str, Any]:
+        """The call of an item, with `SEALED` for each personal value."""
+        call = self._opened(item)
+        for part in ("properties", "traits", "context"):
+            if isinstance(call.get(part), dict):
+                call[part] = self._masked(self._seal_fields(part, call[part]))
+        for name in ("userId", "previousId", "anonymousId"):
+            if "@" in str(call.get(name, "")):
+                call[name] = SEALED
+        return call
+
+    # --- out ---
+
+    def mend(self, numbers: Sequence[int], patches: Sequence[Patch], *, who: str) -> None:
+        """Change held items; they stay held until they are replayed."""
+        for number in numbers:
+            item = self.get(number)
+            call = mended(self._opened(item), patches)
+            self._held.explain(number, item.reasons, self._seal(msgspec.json.encode(call)))
+        self._note(who, "mend", f"{_listed(numbers)}: {', '.join(f'{one.op} {one.field}' for one in patches)}")
+
+    def edit(self, number: int, changed: dict[str, Any], *, who: str) -> None:
+        """Put other properties (and traits) into a held item; `SEALED` stands for what was there."""
+        item = self.get(number)
+        call = self._opened(item)
+        for part in ("properties", "traits"):
+            if part in changed:
+                call[part] = _unmasked(changed[part], call.get(part))
+        if "event" in changed:
+            call["event"] = changed["event"]
+        self._held.explain(number, item.reasons, self._seal(msgspec.json.encode(call)))
+        self._note(who, "edit", f"{number}: {', '.join(sorted(changed))}")
+
+    def replay(
+        self,
+        numbers: Sequence[int],
+        *,
+        who: str,
+        plan: TrackingPlan,
+        normaliser: Normaliser | None = None,
+        resolve: Resolve | None = None,
+    ) -> Replayed:
+        """Read items again as the door would have, with their own time and message id; what is still bad stays."""
+        taken: list[int] = []
+        still: list[tuple[int, str]] = []
+        for number in numbers:
+            item = self.get(number)
+            call = self._opened(item)
+            parsed = parse_request(
+                "import" if item.imported else "batch",
+                msgspec.json.encode({"batch": [call]}),
+                source=Source(item.source, item.source_kind),
+                received_at=item.received_at,
+                seal=self._sealer,
+                new_id=lambda item=item: item.message_id,  # type: ignore[misc] # it takes none
+                history=item.history,
+                keeps_held=True,
+                normaliser=normaliser,
+                plan=plan,
+                resolve=resolve,
+            )
+            if parsed.events:
+                # First the log, then out of here: broken off in between, it is replayed again and counted once.
+                self._log.append([Events(list(parsed.events))], self._clock.now())
+                self._held.remove([number])
+                taken.append(number)
+                continue
+            reasons = _still_bad(parsed)
+            self._held.explain(number, reasons, item.body)
+            still.append((number, "; ".join(f"{one.field} {one.reason}" for one in reasons)))
+        self._note(who, "replay", f"{_listed(taken)} taken, {_listed([number for number, _ in still])} still held")
+        return Replayed(taken=taken, still=still)
+
+    def discard(self, numbers: Sequence[int], *, who: str) -> int:
+        """Drop held items for good; returns how many there were."""
+        n = self._held.remove(numbers)
+        self._note(who, "discard", _listed(numbers))
+        return n
+
+    def numbers(self, wanted: QuarantineFilter) -> list[int]:
+        """The numbers of all that are meant."""
+        found: list[int] = []
+        while page := self._held.find(wanted, _PAGE):
+            found += [item.id for item in page]
+            wanted = QuarantineFilter(
+                source=wanted.source, event=wanted.event, field=wanted.field, kind=wanted.kind, before=page[-1].id
+            )
+        return found
+
+    # --- sealed ---
+
+    def _seal(self, body: bytes) -> str:
+        return msgspec.json.encode(self._sealer.seal(_SEALED_AS, body.decode())).decode()
+
+    def _opened(self, item: Quarantined) -> dict[str, Any]:
+        body = self._sealer.unseal(msgspec.json.decode(item.body))
+        return msgspec.json.decode(body, type=dict[str, Any])
+
+    def _masked(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            if self._sealer.is_sealed(value):
+                return SEALED
+            return {key: self._masked(each) for key, each in value.items()}
+        return [self._masked(each) for each in value] if isinstance(value, list) else value
+
+    def _note(self, who: str, action: str, detail: str) -> None:
+        note = Note(at=self._clock.now(), who=who, action=action, detail=detail[:500])
+        self._records.sources.note(note)
+
+
+def _reasons(parsed: Parsed, held: Held) -> list[Reason]:
+    return [
+        Reason(field=one.field, kind=one.kind, reason=one.reason)
+        for one in parsed.violations
+        if one.index == held.index and one.policy == "quarantine"
+    ]
+
+
+def _still_bad(parsed: Parsed) -> list[Reason]:
+    """Why one item was not taken: what the plan is against, else what it was refused for."""
+    found = [Reason(field=one.field, kind=one.kind, reason=one.reason) for one in parsed.violations]
+    masked = "it can be read no more" if not parsed.refused else "refused"
+    return found or [Reason(field=one.field, kind="refused", reason=masked) for one in parsed.refused]
+
+
+def _unmasked(new: Any, old: Any) -> Any:
+    """`new` with the old value wherever `SEALED` was left standing."""
+    if new == SEALED:
+        return old
+    if isinstance(new, dict):
+        before = old if isinstance(old, dict) else {}
+        return {key: _unmasked(each, before.get(key)) for key, each in new.items()}
+    if isinstance(new, list):
+        items = old if isinstance(old, list) else []
+        return [_unmasked(each, items[n] if n < len(items) else None) for n, each in enumerate(new)]
+    return new
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:20]))
+    return f"{len(numbers)} ({shown}{', ...' if len(numbers) > 20 else ''})" if numbers else "none"
