@@ -32,6 +32,9 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
         first_identifier: What random buckets and experiment arms hash: ``kind:value`` of the person's first identifier.
         segments: Names of the segments the person is in.
         truths: Asked-for named conditions (content rule rows, audiences, exits) -> true or false.
+        sources: Source -> newest stamp of an event that it brought.
+        accounts: Ids of the accounts that the person is a member of, sorted.
+        history: Trait -> its kept writes, newest first, a removal as None; only if it was asked for.
     """
 
     person: Person
@@ -46,6 +49,39 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
     first_seen_at: Instant
     last_seen_at: Instant
     n_events: int
+    sources: dict[str, Instant] = {}
+    accounts: list[str] = []
+    history: dict[str, list[Known]] = {}
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of an account: stamps of the first and the last group call that said so."""
+
+    person: Person
+    first_at: Instant
+    last_at: Instant
+
+
+class AccountFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One account as of the engine's last record.
+
+    Attributes:
+        id: The ``groupId`` of the calls that told of it.
+        traits: Trait name -> last write; removed ones left out.
+        history: Trait -> its kept writes, newest first, a removal as None; empty in a list of accounts.
+        n_members: How many people are members now; `members` the first of them, empty in a list of accounts.
+        first_seen_at: Stamp of the first group call; `last_seen_at` of the last one.
+        figures: Declared roll-ups over the members now, by name; None where no member has a value.
+    """
+
+    id: str
+    traits: dict[str, Known]
+    n_members: int
+    first_seen_at: Instant
+    last_seen_at: Instant
+    members: list[Member] = []
+    history: dict[str, list[Known]] = {}
+    figures: dict[str, Any] = {}
 
 
 class Installing(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mailwright.core.events import Body, Item, LogRecord, Offset, Person
-from mailwright.core.facts import EngineStatus, PersonFacts
+from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
 from mailwright.core.fetching import FetchAnswer, FetchRequest
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Outcome
@@ -272,8 +272,33 @@ class EngineReads(Protocol):
         """Where the engine stands."""
         ...
 
-    def facts(self, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
-        """Facts of these people, keyed as asked (a merged number answers with the survivor); unknown ones left out."""
+    def facts(
+        self, persons: Sequence[Person], conditions: Sequence[str] = (), *, past: bool = False
+    ) -> dict[Person, PersonFacts]:
+        """Facts of these people, keyed as asked (a merged number answers with the survivor); unknown ones left out.
+
+        `past`: with the earlier writes of their traits.
+        """
+        ...
+
+    def having(self, trait: str, value: Any) -> list[Person]:
+        """People whose trait has this value, ascending; a sealed one is asked as ``{"hash": ...}``.
+
+        Raises:
+            NotFound: If ``profile.yaml`` declares no index for that trait.
+        """
+        ...
+
+    def accounts(self, after: str | None, limit: int) -> list[AccountFacts]:
+        """At most `limit` accounts after that id, in order of first appearance.
+
+        Raises:
+            NotFound: If there is no account `after`.
+        """
+        ...
+
+    def account(self, group: str) -> AccountFacts | None:
+        """One account with its members and figures; None: nobody told of it."""
         ...
 
     def find(self, kind: str, value: str) -> Person | None:

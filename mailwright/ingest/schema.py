@@ -280,6 +280,14 @@ class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         """Top-level traits of a policy."""
         return frozenset(name for name, one in self.traits.items() if one.policy == policy)
 
+    def indexed(self) -> frozenset[str]:
+        """Traits that people are looked up by."""
+        return frozenset(name for name, one in self.traits.items() if one.index)
+
+    def merges(self) -> dict[str, str]:
+        """Traits of which another write than the newest counts, with which."""
+        return {name: one.merge for name, one in self.traits.items() if one.merge != "newest"}
+
     def types(self) -> dict[str, ValueType]:
         """Dotted trait -> type, as the rule language takes it: what is sealed has none."""
         return dict(_types(self.traits, ""))

@@ -100,7 +100,9 @@ class FixedEngine:
             segments={name: names.count(name) for name in SEGMENTS},
         )
 
-    def facts(self, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
+    def facts(
+        self, persons: Sequence[Person], conditions: Sequence[str] = (), *, past: bool = False
+    ) -> dict[Person, PersonFacts]:
         self._answer()
         return {person: self.people[person] for person in persons if person in self.people}
 

@@ -18,6 +18,7 @@ from mailwright.core.previews import MAX_SAMPLE, Count, Preview
 from mailwright.core.transitions import Cursor, SegmentChange, TransitionPage
 from mailwright.rules.fold.rows import Bools
 from mailwright.rules.syntax import from_json
+from mailwright.runtime.engine.account_reads import account, accounts
 from mailwright.runtime.engine.recent import Found
 from mailwright.runtime.engine.state import EngineState
 
@@ -45,8 +46,12 @@ def sizes(state: EngineState) -> dict[str, int]:
     return state.fold.sizes()
 
 
-def facts(state: EngineState, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
+def facts(
+    state: EngineState, persons: Sequence[Person], conditions: Sequence[str] = (), past: bool = False
+) -> dict[Person, PersonFacts]:
     """Facts of people as of the last tick, keyed as asked; unknown numbers are left out.
+
+    `past`: with the earlier writes of their traits.
 
     Raises:
         Transient: ``condition.unknown``.
@@ -64,13 +69,20 @@ def facts(state: EngineState, persons: Sequence[Person], conditions: Sequence[st
             attributes={name: values[place] for name, values in attributes.items()},
             segments=inside[place],
             truths={name: bool(values[place]) for name, values in truths.items()},
+            past=past,
         )
         for place, (person, now) in enumerate(zip(asked, current, strict=True))
     }
 
 
 def _person(
-    state: EngineState, now: Person, *, attributes: Mapping[str, Any], segments: list[str], truths: dict[str, bool]
+    state: EngineState,
+    now: Person,
+    *,
+    attributes: Mapping[str, Any],
+    segments: list[str],
+    truths: dict[str, bool],
+    past: bool,
 ) -> PersonFacts:
     profile = state.profiles.view(now)
     return PersonFacts(
@@ -88,6 +100,9 @@ def _person(
         first_seen_at=profile.first_seen_at,
         last_seen_at=profile.last_seen_at,
         n_events=profile.n_events,
+        sources=dict(profile.sources),
+        accounts=state.accounts.of(now),
+        history=state.profiles.history(now) if past else {},
     )
 
 
@@ -105,6 +120,20 @@ def find(state: EngineState, name: str, value: str) -> list[Person]:
     """The person of an identifier; none or one."""
     person = state.identity.number_of(Identifier(name, value))
     return [] if person is None else [state.identity.current(person)]
+
+
+def having(state: EngineState, trait: str, value: Any) -> list[Person]:
+    """People whose indexed trait has this value.
+
+    Raises:
+        NotFound: ``trait.index``.
+    """
+    try:
+        return state.profiles.having(trait, value)
+    except KeyError:
+        known = state.project.profile.indexed()
+        hint = nearest(trait, known) or "declare it in profile.yaml with index: true"
+        raise NotFound("trait.index", f"people cannot be looked up by {trait!r}", hint) from None
 
 
 def members(state: EngineState, segment: str, after: Person | None, limit: int) -> list[Person]:
@@ -253,6 +282,9 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "sizes": sizes,
         "facts": facts,
         "find": find,
+        "having": having,
+        "accounts": accounts,
+        "account": account,
         "first_identifiers": first_identifiers,
         "members": members,
         "overlap": overlap,

@@ -21,7 +21,7 @@ import msgspec
 from mailwright.core import errors
 from mailwright.core.errors import MailwrightError, Transient
 from mailwright.core.events import Item, Person
-from mailwright.core.facts import EngineStatus, PersonFacts
+from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
 from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.runtime.engine.loop import Engine
@@ -142,9 +142,25 @@ class EngineClient:
         """Where the engine stands."""
         return self._call(EngineStatus, "status")
 
-    def facts(self, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
+    def facts(
+        self, persons: Sequence[Person], conditions: Sequence[str] = (), *, past: bool = False
+    ) -> dict[Person, PersonFacts]:
         """Facts of these people as of the last tick."""
-        return self._call(dict[Person, PersonFacts], "facts", persons=list(persons), conditions=list(conditions))
+        asked = {"persons": list(persons), "conditions": list(conditions), "past": past}
+        return self._call(dict[Person, PersonFacts], "facts", **asked)
+
+    def having(self, trait: str, value: Any) -> list[Person]:
+        """People whose indexed trait has this value."""
+        return self._call(list[Person], "having", trait=trait, value=value)
+
+    def accounts(self, after: str | None, limit: int) -> list[AccountFacts]:
+        """Accounts in order of first appearance."""
+        return self._call(list[AccountFacts], "accounts", after=after, limit=limit)
+
+    def account(self, group: str) -> AccountFacts | None:
+        """One account."""
+        found: list[AccountFacts] = self._call(list[AccountFacts], "account", group=group)
+        return found[0] if found else None
 
     def find(self, kind: str, value: str) -> Person | None:
         """The person an identifier belongs to."""

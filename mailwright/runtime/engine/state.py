@@ -33,6 +33,7 @@ from mailwright.core.facts import ClockParted, Installing
 from mailwright.core.instants import Instant
 from mailwright.core.transitions import Cursor
 from mailwright.ingest.dedupe import DedupeIndex
+from mailwright.profiles.accounts import AccountBook
 from mailwright.profiles.identity import Belonging, IdentityGraph, Merge
 from mailwright.profiles.lists import ListBook
 from mailwright.profiles.merge_book import Said
@@ -88,6 +89,7 @@ class EngineState:
         self.n_duplicates = 0
         self.identity = IdentityGraph()
         self.profiles = ProfileStore()
+        self.accounts = AccountBook()
         self.catalog = Catalog()
         self.dedupe = DedupeIndex()
         self.lists = ListBook()
@@ -166,7 +168,9 @@ class EngineState:
 
     def _take(self, taken: Sequence[tuple[Offset, Instant, Person, Event]]) -> None:
         """Count events for people between two merges."""
-        self.profiles.apply_all([(person, event, offset) for offset, _, person, event in taken])
+        applied = [(person, event, offset) for offset, _, person, event in taken]
+        self.profiles.apply_all(applied)
+        self.accounts.apply_all(applied)
         arrivals = [Arrival(offset, person, event) for offset, _, person, event in taken]
         self.fold.ingest(arrivals)
         if self.underway:
@@ -175,6 +179,7 @@ class EngineState:
     def _merge(self, merge: Merge) -> None:
         self.fold.merge(merge.into, merge.gone)
         self.profiles.merge(merge.into, merge.gone)
+        self.accounts.merge(merge.into, merge.gone)
         if self.underway:
             self.underway.merge(merge.into, merge.gone)
 
@@ -216,9 +221,12 @@ class EngineState:
     def _profiles_again(self, people: Sequence[Person], whose: Mapping[int, int], past: TheirPast) -> None:
         fresh, place = ProfileStore(), {person: Person(number) for number, person in enumerate(people)}
         owned = ((self.identity.number_of(event.identifiers[0]), event, offset) for offset, event in past.events)
-        fresh.apply_all([(place[owner], event, offset) for owner, event, offset in owned if owner in place])
+        theirs = [(owner, event, offset) for owner, event, offset in owned if owner is not None and owner in place]
+        fresh.apply_all([(place[owner], event, offset) for owner, event, offset in theirs])
         self.profiles.forget(sorted(whose))
         self.profiles.adopt(fresh, people)
+        self.accounts.forget(sorted(whose))
+        self.accounts.apply_all(theirs)
 
     def _given(self, *numbers: int) -> bool:
         return all(0 <= number < self.identity.n_persons for number in numbers)
@@ -314,6 +322,7 @@ class EngineState:
         self.version, self.files, self.project, self.fold = version, files, project, fold
         self.underway = None
         self.started_at = self.started_at or record.at
+        self.profiles.declare(project.profile.indexed(), project.profile.merges())
 
     # --- reading ---
 
@@ -340,9 +349,15 @@ class EngineState:
     def state_hash(self) -> str:
         """A digest of who is who and of all that is known of them; how it came to that leaves no trace in it."""
         everybody = [Person(number) for number in range(self.identity.n_persons)]
-        profiles = [msgspec.to_builtins(self.profiles.view(person)) for person in everybody]
+        profiles = [(self.profiles.view(person), self.profiles.history(person)) for person in everybody]
         lists = {name: sorted(self.lists.identifiers(name)) for name in self.lists.info()}
-        told = [self.identity.digest(), profiles, lists, self.fold.state_hash(self.identity.n_persons)]
+        told = [
+            self.identity.digest(),
+            profiles,
+            self.accounts.digest(),
+            lists,
+            self.fold.state_hash(self.identity.n_persons),
+        ]
         return hashlib.sha256(msgspec.json.encode(told, order="deterministic")).hexdigest()
 
     # --- checkpoints ---
@@ -360,6 +375,7 @@ class EngineState:
                 "counters": lambda: told,
                 "identity": self.identity.freeze(),
                 "profiles": self.profiles.freeze(),
+                "accounts": self.accounts.freeze(),
                 "catalog": self.catalog.freeze(),
                 "dedupe": self.dedupe.freeze(),
                 "lists": self.lists.freeze(),
@@ -377,6 +393,7 @@ class EngineState:
         loaded = {
             "identity": identity,
             "profiles": ProfileStore.load(parts["profiles"]),
+            "accounts": AccountBook.load(parts["accounts"]),
             "dedupe": DedupeIndex.load(parts["dedupe"]),
             "fold": Fold.load(parts_below("fold", parts), project.rules, catalog, identity.firsts),
             "lists": ListBook.load(parts["lists"]),
@@ -387,6 +404,7 @@ class EngineState:
         for name, value in (counters | loaded).items():
             setattr(self, name, value)
         self.identity.rules = (self.underway.project if self.underway else project).identity
+        self.profiles.declare(project.profile.indexed(), project.profile.merges())
         self.recent = Recent(Cursor(self.tick_offset))
         self.fold.listed_as({name: self._owners(self.lists.identifiers(name)) for name in self.lists.info()})
 

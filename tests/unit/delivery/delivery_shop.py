@@ -76,7 +76,9 @@ class MemoryEngine:
     def status(self) -> EngineStatus:
         raise Transient("engine.out", "delivery never asks how the engine stands")
 
-    def facts(self, persons: Sequence[Person], conditions: Sequence[str] = ()) -> dict[Person, PersonFacts]:
+    def facts(
+        self, persons: Sequence[Person], conditions: Sequence[str] = (), *, past: bool = False
+    ) -> dict[Person, PersonFacts]:
         self._reach()
         return {person: self.people[person] for person in persons if person in self.people}
 
