@@ -13,6 +13,7 @@ from mailwright.cli import (
     consents,
     demo,
     forms,
+    history,
     imports,
     jobs,
     lists,
@@ -65,6 +66,7 @@ for module in (
     status,
     forms,
     quality,
+    history,
 ):
     module.register(app)
 

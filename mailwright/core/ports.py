@@ -143,7 +143,14 @@ class History(Protocol):
         ...
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run one read-only DuckDB statement; every History table is a view under its name; `$name` parameters."""
+        """Run one read-only DuckDB statement; every History table is a view under its name; `$name` parameters.
+
+        The star-shaped views of an installation may be named as well.
+        """
+        ...
+
+    def stream(self, sql: str, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+        """As `query` without parameters, batch by batch: for results that are too large to be held."""
         ...
 
     def columns(self, table: str) -> list[str]:

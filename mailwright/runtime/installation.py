@@ -24,6 +24,7 @@ from mailwright.runtime.clock_watch import ClockWatch
 from mailwright.runtime.clocks import SystemClock, VirtualClock, machine_steady, machine_wall
 from mailwright.runtime.context import context_resolver
 from mailwright.runtime.engine.socket import EngineClient
+from mailwright.runtime.history_views import star
 from mailwright.runtime.settings import Settings
 from mailwright.stores.blobs_folder import FolderBlobs
 from mailwright.stores.dns_mx import DnsMailDomains
@@ -103,7 +104,7 @@ def open_installation(settings: Settings) -> Installation:
         settings=settings,
         log=log,
         records=records,
-        history=DeltaHistory(folder / "history"),
+        history=DeltaHistory(folder / "history", star()),
         blobs=FolderBlobs(folder / "blobs"),
         keys=keys,
         sealer=Sealer(keys, DEFAULT_PERSONAL | frozenset(settings.privacy.personal)),

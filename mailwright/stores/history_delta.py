@@ -31,7 +31,7 @@ from mailwright.core.instants import Instant, from_datetime
 from mailwright.stores.files import file_error, locked_file, make_folder, sync_folder, sync_path, write_durably
 from mailwright.stores.history_erasing import ERASED_TABLES, Erased
 from mailwright.stores.history_pieces import FilePiece, pieces_of, rewritten_since
-from mailwright.stores.history_queries import run_query
+from mailwright.stores.history_queries import Star, run_query, stream_query
 from mailwright.stores.history_rewriting import (
     CHANGE,
     DataFile,
@@ -54,7 +54,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 class DeltaHistory:
     """The History port over ``FOLDER/<table>``. Any number of readers, one appending process."""
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, star: Star | None = None) -> None:
+        """Open or make `folder`; queries may name the views of `star`, too."""
+        self._star = star or Star()
         self._folder = Path(folder).absolute()
         _refuse_folder(self._folder)
         make_folder(self._folder)
@@ -168,9 +170,17 @@ class DeltaHistory:
             InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
         """
         try:
-            return run_query(sql, parameters, self._files)
+            return run_query(sql, parameters, self._files, self._star)
         except NotFound:  # a file was rewritten between the look and the reading
-            return run_query(sql, parameters, self._files)
+            return run_query(sql, parameters, self._files, self._star)
+
+    def stream(self, sql: str, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+        """See `mailwright.core.ports.History.stream`.
+
+        Raises:
+            InvalidInput: As `query`.
+        """
+        return stream_query(sql, self._files, self._star, batch_rows)
 
     def columns(self, table: str) -> list[str]:
         """See `mailwright.core.ports.History.columns`."""

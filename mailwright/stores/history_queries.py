@@ -7,7 +7,9 @@ names, no extension, no setting; parameters are bound, never pasted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +27,68 @@ Files = Callable[[str], tuple[pa.Schema, list[str]] | None]
 """Table name -> its schema and files, or None if there is no such table."""
 
 
-def run_query(sql: str, parameters: Mapping[str, Any] | None, files: Files) -> pa.Table:
-    """Run one SELECT over the tables that it names.
+@dataclass(frozen=True, slots=True)
+class Star:
+    """Views that a query may name, and the columns of the tables below them, which may not be there yet.
+
+    Attributes:
+        views: Name -> its SELECT, each after those that it reads.
+        schemas: Table -> its columns.
+    """
+
+    views: Mapping[str, str] = field(default_factory=dict)
+    schemas: Mapping[str, pa.Schema] = field(default_factory=dict)
+
+    def asked(self, sql: str) -> tuple[set[str], list[str]]:
+        """The words of a query and of every view that it names, and those views in order."""
+        words = set(_WORD.findall(sql.lower()))
+        named: list[str] = []
+        for name in reversed(list(self.views)):
+            if name in words:
+                named.append(name)
+                words |= set(_WORD.findall(self.views[name].lower()))
+        return words, named[::-1]
+
+
+_PLAIN = Star()
+
+
+def run_query(sql: str, parameters: Mapping[str, Any] | None, files: Files, star: Star = _PLAIN) -> pa.Table:
+    """Run one SELECT over the tables and views that it names.
 
     Raises:
         InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
         NotFound: If a file was rewritten meanwhile: ask again.
     """
+    with _prepared(sql, files, star) as connection:
+        return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+
+
+def stream_query(sql: str, files: Files, star: Star, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """As `run_query`, but batch by batch, so that a result of any size needs little memory."""
+    with _prepared(sql, files, star) as connection:
+        yield from connection.sql(sql).to_arrow_reader(batch_rows)
+
+
+@contextmanager
+def _prepared(sql: str, files: Files, star: Star) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:")
     allowed: list[str] = []
     try:
         _refuse_all_but_select(connection, sql)
         # Words that are no names of tables do no harm here; the statement's own parser would not list the names of
         # a statement with parameters.
-        for table in sorted(set(_WORD.findall(sql.lower()))):
+        words, views = star.asked(sql)
+        for table in sorted(words):
             if found := files(table):
                 _add_view(connection, table, *found)
                 allowed += found[1]
+            elif views and table in star.schemas:
+                _add_view(connection, table, star.schemas[table], [])
+        for view in views:
+            connection.sql(star.views[view]).create_view(view)
         _fence(connection, allowed)
-        return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        yield connection
     except duckdb.IOException as error:
         if gone := next((file for file in allowed if not Path(file).exists()), None):
             raise rewritten_since(gone) from None

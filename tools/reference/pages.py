@@ -9,6 +9,7 @@ from tools.reference import (
     commands_page,
     definitions_page,
     errors_page,
+    history_page,
     http_page,
     messages_page,
     ports_page,
@@ -28,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/messages.md": messages_page.page,
     "docs/reference/errors.md": errors_page.page,
     "docs/reference/ports.md": ports_page.page,
+    "docs/reference/history.md": history_page.page,
 }
 
 BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {

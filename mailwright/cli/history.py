@@ -1,0 +1,130 @@
+"""Commands for History: SQL, the star-shaped views, versions and the change feed."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+from rich.table import Table
+
+from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.core.errors import InvalidInput, nearest
+from mailwright.core.instants import format_iso
+from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.settings import load_settings
+
+history = typer.Typer(help="History as tables: SQL, views, versions, changes.", no_args_is_help=True)
+
+FormatOption = Annotated[str, typer.Option("--format", metavar="parquet|delta", help="What to write.")]
+TableArgument = Annotated[str, typer.Argument(help="A table of History, such as events.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(history, name="history")
+    app.command("export-views")(export)
+
+
+@contextmanager
+def _opened(project: Path) -> Iterator[Installation]:
+    there = open_installation(load_settings(project))
+    try:
+        yield there
+    finally:
+        there.close()
+
+
+@history.command("sql")
+def run_sql(
+    query: Annotated[str, typer.Argument(help="One SELECT in DuckDB's words, over tables and views.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show without --csv.")] = 50,
+    project: ProjectOption = HERE,
+) -> None:
+    """Ask History in SQL."""
+    with _opened(project) as there:
+        _show(there.history.query(query), as_csv, limit)
+
+
+@history.command("views")
+def show_views(
+    dialect: Annotated[str, typer.Option(metavar="duckdb|spark", help="In whose words.")] = "duckdb",
+) -> None:
+    """Print the star-shaped views as SQL."""
+    from mailwright.rules.sql.star import TITLES, views
+
+    if dialect not in ("duckdb", "spark"):
+        hint = nearest(dialect, ["duckdb", "spark"])
+        raise InvalidInput.one("history.dialect", f"views are not printed for {dialect!r}", hint=hint)
+    for name, sql in views(dialect).items():
+        print(f"-- {TITLES[name]}\nCREATE OR REPLACE VIEW {name} AS\n{sql};\n")
+
+
+@history.command()
+def versions(
+    table: TableArgument,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    project: ProjectOption = HERE,
+) -> None:
+    """List the versions of a table."""
+    with _opened(project) as there:
+        found = there.history.versions(table)
+    shown = Table("version", "at", "operation", box=None, pad_edge=False)
+    for one in found[:limit]:
+        shown.add_row(str(one["version"]), format_iso(one["at"]), one["operation"])
+    console.print(shown if found else f"History has no table {table}.")
+
+
+@history.command()
+def changes(
+    table: TableArgument,
+    since: Annotated[int, typer.Option("--from", metavar="V", min=0, help="The first version to tell of.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show without --csv.")] = 50,
+    project: ProjectOption = HERE,
+) -> None:
+    """Show the change feed of a table: what was added and deleted by each version."""
+    with _opened(project) as there:
+        _show(there.history.changes(table, since), as_csv, limit)
+
+
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to.")],
+    kind: FormatOption = "parquet",
+    view: Annotated[list[str] | None, typer.Option("--view", help="Only this one; may be given again.")] = None,
+    project: ProjectOption = HERE,
+) -> None:
+    """Write the star-shaped views as files, for BI tools and warehouses."""
+    from mailwright.runtime.history_views import export_views
+
+    if kind not in ("parquet", "delta"):
+        raise InvalidInput.one("history.format", f"nothing is written as {kind!r}", hint="take parquet or delta")
+    with _opened(project) as there:
+        written = export_views(there.history, to, kind, view or ())  # type: ignore[arg-type] # as just checked
+    for name, rows in written.items():
+        console.print(f"{name:<16}{rows:>12,} rows")
+
+
+def _show(found: pa.Table, as_csv: bool, limit: int) -> None:
+    if as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(found.column_names)
+        for batch in found.to_batches():
+            writer.writerows([_told(value) for value in row.values()] for row in batch.to_pylist())
+        return
+    shown = Table(*found.column_names, box=None, pad_edge=False)
+    for row in found.slice(0, limit).to_pylist():
+        shown.add_row(*(_told(value)[:60] for value in row.values()))
+    console.print(shown)
+    if found.num_rows > limit:
+        console.print(f"{found.num_rows - limit:,} more rows; --csv prints them all.")
+
+
+def _told(value: Any) -> str:
+    return "" if value is None else str(value)
