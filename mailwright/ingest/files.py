@@ -84,6 +84,7 @@ def read_rows(
     delimiter: str = "",
     encoding: str = "",
     on_fault: OnFault | None = None,
+    nulls: bool = False,
 ) -> Rows:
     """Read a file row by row.
 
@@ -93,6 +94,7 @@ def read_rows(
         name: Of the file, for messages.
         delimiter: Between the fields of a CSV; empty: comma, semicolon, tab or bar, as the first line tells.
         encoding: Of a text file; empty: UTF-8, or UTF-16 if a byte order mark says so.
+        nulls: JSON lines that are ``null`` are passed over, as an empty line is.
         on_fault: Told of each row that cannot be read, which is then left out; None raises at the first.
 
     Raises:
@@ -106,7 +108,7 @@ def read_rows(
     if format == "csv":
         first = next(lines, "")
         return _csv(chain([first], lines), delimiter or _delimiter(first), reading)
-    return Rows(columns=None, rows=_json_lines(lines, reading))
+    return Rows(columns=None, rows=_json_lines(lines, reading, nulls=nulls))
 
 
 def _delimiter(first: str) -> str:
@@ -235,10 +237,10 @@ def _check_columns(columns: tuple[str, ...], delimiter: str, reading: _Reading) 
 # --- JSON lines and Parquet ------------------------------------------------------------------------------------------
 
 
-def _json_lines(lines: Iterator[str], reading: _Reading) -> Iterator[Row]:
+def _json_lines(lines: Iterator[str], reading: _Reading, *, nulls: bool) -> Iterator[Row]:
     decoder = msgspec.json.Decoder(dict[str, Any])
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        if not line.strip() or (nulls and line.strip() == "null"):
             continue
         try:
             row = decoder.decode(line)

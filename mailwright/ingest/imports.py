@@ -188,7 +188,9 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns of the key."""
+        """The columns of the key; a feed's products have an id."""
+        if self.feed and not self.key:
+            return ("id",)
         return (self.key,) if isinstance(self.key, str) else self.key
 
     @cached_property
@@ -199,7 +201,7 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
         if self.origin == "changes":
             return True
         finds_gone = self.deletes is not None and self.deletes.compare
-        return finds_gone or self.kind not in CALL_KINDS or self.cursor is None
+        return finds_gone or bool(self.feed) or self.kind not in CALL_KINDS or self.cursor is None
 
     @property
     def is_mapped(self) -> bool:
@@ -209,7 +211,7 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     def mapping(self, zone: str, columns: Mapping[str, str | Cell] | None = None) -> RowMapping:
         """The mapping of its rows; `zone` is the shop's, `columns` take the place of the declared ones."""
         return RowMapping(
-            kind=self.kind or "identify",
+            kind="items" if self.feed else self.kind or "identify",
             columns=self.columns if columns is None else columns,
             event=self.event,
             catalog=self.catalog,
@@ -233,6 +235,8 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
         elif self.kind is not None or self.columns:
             what = "ga4" if self.ga4 else "preset"
             yield ("columns",) if self.columns else ("as",), _issue(f"{what} tells by itself what its rows become")
+        if self.preset and not self.purpose:
+            yield ("preset",), _issue("it does not say what the subscribers agreed to", "add purpose: newsletter")
         if self.preset and not self.file:
             yield ("preset",), _issue("a preset reads a file", "add file: drop/contacts.csv")
         if self.cursor and not self.sql:

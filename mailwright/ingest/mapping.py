@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
-from mailwright.core.instants import Instant, format_iso, from_datetime, parse_iso
+from mailwright.core.instants import DAY, Instant, format_iso, from_datetime, parse_iso
 
 CellType = Literal["text", "number", "boolean", "instant", "json"]
 RowKind = Literal["identify", "track", "group", "items", "consents", "suppressions"]
@@ -48,8 +48,8 @@ class Cell(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
     """Where a column's values go, and what they are read as; without a type as they come (text, from a CSV).
 
     Attributes:
-        format: How an instant is written if not by ISO 8601: ``%d.%m.%Y %H:%M``, ``seconds`` or ``milliseconds``
-            (since 1970).
+        format: How an instant is written if not by ISO 8601: ``%d.%m.%Y %H:%M``, ``seconds``, ``milliseconds``,
+            ``microseconds`` or ``days`` (since 1970).
     """
 
     to: str
@@ -252,7 +252,7 @@ def _json(value: Any) -> Any:
         raise ValueError(f"{value[:60]!r} is not JSON") from None
 
 
-_UNITS = {"seconds": 1_000_000, "milliseconds": 1_000}
+_UNITS = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1, "days": DAY}
 
 
 def _written(value: Any, format: str, zone: ZoneInfo) -> str:

@@ -32,6 +32,7 @@ from mailwright.ingest.segment import PATHS, Held, Parsed, Source, parse_request
 from mailwright.runtime.giving_way import MAX_BEHIND, behind
 from mailwright.runtime.write_keys import REVOKED_WITHIN_S
 from mailwright.web.bodies import read_body
+from mailwright.web.bulk import BulkAnswer, body_lines, is_lines, take_lines
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
 from mailwright.web.keys import write_key
@@ -103,6 +104,10 @@ class Door:
 
     async def _answer(self, call: str, asked: _Asked, receive: Receive, send: Send) -> None:
         try:
+            if call == "import" and is_lines(asked.header(b"content-type")):
+                answer = await self._take_lines(asked, receive)
+                await _send(send, answer.status, self._headers + _raw(answer.headers), _encoder.encode(answer.body))
+                return
             body = await asked.body(receive, self._context.settings.limits.request_bytes)
             status, told, headers = await self._taken(call, asked, body)
         except MailwrightError as error:
@@ -138,6 +143,22 @@ class Door:
         out = {one.index for one in refused}
         held = [one for one in parsed.held if one.index not in out]
         return replace(parsed, refused=[*parsed.refused, *refused], held=held)
+
+    async def _take_lines(self, asked: _Asked, receive: Receive) -> BulkAnswer:
+        """The bulk door's stream of lines, batch by batch."""
+        source = await run_in_threadpool(self._source, asked, b"")
+        await run_in_threadpool(self._check_turn)
+
+        async def put(body: bytes) -> Parsed:
+            parsed = await run_in_threadpool(self._parsed_by_thread, "import", asked, body)
+            if parsed.events:
+                await wrap_future(self._context.log.put([Events(list(parsed.events))], self._context.clock.now()))
+            return parsed
+
+        if source.kind != "server":
+            raise Refused("key.server", "only a server key may send lines to the bulk door", "use an sk_ key")
+        lines = body_lines(Request(asked.scope, receive), self._context.settings.limits.event_bytes)
+        return await take_lines(lines, put, lambda: run_in_threadpool(self._check_turn))
 
     def _plan_in_force(self) -> TrackingPlan | None:
         """The tracking plan; None when it is to be looked at again, which one request does for all."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,7 @@ class DeclaredImport:
         """What a run would do; nothing is written, and nothing remembered."""
         intake, reading = self._intake(None, lambda: False, path, read)
         found = intake.finish()
+        shutil.rmtree(reading.next_kept, ignore_errors=True)
         columns = reading.report.columns() if reading.report else ()
         return Outcome(
             found=found,
@@ -191,6 +193,8 @@ class DeclaredImport:
             definition=definition,
             state=state,
             keys=keys,
+            kept=self._keys.with_suffix(".dlt"),
+            next_kept=self._keys.with_suffix(".dlt-rehearsed" if spool is None else ".dlt-next"),
             intake=intake,
             path=path,
             reports=spool is None,
@@ -206,6 +210,10 @@ class DeclaredImport:
         next_keys = self._next_keys()
         if trailer.keep and next_keys.exists():
             os.replace(next_keys, self._keys)
+        remembered, before = self._keys.with_suffix(".dlt-next"), self._keys.with_suffix(".dlt")
+        if remembered.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            os.replace(remembered, before)
         write_state(self._there.records.meta, self._name, trailer.state)
         self._spool.unlink()
         delivery.forget()

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
-from pathlib import Path
+from io import BytesIO
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import msgspec
 
-from mailwright.core.errors import Conflict, InvalidInput, NotFound
+from mailwright.core.errors import Conflict, InvalidInput, NotFound, Transient
+from mailwright.core.fetching import FetchRequest
+from mailwright.ingest.change_topic import change_of
 from mailwright.ingest.drafts import Draft, Drafts
 from mailwright.ingest.dry_run import MappingReport
 from mailwright.ingest.files import Format, as_json, format_of, read_rows
+from mailwright.ingest.former_service import former_drafts
+from mailwright.ingest.ga4 import Ga4Drafts
 from mailwright.ingest.imports import ImportDefinition
-from mailwright.ingest.mapping import RowMapping
+from mailwright.ingest.mapping import Cell, RowMapping
+from mailwright.ingest.packed import packing_of, unpacked
+from mailwright.ingest.product_feed import ALIASES, FIELDS, read_feed
 from mailwright.runtime.importing import digest_of
 from mailwright.runtime.imports.intake import Intake
 from mailwright.runtime.imports.state import FileSeen, ImportState, cursor_start, cursor_text
-from mailwright.runtime.imports.tables import TableDrafts
+from mailwright.runtime.imports.tables import TableDrafts, Told
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.settings import secret_from
+from mailwright.stores.dlt_rows import run_dlt
 from mailwright.stores.key_table import KeyTable
 from mailwright.stores.sql_rows import SqlRows
 
@@ -35,6 +45,7 @@ class Reading:
     Attributes:
         state: What the run before left; origins put in what the next must know.
         keys: The rows' keys; None if none are kept.
+        kept: What a dlt pipeline remembered; `next_kept` is what it remembers after this run.
         path: A file in the place of the declared one; ``-`` is standard input.
         reports: A report on columns is wanted; then in `report`.
     """
@@ -45,6 +56,8 @@ class Reading:
     definition: ImportDefinition
     state: ImportState
     keys: KeyTable | None
+    kept: Path
+    next_kept: Path
     intake: Intake
     path: str
     reports: bool
@@ -108,7 +121,11 @@ def read_origin(reading: Reading) -> None:
         InvalidInput: If it cannot be read, or its columns are not those declared.
         Transient: If a database or service does not answer.
     """
-    _ORIGINS[reading.definition.origin](reading)
+    definition = reading.definition
+    if definition.origin == "file":
+        (_preset_files if definition.preset else _table_files)(reading)
+    else:
+        _ORIGINS[definition.origin](reading)
 
 
 # --- SQL -------------------------------------------------------------------------------------------------------------
@@ -212,9 +229,145 @@ def _table_files(reading: Reading) -> None:
         reading.end_table(table, whole=True)
 
 
-def rows_of(stream: BinaryIO, format: Format, name: str, intake: Intake) -> Iterable[tuple[int, dict[str, Any]]]:
-    """The rows of a file that knows its own columns."""
-    return read_rows(stream, format, name=name, on_fault=intake.unreadable)
+# --- files that know what their rows become --------------------------------------------------------------------------
 
 
-_ORIGINS: Mapping[str, Callable[[Reading], None]] = {"sql": _sql, "file": _table_files}
+def _preset_files(reading: Reading) -> None:
+    definition, preset = reading.definition, reading.definition.preset
+    if preset is None:
+        raise AssertionError("its origin is a preset's file")
+
+    def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
+        zone = definition.zone or reading.project.zone.key
+        drafts = former_drafts(preset, name=name, purpose=definition.purpose, zone=zone)
+        rows = read_rows(
+            stream,
+            format,
+            name=name,
+            delimiter=definition.delimiter,
+            encoding=definition.encoding,
+            on_fault=reading.intake.unreadable,
+        )
+        reading.intake.take(rows, drafts)
+
+    _files(reading, definition.file, read)
+
+
+def _ga4(reading: Reading) -> None:
+    drafts = Ga4Drafts()
+
+    def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
+        reading.intake.take(read_rows(stream, format, name=name, on_fault=reading.intake.unreadable), drafts)
+
+    _files(reading, reading.definition.ga4, read)
+
+
+def _changes(reading: Reading) -> None:
+    mapping = reading.mapping(None)
+    table = reading.table(mapping)
+
+    def drafts(line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
+        change = change_of(row)
+        if change is None:
+            return ()
+        told = Told(deleted=change.deleted, at=change.at, position=change.position)
+        return table.changed(line, change.row, told)
+
+    def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
+        rows = read_rows(stream, format, name=name, on_fault=reading.intake.unreadable, nulls=True)
+        reading.intake.take(rows, drafts)
+
+    _files(reading, reading.definition.changes, read)
+    reading.end_table(table, whole=False)
+
+
+# --- feeds -----------------------------------------------------------------------------------------------------------
+
+_FEED_BYTES = 200_000_000
+_FEED_S = 300.0
+
+
+def _feed(reading: Reading) -> None:
+    feed = reading.path or reading.definition.feed
+    columns = reading.definition.columns or _feed_columns(reading)
+    mapping = reading.definition.mapping(reading.project.zone.key, columns)
+    if not mapping.catalog:
+        mapping = msgspec.structs.replace(mapping, catalog=next(iter(reading.project.catalogs), ""))
+    table = reading.table(mapping)
+
+    def read(name: str, stream: BinaryIO) -> None:
+        plain = name[: -len(packing_of(name)) - 1] if packing_of(name) else name
+        rows = read_feed(unpacked(stream, packing_of(name)), plain, reading.intake.unreadable)
+        reading.intake.prefix = f"{PurePath(name).name}: "
+        reading.intake.take(rows, reading.reported(table, mapping, None))
+
+    if feed.startswith(("http://", "https://")):
+        request = FetchRequest(
+            service=f"import:{reading.name}", url=feed, timeout_s=_FEED_S, max_bytes=_FEED_BYTES, per_minute=10
+        )
+        answer = reading.there.fetch.fetch(request)
+        if not 200 <= answer.status < 300:
+            message = f"the feed of the import {reading.name} answered with status {answer.status}"
+            raise Transient("import.feed", message, "it is asked again at the next run")
+        read(PurePath(urlsplit(feed).path).name or "feed.xml", BytesIO(answer.body))
+    else:
+        path = reading.there.settings.folder / feed
+        if not path.is_file():
+            raise NotFound("import.file", f"there is no file {path}")
+        with path.open("rb") as stream:
+            read(path.name, stream)
+    reading.end_table(table, whole=True)
+
+
+def _feed_columns(reading: Reading) -> dict[str, str | Cell]:
+    """Each fact of the catalog is filled by the field of its name, or by that which is usual for it."""
+    name = reading.definition.catalog or next(iter(reading.project.catalogs), "")
+    if name not in reading.project.catalogs:
+        raise InvalidInput.one("import.columns", "the project has no catalog to fill", path=reading.name)
+    facts = reading.project.catalogs[name].facts
+    columns: dict[str, str | Cell] = {"id": "item_id"}
+    for fact in facts:
+        field = fact if fact in FIELDS else ALIASES.get(fact, fact)
+        if field not in columns:
+            columns[field] = f"facts.{fact}"
+    return columns
+
+
+# --- dlt -------------------------------------------------------------------------------------------------------------
+
+
+def _dlt(reading: Reading) -> None:
+    origin = reading.definition.dlt
+    if origin is None:
+        raise AssertionError("its origin is dlt")
+    mapping = reading.mapping(None)
+    table = reading.table(mapping)
+    drafts = reading.reported(table, mapping, None)
+    reading.intake.prefix = f"{origin.call}: "
+    taking = threading.Lock()
+
+    def take(rows: Sequence[Mapping[str, Any]]) -> None:
+        with taking:
+            start = reading.intake.n_rows + 1
+            told = ({name: as_json(value) for name, value in row.items()} for row in rows)
+            reading.intake.take(enumerate(told, start), drafts)
+
+    run_dlt(
+        origin.call,
+        origin.arguments,
+        origin.resource,
+        folder=reading.there.settings.folder,
+        state=reading.kept,
+        next_state=reading.next_kept,
+        take=take,
+    )
+    reading.end_table(table, whole=True)
+
+
+_ORIGINS: Mapping[str, Callable[[Reading], None]] = {
+    "sql": _sql,
+    "changes": _changes,
+    "ga4": _ga4,
+    "feed": _feed,
+    "dlt": _dlt,
+}

@@ -1,0 +1,223 @@
+"""The bulk door: JSON lines of any length, taken batch by batch while they come, in little memory.
+
+Any tool that can post a file can drive it. What is sent again counts once, by its message id; a line without one gets
+one that follows from its content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from mailwright.core.errors import InvalidInput, MailwrightError
+from mailwright.ingest.limits import Refusal
+from mailwright.ingest.segment import Parsed
+from mailwright.ingest.wire import DECODE_ERRORS, in_words
+from mailwright.runtime.giving_way import CHUNK_ITEMS
+from mailwright.web.errors import TooMany, Unsupported, error_body
+
+_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonlines", "application/x-jsonlines")
+_BATCH_BYTES = 400_000
+_KEPT_REFUSALS = 1_000
+_PATIENCE = 100
+"""So often a batch waits for the engine, `_PAUSE_S` seconds each, before the client is asked to come again."""
+
+_PAUSE_S = 0.1
+_PIECE_BYTES = 1 << 16
+_GZIP = 16 + zlib.MAX_WBITS
+
+Line = tuple[bytes, str]
+"""The line, or empty and why it cannot be read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class BulkAnswer:
+    """Status, body and headers of its own."""
+
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def is_lines(content_type: str) -> bool:
+    """Whether a body is JSON lines, by its content type."""
+    return content_type.partition(";")[0].strip().lower() in _TYPES
+
+
+async def body_lines(request: Request, line_bytes: int) -> AsyncIterator[Line]:
+    """The lines of a body, unzipped if its Content-Encoding is gzip; one longer than `line_bytes` is passed over.
+
+    Raises:
+        Unsupported: For another encoding.
+        InvalidInput: If the gzip data is broken or cut off.
+    """
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip"):
+        raise Unsupported("request.encoding", f"bodies in {encoding!r} are not taken", "send gzip or plain JSON lines")
+    rest, too_long = b"", 0
+    async for piece in _pieces(request, zipped=encoding == "gzip"):
+        *lines, last = piece.split(b"\n")
+        for line in lines:
+            whole, rest = rest + line, b""
+            if too_long or len(whole) > line_bytes:
+                yield b"", f"it has {too_long + len(whole):,} bytes, at most {line_bytes:,} are taken"
+            elif whole.strip():
+                yield whole, ""
+            too_long = 0
+        rest += last
+        if len(rest) > line_bytes:  # only its length is kept of it
+            too_long, rest = too_long + len(rest), b""
+    if too_long or len(rest) > line_bytes:
+        yield b"", f"it has {too_long + len(rest):,} bytes, at most {line_bytes:,} are taken"
+    elif rest.strip():
+        yield rest, ""
+
+
+async def _pieces(request: Request, *, zipped: bool) -> AsyncIterator[bytes]:
+    member: Any = zlib.decompressobj(_GZIP)
+    async for chunk in request.stream():
+        if not zipped:
+            yield chunk
+            continue
+        waiting = chunk
+        while waiting:
+            try:
+                piece = member.decompress(waiting, _PIECE_BYTES)
+            except zlib.error as error:
+                raise InvalidInput.one(
+                    "request.gzip", f"the body is no gzip data: {error}", hint="send it again"
+                ) from None
+            yield piece
+            waiting = member.unconsumed_tail
+            if member.eof:
+                waiting = member.unused_data
+                member = zlib.decompressobj(_GZIP) if waiting else member
+    if zipped and not member.eof:
+        raise InvalidInput.one("request.gzip", "the body is no gzip data: it ends too early", hint="send it again")
+
+
+async def take_lines(
+    lines: AsyncIterator[Line],
+    put: Callable[[bytes], Awaitable[Parsed]],
+    check_turn: Callable[[], Awaitable[None]],
+) -> BulkAnswer:
+    """Take all lines.
+
+    Args:
+        lines: Of the body.
+        put: Takes the body of a batch; when it returns the good ones are durable.
+        check_turn: Raises TooMany while live events wait: then the batch waits a while.
+
+    Returns:
+        200 with what was taken and, of the first 1,000 that were not, each line and its reason; 400 if none was; 429
+        after some seconds of waiting, and the code of an error in the body's stream, each with what is in already.
+    """
+    taking = _Taking(put, check_turn)
+    try:
+        async for line, fault in lines:
+            await taking.add(line, fault)
+        await taking.flush()
+    except TooMany as error:
+        return BulkAnswer(status=429, body=taking.told() | error_body(error), headers={"Retry-After": "5"})
+    except MailwrightError as error:
+        return BulkAnswer(status=400, body=taking.told() | error_body(error))
+    return taking.answer()
+
+
+class _Taking:
+    def __init__(self, put: Callable[[bytes], Awaitable[Parsed]], check_turn: Callable[[], Awaitable[None]]) -> None:
+        self._put = put
+        self._check_turn = check_turn
+        self._batch: list[bytes] = []
+        self._indexes: list[int] = []
+        self._bytes = 0
+        self._index = 0
+        self._accepted = self._refused_count = 0
+        self._refused: list[dict[str, Any]] = []
+        self._warned: list[dict[str, Any]] = []
+
+    async def add(self, line: bytes, fault: str) -> None:
+        index, self._index = self._index, self._index + 1
+        if not fault:
+            try:
+                line = _with_id(line)
+            except DECODE_ERRORS as error:
+                fault = in_words(error)[1]
+        if fault:
+            self._refuse(Refusal(index, "", fault))
+            return
+        self._batch.append(line)
+        self._indexes.append(index)
+        self._bytes += len(line) + 1
+        if len(self._batch) >= CHUNK_ITEMS or self._bytes >= _BATCH_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        if not self._batch:
+            return
+        await self._turn()
+        parsed = await self._put(b'{"batch":[' + b",".join(self._batch) + b"]}")
+        self._accepted += len(parsed.events)
+        for one in parsed.refused:
+            self._refuse(Refusal(self._indexes[one.index], one.field, one.reason))
+        for one in parsed.warned[: _KEPT_REFUSALS - len(self._warned)]:
+            self._warned.append({"index": self._indexes[one.index], "field": one.field, "reason": one.reason})
+        self._batch, self._indexes, self._bytes = [], [], 0
+
+    async def _turn(self) -> None:
+        for _ in range(_PATIENCE):
+            try:
+                await self._check_turn()
+            except TooMany:
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                return
+        await self._check_turn()
+
+    def _refuse(self, one: Refusal) -> None:
+        self._refused_count += 1
+        if len(self._refused) < _KEPT_REFUSALS:
+            self._refused.append({"index": one.index, "field": one.field, "reason": one.reason})
+
+    def told(self) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "accepted": self._accepted,
+            "refused": self._refused,
+            "refused_count": self._refused_count,
+        }
+        return told | ({"warned": self._warned} if self._warned else {})
+
+    def answer(self) -> BulkAnswer:
+        if self._refused and not self._accepted:
+            first = self._refused[0]
+            message = (
+                f"none of {self._refused_count} lines could be taken; the first: {first['field']} {first['reason']}"
+            )
+            error = MailwrightError("ingest.refused", message, "see `refused` for each line")
+            return BulkAnswer(status=400, body=self.told() | error_body(error))
+        return BulkAnswer(status=200, body=self.told())
+
+
+def _with_id(line: bytes) -> bytes:
+    """A line that is one JSON object, with a message id.
+
+    Raises:
+        msgspec.MsgspecError, UnicodeDecodeError, RecursionError: If it is none.
+    """
+    if b'"messageId"' in line:
+        _raw_object.decode(line)
+        return line
+    call = _object.decode(line)
+    call["messageId"] = f"line-{blake2b(line, digest_size=16).hexdigest()}"
+    return msgspec.json.encode(call)
+
+
+_object = msgspec.json.Decoder(dict[str, Any])
+_raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
