@@ -19,6 +19,7 @@ from mailwright.cli import (
     lists,
     messages,
     models,
+    people,
     processes,
     project,
     quality,
@@ -52,6 +53,7 @@ app = typer.Typer(
 )
 for module in (
     project,
+    people,
     segments,
     processes,
     sources,

@@ -15,6 +15,7 @@ from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
 from mailwright.core.fetching import FetchAnswer, FetchRequest
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Outcome
+from mailwright.core.person_graph import PersonGraph
 from mailwright.core.previews import Preview
 from mailwright.core.record_ports import (
     Consent,
@@ -310,6 +311,14 @@ class EngineReads(Protocol):
 
     def find(self, kind: str, value: str) -> Person | None:
         """The person an identifier belongs to; a personal kind is asked by its keyed hash."""
+        ...
+
+    def graph(self, person: int) -> PersonGraph:
+        """The identifiers and merges of the living person behind a number.
+
+        Raises:
+            NotFound: If the number was never given.
+        """
         ...
 
     def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:

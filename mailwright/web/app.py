@@ -8,7 +8,18 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from mailwright.core.errors import MailwrightError
-from mailwright.web import api, api_segments, api_sources, api_transitions, lists, oauth, previews, sessions, tracking
+from mailwright.web import (
+    api,
+    api_people,
+    api_segments,
+    api_sources,
+    api_transitions,
+    lists,
+    oauth,
+    previews,
+    sessions,
+    tracking,
+)
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
 from mailwright.web.errors import answer_error, answer_http_error
@@ -18,6 +29,7 @@ from mailwright.web.pages import (
     data_map,
     definitions,
     forms,
+    identity,
     mails,
     models,
     overview,
@@ -50,6 +62,7 @@ PAGES = (
     segments,
     why,
     people,
+    identity,
     mails,
     models,
     quality,
@@ -59,7 +72,7 @@ PAGES = (
     definitions,
     forms,
 )
-APIS = (api, api_segments, api_sources, api_transitions, lists)
+APIS = (api_people, api, api_segments, api_sources, api_transitions, lists)
 
 
 def create_app(context: WebContext) -> FastAPI:

@@ -23,6 +23,7 @@ from mailwright.core.events import Event, Events, Identifier, Item, Offset, Pers
 from mailwright.core.facts import EngineStatus, Known, PersonFacts
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso
 from mailwright.core.messages import Failed, Message, MessageState, SendRequest, Sent, Unknown
+from mailwright.core.person_graph import GraphIdentifier, PersonGraph
 from mailwright.core.ports import Consent, DefinitionVersion, Handing, ModelVersion, Refusal
 from mailwright.core.previews import Count, Preview
 from mailwright.core.transitions import Cursor, TransitionPage
@@ -110,6 +111,22 @@ class FixedEngine:
         self._answer()
         wanted = Identifier(kind, value)
         return next((facts.person for facts in self.people.values() if wanted in facts.identifiers), None)
+
+    def graph(self, person: int) -> PersonGraph:
+        """Everybody's identifiers came with their first one; nobody was ever merged."""
+        facts = self.people[Person(person)]
+        keys = [f"{one.kind}:{one.value}" for one in facts.identifiers]
+        return PersonGraph(
+            person=facts.person,
+            numbers=[facts.person],
+            identifiers=[
+                GraphIdentifier(key=key, since_at=START, offset=Offset(4096), via=keys[0] if place else "")
+                for place, key in enumerate(keys)
+            ],
+            merges=[],
+            refused=[],
+            apart=[],
+        )
 
     def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
         self._answer()

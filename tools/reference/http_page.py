@@ -6,10 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from mailwright.ingest.limits import LIMITS
-from mailwright.web import api, api_segments, api_sources, api_transitions, oauth, previews, sessions, tracking
+from mailwright.web import (
+    api,
+    api_people,
+    api_segments,
+    api_sources,
+    api_transitions,
+    oauth,
+    previews,
+    sessions,
+    tracking,
+)
 from mailwright.web.door import door_routes
 from mailwright.web.forms import links, public
-from mailwright.web.pages import definitions, forms, mails, models, overview, people, segments, sources, why
+from mailwright.web.pages import definitions, forms, identity, mails, models, overview, people, segments, sources, why
 from tools.reference.markdown import code, doc_of, table
 
 HEAD = f"""## Sending data
@@ -50,7 +60,7 @@ CALLS = {
     "suppressions": 'Who gets no mail at all: `{"suppressions": [{"email": "...", "reason": "bounce"}]}`.',
 }
 
-_PAGES = (overview, segments, why, people, mails, models, sources, definitions, forms)
+_PAGES = (overview, segments, why, people, identity, mails, models, sources, definitions, forms)
 
 
 def routes(modules: tuple[Any, ...]) -> Iterator[tuple[str, str, str]]:
@@ -74,7 +84,7 @@ def page() -> str:
     """The page's text."""
     calls = [(code(f"POST /v1/{name}"), what) for name, what in CALLS.items()]
     read = [
-        *routes((api, api_segments, api_sources, api_transitions)),
+        *routes((api_people, api, api_segments, api_sources, api_transitions)),
         *_of(forms.api_router),
         *_of(api_transitions.stream_router),
         *_of(api.open_router),

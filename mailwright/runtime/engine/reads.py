@@ -19,6 +19,7 @@ from mailwright.core.transitions import Cursor, SegmentChange, TransitionPage
 from mailwright.rules.fold.rows import Bools
 from mailwright.rules.syntax import from_json
 from mailwright.runtime.engine.account_reads import account, accounts
+from mailwright.runtime.engine.graph_reads import graph
 from mailwright.runtime.engine.recent import Found
 from mailwright.runtime.engine.state import EngineState
 
@@ -285,6 +286,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "having": having,
         "accounts": accounts,
         "account": account,
+        "graph": graph,
         "first_identifiers": first_identifiers,
         "members": members,
         "overlap": overlap,

@@ -22,6 +22,7 @@ from mailwright.core import errors
 from mailwright.core.errors import MailwrightError, Transient
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
+from mailwright.core.person_graph import PersonGraph
 from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.runtime.engine.loop import Engine
@@ -166,6 +167,10 @@ class EngineClient:
         """The person an identifier belongs to."""
         found: list[Person] = self._call(list[Person], "find", name=kind, value=value)
         return found[0] if found else None
+
+    def graph(self, person: int) -> PersonGraph:
+        """The identifiers and merges of a person."""
+        return self._call(PersonGraph, "graph", person=person)
 
     def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
         """Members of a segment, ascending."""

@@ -10,13 +10,14 @@ from fastapi import Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import Corrupt, NotFound
-from mailwright.core.events import Identifier, Item, Person
+from mailwright.core.events import Item, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import SECOND, Instant, parse_iso
 from mailwright.core.ports import Consent
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
 from mailwright.web.context import Definition, WebContext
+from mailwright.web.pages.identity import graph_values
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
 from mailwright.web.templating import page_response, span_text, value_text, when, words
 
@@ -140,13 +141,13 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
         "facts": facts,
         "name": known_name(context, facts),
         "email": known_email(context, facts),
-        "identifiers": [_identifier(one) for one in facts.identifiers],
         "traits": _facts(context, facts.traits, {}),
         "attributes": _facts(context, facts.attributes, context.project.attributes),
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
         "consents": consent_rows(context, facts),
         "mails": context.records.messages.page(before=None, limit=20, person=facts.person),
         "origin_title": lambda origin: origin_title(context.project, origin),
+        **graph_values(context, context.engine.graph(facts.person)),
         **_timeline_values(context, facts, None),
     }
     return page_response(request, "person.html", values)
@@ -253,10 +254,6 @@ def _item_names(context: WebContext, known: dict[str, Known]) -> dict[str, list[
 def _rest(ids: list[Any]) -> list[str]:
     left = len(ids) - MOST_NAMED_ITEMS
     return [f"and {left} more"] if left > 0 else []
-
-
-def _identifier(one: Identifier) -> tuple[str, str]:
-    return (one.kind, f"hash {one.value[:8]}…") if one.kind in PERSONAL_KINDS else (one.kind, one.value)
 
 
 def _is_fragment(request: Request) -> bool:

@@ -1,0 +1,217 @@
+"""Commands about one person: what is known, who they are, and merges and splits by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.core.errors import Corrupt
+from mailwright.core.events import PeopleMerged, PersonSplit
+from mailwright.core.facts import PersonFacts
+from mailwright.core.instants import Instant, format_iso
+from mailwright.core.person_graph import GraphIdentifier, PersonGraph
+from mailwright.reports.identity import Branch, Bringer, branches, bringers
+from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, person_of, split_asked
+from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.settings import load_settings
+
+Who = Annotated[str, typer.Argument(metavar="ID", help="An e-mail, phone, user id, #number, or kind:value.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the log as it is written.")]
+_HASHED = ("email", "phone")
+_SHOWN = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(person)
+    app.command()(merge)
+    app.command()(split)
+
+
+def person(
+    who: Who,
+    graph: Annotated[bool, typer.Option("--graph", help="Who they are: identifiers, merges, and why.")] = False,
+    json: JsonOption = False,
+    project: ProjectOption = HERE,
+) -> None:
+    """Show what is known of one person."""
+    with _opened(project) as there:
+        number = person_of(there.engine, there.sealer, who)
+        if graph:
+            _show_graph(there, there.engine.graph(number), json=json)
+        else:
+            _show_person(there, there.engine.facts([number])[number], json=json)
+
+
+def merge(
+    one: Annotated[str, typer.Argument(metavar="A", help="Who stays, unless B alone has a user_id.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Who is the same person.")],
+    reason: ReasonOption,
+    project: ProjectOption = HERE,
+) -> None:
+    """Make two people one; `mailwright split` takes it back."""
+    with _opened(project) as there:
+        body = merge_asked(there.engine, there.sealer, one, other, reason=reason, by="cli")
+        _carry_out(there, body, None)
+
+
+def split(
+    who: Who,
+    reason: ReasonOption,
+    merge: Annotated[int | None, typer.Option("--merge", metavar="N", help="The merge to take back.")] = None,
+    identifier: Annotated[
+        list[str] | None, typer.Option("--identifier", metavar="KIND:VALUE", help="An identifier to take out.")
+    ] = None,
+    project: ProjectOption = HERE,
+) -> None:
+    """Take a merge back, or identifiers out of a person; both are then what each would be without it."""
+    with _opened(project) as there:
+        engine, seal = there.engine, there.sealer
+        body = split_asked(engine, seal, who, merge=merge, identifiers=identifier or [], reason=reason, by="cli")
+        _carry_out(there, body, engine.graph(body.person))
+
+
+@contextmanager
+def _opened(project: Path) -> Iterator[Installation]:
+    there = open_installation(load_settings(project))
+    try:
+        yield there
+    finally:
+        there.close()
+
+
+def _carry_out(there: Installation, body: PeopleMerged | PersonSplit, before: PersonGraph | None) -> None:
+    if not carry_out(there.log, there.clock, there.engine, body):
+        console.print("It is in the log; the engine will fold it when it has caught up.")
+        return
+    people = people_after(there.engine, body, before)
+    for number in people:
+        names = ", ".join(_short(each.key) for each in there.engine.graph(number).identifiers[:5])
+        console.print(f"#{number}  {names}", markup=False, soft_wrap=True)
+
+
+# --- what is known ---------------------------------------------------------------------------------------------------
+
+
+def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None:
+    traits = {name: (_opened_value(there, one.value), one.source, one.at) for name, one in facts.traits.items()}
+    if json:
+        print(msgspec.json.encode(_plain(facts, traits)).decode())
+        return
+    say = _line
+    say(f"#{facts.person}  {facts.first_identifier}")
+    say(f"{facts.n_events:,} events, {format_iso(facts.first_seen_at)} to {format_iso(facts.last_seen_at)}")
+    say("identifiers  " + ", ".join(_short(f"{one.kind}:{one.value}") for one in facts.identifiers))
+    say("segments     " + (", ".join(facts.segments) or "none"))
+    for title, rows in (
+        ("traits", [(name, value, f"{source}, {_when(at)}") for name, (value, source, at) in traits.items()]),
+        ("attributes", [(name, one.value, "") for name, one in facts.attributes.items()]),
+    ):
+        if rows:
+            say(title)
+            for name, value, told in rows:
+                say(f"  {name} = {_text(value)}" + (f"  ({told})" if told else ""))
+
+
+def _plain(facts: PersonFacts, traits: dict[str, tuple[Any, str, Instant | None]]) -> dict[str, Any]:
+    return {
+        "person": facts.person,
+        "at": format_iso(facts.at),
+        "identifiers": [f"{one.kind}:{one.value}" for one in facts.identifiers],
+        "traits": {
+            name: {"value": value, "source": source, "at": None if at is None else format_iso(at)}
+            for name, (value, source, at) in traits.items()
+        },
+        "attributes": {name: one.value for name, one in facts.attributes.items()},
+        "segments": facts.segments,
+        "events": facts.n_events,
+        "first_seen_at": format_iso(facts.first_seen_at),
+        "last_seen_at": format_iso(facts.last_seen_at),
+    }
+
+
+def _opened_value(there: Installation, value: Any) -> Any:
+    """In clear text: whoever may read the data folder may read the keys in it."""
+    if not there.sealer.is_sealed(value):
+        return value
+    try:
+        return there.sealer.unseal(value)
+    except Corrupt:
+        return "(sealed by a key that is not here)"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+# --- who they are ----------------------------------------------------------------------------------------------------
+
+
+def _show_graph(there: Installation, graph: PersonGraph, *, json: bool) -> None:
+    events = bringers(there.history, (each.offset for each in graph.identifiers))
+    if json:
+        told = msgspec.to_builtins(graph)
+        for each, raw in zip(graph.identifiers, told["identifiers"], strict=True):
+            event = events.get(each.offset)
+            raw["since"] = format_iso(each.since_at)
+            raw["event"] = (
+                {"source": event.source, "name": event.what, "message_id": event.message_id} if event else None
+            )
+        print(msgspec.json.encode(told).decode())
+        return
+    _line(f"#{graph.person}" + (f", also known as {_numbers(graph)}" if len(graph.numbers) > 1 else ""))
+    for branch in branches(graph):
+        _show_branch(branch, events.get(branch.identifier.offset))
+    for merge in graph.merges:
+        state = "taken back" if merge.undone else f"taking it back moves {len(merge.moves)}"
+        by = f", by {merge.by}" if merge.by else ""
+        _line(f"merge {merge.number}  {_when(merge.at)}  #{merge.gone} into #{merge.into}{by}  ({state})")
+        _line(f"  {_hashes_cut(merge.reason)}")
+    for kept in graph.refused:
+        _line(f"not merged, {kept.times}x, last {_when(kept.at)}: {_short(kept.one)} and {_short(kept.other)}")
+        _line(f"  {kept.reason}")
+    if graph.apart:
+        _line("set apart from " + ", ".join(f"#{number}" for number in graph.apart))
+
+
+def _show_branch(branch: Branch, by: Bringer | None) -> None:
+    lines = "".join("│ " if more else "  " for more in branch.levels[:-1])
+    start = f"{lines}{'├' if branch.levels[-1] else '└'}─" if branch.levels else ""
+    how = f"merge {branch.merge.number}" if branch.merge else ""
+    came = f"{by.what} of {by.source}" if by else ""
+    told = ", ".join(each for each in (_when(branch.identifier.since_at), how, came) if each)
+    _line(f"{start}{_short(branch.identifier.key)}{_retired(branch.identifier)}  {told}")
+
+
+def _retired(identifier: GraphIdentifier) -> str:
+    return "" if identifier.joins else " (past the limit)"
+
+
+def _numbers(graph: PersonGraph) -> str:
+    return ", ".join(f"#{number}" for number in graph.numbers if number != graph.person)
+
+
+def _short(key: str) -> str:
+    kind, _, value = key.partition(":")
+    if kind in _HASHED:
+        return f"{kind}:{value[:8]}…"
+    return key if len(key) <= _SHOWN else f"{key[: _SHOWN - 1]}…"
+
+
+def _hashes_cut(text: str) -> str:
+    return " ".join(_short(word) if word.partition(":")[0] in _HASHED else word for word in text.split())
+
+
+def _when(at: Instant | None) -> str:
+    return "" if at is None else format_iso(at)[:16].replace("T", " ")
+
+
+def _line(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)

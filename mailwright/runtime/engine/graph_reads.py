@@ -1,0 +1,75 @@
+"""What the engine answers about who is who."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mailwright.core.errors import NotFound
+from mailwright.core.events import Person
+from mailwright.core.person_graph import GraphIdentifier, GraphMerge, GraphRefusal, PersonGraph
+from mailwright.profiles.identity import IdentityGraph
+from mailwright.profiles.merge_book import NOT_UNDONE, Merged
+from mailwright.profiles.parting import Parting
+from mailwright.runtime.engine.state import EngineState
+
+
+def graph(state: EngineState, person: int) -> PersonGraph:
+    """The identifiers and merges of the living person behind a number.
+
+    Raises:
+        NotFound: ``person.unknown``.
+    """
+    known = state.identity
+    if not 0 <= person < known.n_persons:
+        raise NotFound("person.unknown", f"there is no person {person}", "search by e-mail or user id")
+    now = known.current(Person(person))
+    rows = known.rows_of(now)
+    return PersonGraph(
+        person=now,
+        numbers=known.numbers(now),
+        identifiers=[_identifier(known, row) for row in rows],
+        merges=[_merge(known, now, merge) for merge in known.book.within(set(rows))],
+        refused=[
+            GraphRefusal(one=each.one, other=each.other, reason=each.reason, at=each.at, times=each.times)
+            for each in known.book.refused(now)
+        ],
+        apart=_apart(known, now),
+    )
+
+
+def _identifier(known: IdentityGraph, row: int) -> GraphIdentifier:
+    offset, at = known.born(row)
+    via = known.via(row)
+    return GraphIdentifier(
+        key=known.key(row),
+        since_at=at,
+        offset=offset,
+        via="" if via is None else known.key(via),
+        joins=not known.is_retired(row),
+    )
+
+
+def _merge(known: IdentityGraph, person: Person, merge: Merged) -> GraphMerge:
+    said, undone = known.book.said(merge), merge.undone != NOT_UNDONE
+    parting = None if undone else Parting.of_merge(known, person, merge.number)
+    moves: Sequence[int] = parting.moved if isinstance(parting, Parting) else ()
+    return GraphMerge(
+        number=merge.number,
+        at=merge.at,
+        offset=merge.offset,
+        into=merge.into,
+        gone=merge.gone,
+        one=known.key(merge.one),
+        other=known.key(merge.other),
+        reason=known.reason(merge),
+        source=said.source,
+        message_id=said.message_id,
+        by=said.by,
+        moves=[known.key(row) for row in moves],
+        undone=undone,
+    )
+
+
+def _apart(known: IdentityGraph, person: Person) -> list[Person]:
+    pairs = ((known.current(Person(one)), known.current(Person(other))) for one, other in known.book.apart)
+    return sorted({other if one == person else one for one, other in pairs if person in (one, other)} - {person})

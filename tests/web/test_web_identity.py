@@ -1,0 +1,186 @@
+"""Who is who through the door: the graph, merges and splits by hand, and what a browser key can never do."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from live_shop import Live, live_shop, wait_for
+from visitors import OURS
+
+from mailwright.web.sessions import new_login_link
+
+BROWSER = {"Authorization": "Basic " + base64.b64encode(b"pk_live:").decode()}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with live_shop(tmp_path_factory.mktemp("shop")) as served:
+        yield served
+
+
+def tell(shop: Live, kind: str, *, browser: bool = False, **call: Any) -> None:
+    """Post a call and wait until it is folded and evaluated."""
+    call = {"messageId": f"{kind}-{len(shop.world.log.read(0, 10_000))}", **call}
+    headers = BROWSER if browser else shop.auth
+    answer = httpx.post(f"{shop.base_url}/v1/{kind}", headers=headers, json=call, timeout=60)
+    assert answer.status_code == 200, answer.text
+    number = shop.world.log.last()[0]
+    wait_for(lambda: shop.client.status().tick_offset >= number * 4096, "it is not evaluated")
+
+
+def person(shop: Live, who: str) -> dict[str, Any]:
+    return shop.get(f"/v1/people/{who}").json()
+
+
+def graph(shop: Live, who: str) -> dict[str, Any]:
+    answer = shop.get(f"/v1/people/{who}/graph")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def signed_in(shop: Live) -> tuple[TestClient, str]:
+    client = TestClient(shop.app, base_url=shop.base_url, follow_redirects=False)
+    context = shop.app.state.context
+    link = new_login_link(context.records.users, context.lease_clock, context.settings.base_url, "ada")
+    assert client.post(link, headers=OURS).status_code == 303
+    found = re.search(r'name="csrf" value="(\w+)"', client.get("/people").text)
+    assert found
+    return client, found[1]
+
+
+def test_a_wrong_merge_is_seen_and_taken_back_over_the_api(shop):
+    tell(shop, "track", userId="mia", event="Order Completed")
+    tell(shop, "track", anonymousId="kiosk", event="Product Viewed")
+    tell(shop, "identify", userId="mia", anonymousId="kiosk", traits={"email": "mia@shop.example"})
+    found = graph(shop, "user_id:mia")
+    assert {each["identifier"] for each in found["identifiers"]} >= {"user_id:mia", "anonymous_id:kiosk"}
+    [merge] = found["merges"]
+    assert merge["between"] == ["user_id:mia", "anonymous_id:kiosk"]
+    assert merge["would_move"] == ["anonymous_id:kiosk"]
+    assert re.fullmatch(r"identify \S+ of till names user_id:mia and anonymous_id:kiosk", merge["reason"])
+    assert person(shop, "user_id:mia")["segments"] == ["customers", "lookers"]
+
+    body = {"merge": merge["merge"], "reason": "the kiosk is everybody's"}
+    answer = shop.post("/v1/people/user_id:mia/split", body)
+    assert answer.json() == {"folded": True, "people": [found["person"], merge["gone"]]}, answer.text
+    number = shop.world.log.last()[0]
+    wait_for(lambda: shop.client.status().tick_offset >= number * 4096, "no tick follows")
+    assert person(shop, "user_id:mia")["segments"] == ["customers"]
+    assert person(shop, "anonymous_id:kiosk")["segments"] == ["lookers"]
+    parted = graph(shop, "anonymous_id:kiosk")
+    assert parted["person"] == merge["gone"]
+    assert parted["kept_apart_from"] == [found["person"]]
+    assert shop.post("/v1/people/user_id:mia/split", body).status_code == 409, "it was taken back already"
+
+    tell(shop, "track", userId="mia", anonymousId="kiosk", event="Product Viewed")
+    assert graph(shop, "anonymous_id:kiosk")["person"] == merge["gone"], "they are kept apart"
+    assert "set apart by hand" in graph(shop, "user_id:mia")["refused"][0]["reason"]
+    answer = shop.post(
+        "/v1/people/merge", {"one": "user_id:mia", "other": "anonymous_id:kiosk", "reason": "it is hers"}
+    )
+    assert answer.json() == {"folded": True, "people": [found["person"]]}
+    again = graph(shop, "user_id:mia")["merges"][-1]
+    assert (again["reason"], again["by"], again["source"]) == ("it is hers", "till", None)
+
+
+def test_single_identifiers_are_taken_out(shop):
+    tell(shop, "identify", userId="tom", traits={"email": "tom@shop.example", "phone": "+4930123456"})
+    assert person(shop, "email:tom@shop.example")["person"] == person(shop, "user_id:tom")["person"]
+    body = {"identifiers": ["phone:+4930123456"], "reason": "the family's phone"}
+    answer = shop.post("/v1/people/user_id:tom/split", body)
+    assert answer.status_code == 200, answer.text
+    tom, other = answer.json()["people"]
+    assert person(shop, "phone:+4930123456")["person"] == other != tom
+    assert shop.post(f"/v1/people/{other}/split", body).json()["error"]["code"] == "identity.nothing_left"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"reason": "x"}, "identity.split"),
+        ({"merge": 999, "reason": "x"}, "identity.merge_unknown"),
+        ({"identifiers": ["email:nobody@shop.example"], "reason": "x"}, "identity.not_theirs"),
+        ({"merge": 1, "reason": " "}, "identity.merge_unknown"),
+        ({"identifiers": ["user_id:lea"], "merge": 1, "reason": "x"}, "identity.split"),
+        ({"merge": "one", "reason": "x"}, "request.body"),
+        ({"reason": "x", "extra": 1}, "request.body"),
+    ],
+)
+def test_a_split_that_cannot_be_says_so(shop, body, code):
+    tell(shop, "track", userId="lea", event="Product Viewed")
+    answer = shop.post("/v1/people/user_id:lea/split", body)
+    assert answer.json()["error"]["code"] == code
+    assert 400 <= answer.status_code < 500
+
+
+def test_a_merge_by_hand_joins_two_users_and_needs_a_reason(shop):
+    tell(shop, "track", userId="u-old", event="Order Completed")
+    tell(shop, "track", userId="u-new", event="Order Completed")
+    call = {"one": "user_id:u-new", "other": "user_id:u-old"}
+    assert shop.post("/v1/people/merge", {**call, "reason": ""}).json()["error"]["code"] == "identity.reason"
+    assert shop.post("/v1/people/merge", {**call, "reason": "a second account"}).status_code == 200
+    assert person(shop, "user_id:u-old")["person"] == person(shop, "user_id:u-new")["person"]
+    assert shop.post("/v1/people/merge", {**call, "reason": "again"}).json()["error"]["code"] == "identity.same"
+
+
+def test_a_browser_key_merges_no_known_users_and_proves_no_address(shop):
+    tell(shop, "track", userId="victim", event="Order Completed")
+    tell(shop, "track", userId="thief", event="Product Viewed")
+    tell(shop, "identify", userId="victim", traits={"email": "victim@shop.example"})
+    victim, thief = (person(shop, f"user_id:{name}")["person"] for name in ("victim", "thief"))
+    tell(shop, "alias", browser=True, userId="thief", previousId="victim")
+    tell(shop, "alias", browser=True, userId="thief", anonymousId="victim", previousId="user_id:victim")
+    traits = {"email": "victim@shop.example", "phone": "+4930999999"}
+    tell(shop, "identify", browser=True, userId="thief", traits=traits)
+    tell(shop, "identify", browser=True, userId="thief", anonymousId="t", context={"traits": traits})
+    external = [{"type": "email", "id": "victim@shop.example"}]
+    tell(shop, "track", browser=True, userId="thief", event="Product Viewed", context={"externalIds": external})
+    assert [person(shop, f"user_id:{name}")["person"] for name in ("victim", "thief")] == [victim, thief]
+    assert person(shop, "email:victim@shop.example")["person"] == victim
+    told = person(shop, "user_id:thief")["traits"]
+    assert "email" not in told
+    assert "phone" not in told
+    assert "unverified_email" in told
+    for path in ("merge", "user_id:victim/split"):
+        answer = httpx.post(f"{shop.base_url}/v1/people/{path}", headers=BROWSER, json={}, timeout=60)
+        assert answer.status_code == 401
+    assert httpx.get(f"{shop.base_url}/v1/people/user_id:victim/graph", headers=BROWSER).status_code == 401
+    assert httpx.get(f"{shop.base_url}/v1/people/user_id:victim/graph").status_code == 401
+
+
+def test_the_page_shows_the_graph_and_parts_and_joins(shop):
+    tell(shop, "track", userId="<b>eve</b>", event="Order Completed")
+    tell(shop, "track", anonymousId="laptop", event="Order Completed")
+    tell(shop, "track", userId="<b>eve</b>", anonymousId="laptop", event="Product Viewed")
+    shop.client.flush_history()
+    client, csrf = signed_in(shop)
+    number = person(shop, "anonymous_id:laptop")["person"]
+    page = client.get(f"/people/{number}").text
+    assert "<b>eve</b>" not in page
+    assert "Order Completed of till" in page
+    [merge] = graph(shop, str(number))["merges"]
+    assert f"merge {merge['merge']}" in page
+    form = {"csrf": csrf, "merge": str(merge["merge"]), "reason": "a shared laptop"}
+    assert (
+        client.post(f"/people/{number}/split", data=form, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    )
+    assert client.post(f"/people/{number}/split", data=form | {"csrf": "x"}, headers=OURS).status_code == 403
+    answer = client.post(f"/people/{number}/split", data=form, headers=OURS)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/people/{number}#who")
+    other = person(shop, "anonymous_id:laptop")["person"]
+    assert other != number
+    assert "Set apart from" in client.get(f"/people/{other}").text
+    form = {"csrf": csrf, "other": f"#{other}", "reason": "hers after all"}
+    assert client.post(f"/people/{number}/merge", data=form, headers=OURS).status_code == 303
+    assert person(shop, "anonymous_id:laptop")["person"] == number
+    form = {"csrf": csrf, "identifier": "anonymous_id:laptop", "reason": "no"}
+    assert client.post(f"/people/{number}/split", data=form, headers=OURS).status_code == 303
+    assert person(shop, "anonymous_id:laptop")["person"] > other, "a number is never given twice"
+    [*_, last] = graph(shop, str(number))["merges"]
+    assert (last["by"], last["undone"]) == ("ada", True)
