@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from mailwright.core.durations import duration_micros
 from mailwright.core.errors import NotFound
 from mailwright.core.facts import Known
-from mailwright.core.instants import Instant, format_iso
+from mailwright.core.instants import SECOND, Instant, format_iso
 from mailwright.core.messages import Message
 from mailwright.ingest.identifiers import identifier_of
+from mailwright.reports.sessions import Visit, sessions_of
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
@@ -20,6 +22,9 @@ from mailwright.web.pages.people import opened, person_facts
 from mailwright.web.pages.shell import Context
 
 open_router = APIRouter()
+
+Gap = Annotated[str, Query(max_length=40, description="A length such as 30 minutes.")]
+Limit = Annotated[int, Query(ge=1, le=500)]
 
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
@@ -54,6 +59,26 @@ def status(context: Context) -> Response:
             "outbox": context.records.outbox.pending_count(),
         }
     )
+
+
+@router.get("/people/{number:int}/sessions")
+def person_sessions(context: Context, number: int, gap: Gap = "30 minutes", limit: Limit = 50) -> Response:
+    """A person's visits, newest first: start, length in seconds, pages, device, traffic source. `gap` ends one."""
+    facts = person_facts(context, number)
+    told = sessions_of(context.history, facts.identifiers, gap=duration_micros(gap), limit=limit)
+    return json_response({"person": facts.person, "sessions": [_visit(one) for one in told]})
+
+
+def _visit(one: Visit) -> dict[str, Any]:
+    return {
+        "started_at": format_iso(one.started_at),
+        "length_s": one.length_micros / SECOND,
+        "pages": one.pages,
+        "events": one.events,
+        "device": one.device,
+        "source": one.source,
+        "path": one.path,
+    }
 
 
 @router.get("/people/{who:path}")
