@@ -27,6 +27,7 @@ from mailwright.cli import (
     segments,
     sources,
     status,
+    webhooks,
 )
 from mailwright.cli.output import show_error
 from mailwright.core.errors import Conflict, Corrupt, InvalidInput, MailwrightError, NotFound, Transient
@@ -69,6 +70,7 @@ for module in (
     forms,
     quality,
     history,
+    webhooks,
 ):
     module.register(app)
 

@@ -25,6 +25,7 @@ from mailwright.core.record_ports import (
     EngineRecords,
     FindingRecords,
     Handing,
+    LookupRecords,
     MessageRecords,
     MetaRecords,
     ModelRecords,
@@ -35,6 +36,7 @@ from mailwright.core.record_ports import (
     Records,
     Refusal,
     UserRecords,
+    WebhookRecords,
 )
 from mailwright.core.transitions import Cursor, TransitionPage
 
@@ -57,6 +59,7 @@ __all__ = [
     "FindingRecords",
     "Handing",
     "History",
+    "LookupRecords",
     "MailDomains",
     "MessageRecords",
     "MetaRecords",
@@ -69,6 +72,7 @@ __all__ = [
     "Records",
     "Refusal",
     "UserRecords",
+    "WebhookRecords",
 ]
 
 

@@ -14,6 +14,7 @@ from mailwright.core.events import Body, Offset, Person
 from mailwright.core.findings import Finding, KnownFinding
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Message, MessageState, Outcome, SendRequest
+from mailwright.core.outside import LookupAnswer, WebhookTally
 from mailwright.core.sources import QuarantineRecords, SourceRecords
 
 
@@ -377,6 +378,46 @@ class FindingRecords(Protocol):
         ...
 
 
+class WebhookRecords(Protocol):
+    """Deliveries of webhooks, so that a copy of one makes nothing twice."""
+
+    def seen(self, webhook: str, keys: Sequence[str]) -> bool:
+        """Whether a delivery with any of these keys is remembered."""
+        ...
+
+    def delivered(self, webhook: str, keys: Sequence[str], tally: WebhookTally) -> None:
+        """Remember a delivery by all its keys, and add `tally` to the webhook's; its `last_at` is when."""
+        ...
+
+    def tallies(self) -> dict[str, WebhookTally]:
+        """By webhook; one that was never called is left out."""
+        ...
+
+    def forget(self, before: Instant) -> int:
+        """Forget deliveries before an instant, and say how many keys they had; tallies stay."""
+        ...
+
+
+class LookupRecords(Protocol):
+    """What was asked of services outside, by lookup and key (the keyed hash of an address, a place)."""
+
+    def answers(self, lookup: str, keys: Sequence[str]) -> dict[str, LookupAnswer]:
+        """Newest answers; keys that were never asked are left out."""
+        ...
+
+    def keep(self, lookup: str, answers: Mapping[str, LookupAnswer]) -> None:
+        """Keep answers in place of older ones."""
+        ...
+
+    def count(self, lookup: str) -> tuple[int, int, Instant | None]:
+        """(keys asked, of these found, when the newest was asked)."""
+        ...
+
+    def forget(self, lookup: str, before: Instant) -> int:
+        """Forget answers asked before an instant, and say how many."""
+        ...
+
+
 class MetaRecords(Protocol):
     """Small facts about the installation, by key (``demo.stage``, ``write_key.demo``)."""
 
@@ -450,6 +491,16 @@ class Records(Protocol):
     @property
     def findings(self) -> FindingRecords:
         """Findings of the monitors."""
+        ...
+
+    @property
+    def webhooks(self) -> WebhookRecords:
+        """Deliveries of webhooks."""
+        ...
+
+    @property
+    def lookups(self) -> LookupRecords:
+        """Answers of services outside."""
         ...
 
     def close(self) -> None:

@@ -264,7 +264,7 @@ FUNCTIONS: dict[str, Function] = {
     "divide": _function(_arithmetic(lambda a, b: a / b), 2, 2, "divide($.pence, 100)"),
     "case": _function(_case, 3, _MANY, 'case($.status, "a", "Opened", "b", "Closed", "else")'),
     "if": _function(_if, 2, 3, 'if($.vip, "gold", "plain")'),
-    "lookup": _function(_lookup, 2, 3, 'lookup(option("purposes"), @.id): what an object has under a name'),
+    "lookup": _function(_lookup, 2, 3, 'lookup(option("purposes"), item.id): what an object has under a name'),
     "entries": _function(_entries, 1, 1, "entries($.choices): an object as a list of {key, value}"),
     "exists": _function(lambda v: is_there(v[0]), 1, 1, "exists($.email): neither null nor empty"),
     "contains": _function(_contains, 2, 2, 'contains($.tags, "vip"): in a list, or a part of a text'),

@@ -1,6 +1,6 @@
 """A small language for taking values out of JSON that others made: paths, a few functions, conditions.
 
-``$.customer.email`` is a path from the top, ``@.sku`` one from the item at hand; ``[0]``, ``[-1]``, ``[*]`` and
+``$.customer.email`` is a path from the top, ``item.sku`` one from the element at hand; ``[0]``, ``[-1]``, ``[*]`` and
 ``["odd name"]`` lead into lists and objects. ``number($.total)``, ``first($.a, $.b, "none")``, ``$.status == "paid"``.
 What is not there is null, and most functions of null are null. Nothing in it loops, so it always ends; a value that
 cannot be what it should be is `Unfit`, which refuses the one item that needed it.
@@ -28,7 +28,7 @@ class Scope:
 
     Attributes:
         body: ``$``.
-        item: ``@``; the body itself where there is no list.
+        item: ``item``; the body itself where there is no list.
         headers: Of the request, names in lower case: ``header("X-Topic")``.
         query: Of the request's address: ``query("shop")``.
         options: Of the definition: ``option("purposes")``.
@@ -54,11 +54,11 @@ _TOKEN = re.compile(
   | (?P<number>-?\d+(?:\.\d+)?)
   | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<step>\.[A-Za-z_][A-Za-z0-9_-]*|\[\*\]|\[-?\d+\]|\["(?:[^"\\]|\\.)*"\])
-  | (?P<mark>==|!=|<=|>=|[<>()\[\],$@])
+  | (?P<mark>==|!=|<=|>=|[<>()\[\],$])
     )""",
     re.VERBOSE,
 )
-_CALL = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*\(.*\)\s*", re.DOTALL)
+_CALL = re.compile(r"\s*(item([.\[].*|\s*$)|[A-Za-z_][A-Za-z0-9_]*\(.*)", re.DOTALL)
 _WORDS = {"true": True, "false": False, "null": None}
 _REQUEST = {"header": "headers", "query": "query", "option": "options"}
 _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
@@ -70,9 +70,8 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def looks_like_expression(text: str) -> bool:
-    """Whether a text in a definition is an expression: it begins with ``$``, ``@`` or a quote, or is a whole call."""
-    start = text.lstrip()[:1]
-    return start in ("$", "@", '"') or _CALL.fullmatch(text) is not None
+    """Whether a text in a definition is an expression: begins with ``$`` or a quote, or is ``item...`` or a call."""
+    return text.lstrip()[:1] in ("$", '"') or _CALL.fullmatch(text) is not None
 
 
 def compile_expression(text: str) -> Compiled:
@@ -186,7 +185,7 @@ class _Parser:
                 return _constant(float(text) if "." in text else int(text))
             case "name":
                 return self.named(text, start)
-        if text in ("$", "@"):
+        if text == "$":
             return self.path(text)
         if text == "(":
             value = self.either()
@@ -232,6 +231,8 @@ class _Parser:
     def named(self, name: str, start: int) -> Compiled:
         if name in _WORDS:
             return _constant(_WORDS[name])
+        if name == "item":
+            return self.path(name)
         if not self.take("("):
             hint = f"a text stands in quotes: {name!r}" if name not in FUNCTIONS else f"write {name}(...)"
             raise self.fault(f"{name!r} is no value", start, hint, len(name))

@@ -21,7 +21,7 @@ Template = Callable[[Scope], Any]
 def compile_template(value: Any, place: Place = ()) -> tuple[Template, list[Fault]]:
     """What a template makes, and all that is wrong with it.
 
-    A text that is no expression stands for itself; ``{each: $.lines, as: {...}}`` makes a list; ``@`` is each element.
+    A text that is no expression stands for itself; ``{each: $.lines, as: {...}}`` makes a list of each ``item``.
     """
     if isinstance(value, str) and looks_like_expression(value):
         try:

@@ -316,6 +316,11 @@ def secret_from(variable: str, environment: Mapping[str, str] = _ENVIRONMENT) ->
     return value
 
 
+def environment_secret(name: str) -> str:
+    """A secret that a definition names by its variable of the environment; empty if that is not set."""
+    return _ENVIRONMENT.get(name, "")
+
+
 def environment_with(added: Mapping[str, str]) -> dict[str, str]:
     """This process's environment and `added`, for a process that we start."""
     return {**_ENVIRONMENT, **added}

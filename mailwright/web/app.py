@@ -19,6 +19,7 @@ from mailwright.web import (
     previews,
     sessions,
     tracking,
+    webhooks,
 )
 from mailwright.web.context import WebContext
 from mailwright.web.door import Door, door_routes
@@ -56,6 +57,7 @@ _NO_TELEMETRY: TelemetryConfig = {
 
 PAGES = (
     tracking,
+    webhooks,
     sessions,
     previews,
     overview,
@@ -97,6 +99,7 @@ def create_app(context: WebContext) -> FastAPI:
     for module in (forms, quality, data_map):
         app.include_router(module.api_router)
     app.include_router(api.open_router)
+    app.include_router(webhooks.api_router)
     app.include_router(api_transitions.stream_router)
     app.mount("/static", CachedStatic(directory=STATIC), name="static")
     app.add_exception_handler(MailwrightError, answer_error)

@@ -17,6 +17,7 @@ from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.segment import Source
+from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
 from mailwright.rules.syntax import Expression
@@ -97,6 +98,11 @@ class ProjectView(Protocol):
     @property
     def forms(self) -> Mapping[str, FormDefinition]:
         """Forms, surveys and preference centres."""
+        ...
+
+    @property
+    def webhooks(self) -> Mapping[str, WebhookDefinition]:
+        """Webhooks, by the name in their address."""
         ...
 
     @property

@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mailwright.core.errors import Conflict, InvalidInput, Issue, MailwrightError, NotFound, Transient
+from mailwright.runtime.webhooks import NotGenuine
 from mailwright.web.templating import page_response
 
 RETRY_AFTER_S = 5
@@ -40,6 +41,7 @@ class TooLarge(MailwrightError):
 
 _STATUS: tuple[tuple[type[MailwrightError], int], ...] = (
     (NotSignedIn, 401),
+    (NotGenuine, 401),
     (Refused, 403),
     (TooMany, 429),
     (TooLarge, 413),
@@ -103,8 +105,8 @@ def error_headers(error: MailwrightError) -> dict[str, str]:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether an answer goes to a program: everything under /v1 and the health check."""
-    return request.url.path.startswith("/v1/") or request.url.path == "/healthz"
+    """Whether an answer goes to a program: everything under /v1, webhooks and the health check."""
+    return request.url.path.startswith(("/v1/", "/w/")) or request.url.path == "/healthz"
 
 
 async def answer_error(request: Request, error: Exception) -> Response:

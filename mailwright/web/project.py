@@ -14,6 +14,7 @@ from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import static_kind
 from mailwright.rules.syntax import Expression
@@ -92,6 +93,11 @@ class CurrentProject:
     def normaliser(self) -> Normaliser | None:
         """What brings names and units of incoming fields to the project's own."""
         return self._now().normaliser
+
+    @property
+    def webhooks(self) -> Mapping[str, WebhookDefinition]:
+        """Webhooks, by the name in their address."""
+        return self._now().webhooks
 
     @property
     def catalogs(self) -> Mapping[str, CatalogDefinition]:

@@ -33,8 +33,8 @@ _DEFAULTS = {
 _HSTS = {"Strict-Transport-Security": "max-age=31536000"}
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_WITHOUT_COOKIES = ("/v1/", "/u/", "/oauth/", "/f/", "/k/", "/a/", "/p/")
-"""Unsafe methods here act on a key or a signed token, never on a cookie, so another site gains nothing by them."""
+_WITHOUT_COOKIES = ("/v1/", "/u/", "/oauth/", "/f/", "/k/", "/a/", "/p/", "/w/")
+"""Unsafe methods here act on a key, a signature or a signed token, never on a cookie: another site gains nothing."""
 
 
 def safe_headers(*, secure: bool) -> list[tuple[bytes, bytes]]:

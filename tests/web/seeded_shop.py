@@ -39,6 +39,7 @@ from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.segment import Source
+from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
@@ -337,6 +338,7 @@ class ShopProject:
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
     normaliser: Normaliser | None = None
     forms: Mapping[str, FormDefinition] = field(default_factory=lambda: FORMS)
+    webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
 
     def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
         parsed = {segment: parse(one.text) for segment, one in self.segments.items()}

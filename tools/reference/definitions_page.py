@@ -30,6 +30,15 @@ from mailwright.ingest.schema import (
     ValueDefinition,
     Ways,
 )
+from mailwright.ingest.webhooks.definitions import (
+    Challenge,
+    ConsentTemplate,
+    EventTemplate,
+    ItemTemplate,
+    SuppressionTemplate,
+    WebhookDefinition,
+)
+from mailwright.ingest.webhooks.verification import Verification
 from mailwright.journeys.definitions import (
     CampaignDefinition,
     JourneyDefinition,
@@ -110,6 +119,13 @@ PLACES = (
     Place(cls=DoubleOptInDefinition, where="`double_opt_in` of a form"),
     Place(cls=LimitsDefinition, where="`limits` of a form"),
     Place(cls=AddressRules, where="`addresses` of a form"),
+    Place(cls=WebhookDefinition, where="`webhooks/NAME.yaml`"),
+    Place(cls=Verification, where="`verify` of a webhook"),
+    Place(cls=EventTemplate, where="one of `events` of a webhook"),
+    Place(cls=ConsentTemplate, where="one of `consents` of a webhook"),
+    Place(cls=SuppressionTemplate, where="one of `suppressions` of a webhook"),
+    Place(cls=ItemTemplate, where="one of `items` of a webhook"),
+    Place(cls=Challenge, where="`challenge` of a webhook"),
     Place(cls=ModelDefinition, where="`models/NAME.yaml`"),
     Place(cls=GateDefinition, where="`gate` of a model"),
     Place(cls=ImportDefinition, where="`imports/NAME.yaml`"),

@@ -19,7 +19,7 @@ class _Output(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     """One kind of thing that a body may hold.
 
     Attributes:
-        when: Condition; without one always. With `for_each`, asked for each element, which is ``@``.
+        when: Condition; without one always. With `for_each`, asked for each element, which is ``item``.
         for_each: A list in the body, each of whose elements is one.
     """
 

@@ -9,7 +9,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -21,32 +21,39 @@ from mailwright.core.instants import SECOND, Instant, parse_iso
 
 __all__ = ["Authentic", "Request", "Verification", "secret_names", "verify"]
 
-_VARIABLE = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,100}$")]
-Secret = _VARIABLE | Annotated[list[_VARIABLE], msgspec.Meta(min_length=1, max_length=5)]
-"""Names of environment variables; of several each is good, so that a secret can be exchanged without a gap."""
-
 Encoding = Literal["hex", "base64"]
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,100}")
 _PAYLOAD = re.compile(r"\{(\w+)\}")
 
 
-class _Kind(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    pass
+Kind = Literal["hmac", "standard", "stripe", "ed25519", "basic", "bearer", "token"]
 
 
-class Hmac(_Kind, frozen=True, tag="hmac"):
-    """A keyed hash in a header.
+class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How a sender proves who it is.
 
     Attributes:
-        secret_env: Environment variable that holds the secret.
-        header: Holds the signature; of several, separated by commas or blanks, one must fit.
-        prefix: What stands before it, such as ``sha256=``.
+        kind: ``hmac``: a keyed hash in a header. ``standard``: Standard Webhooks, and Svix, which they come from.
+            ``stripe``: one header with ``t=TIMESTAMP,v1=SIGNATURE``. ``ed25519``: a signature by a key pair.
+            ``basic``: Basic auth. ``bearer``: ``Authorization: Bearer SECRET``. ``token``: the secret in the address
+            (``/w/NAME?token=SECRET``), for those that can do nothing else: addresses get logged.
+        secret_env: Environment variable that holds the secret; of several any is good, so that one can be exchanged.
+        header: Holds the signature, or for ``bearer`` the secret. Of several signatures one must fit.
+        algorithm: Of ``hmac``.
+        encoding: Of the signature: ``hex`` or ``base64``.
+        prefix: What stands before the signature, such as ``sha256=``.
         payload: What is signed: ``{body}``, ``{timestamp}.{body}``, ``{id}.{timestamp}.{body}``.
         timestamp_header: Holds the timestamp, in seconds since 1970 or as ISO 8601; checked against `tolerance`.
         id_header: Holds the delivery's id, if that is signed.
+        tolerance: How far a signed timestamp may be off, in either direction.
+        user: Of ``basic``.
+        parameter: Of ``token``.
+        public_key: Of ``ed25519``, in hex or base64; it is no secret.
     """
 
-    secret_env: Secret
-    header: str
+    kind: Kind
+    secret_env: str | list[str] = ""
+    header: str = ""
     algorithm: Literal["sha256", "sha1", "sha512"] = "sha256"
     encoding: Encoding = "hex"
     prefix: str = ""
@@ -54,73 +61,31 @@ class Hmac(_Kind, frozen=True, tag="hmac"):
     timestamp_header: str = ""
     id_header: str = ""
     tolerance: str = "5 minutes"
-
-    def __post_init__(self) -> None:
-        _check_payload(self.payload, timestamp=self.timestamp_header, id=self.id_header)
-        _check_tolerance(self.tolerance)
-
-
-class Standard(_Kind, frozen=True, tag="standard"):
-    """Standard Webhooks, and Svix, which they come from."""
-
-    secret_env: Secret
-    tolerance: str = "5 minutes"
-
-    def __post_init__(self) -> None:
-        _check_tolerance(self.tolerance)
-
-
-class Stripe(_Kind, frozen=True, tag="stripe"):
-    """One header with ``t=TIMESTAMP,v1=SIGNATURE``, of which several may fit."""
-
-    secret_env: Secret
-    header: str = "Stripe-Signature"
-    tolerance: str = "5 minutes"
-
-    def __post_init__(self) -> None:
-        _check_tolerance(self.tolerance)
-
-
-class Ed25519(_Kind, frozen=True, tag="ed25519"):
-    """A signature by a key pair; the public key is no secret and stands here, in hex or base64."""
-
-    public_key: str
-    header: str
-    encoding: Encoding = "hex"
-    payload: str = "{timestamp}{body}"
-    timestamp_header: str = ""
-    id_header: str = ""
-    tolerance: str = "5 minutes"
-
-    def __post_init__(self) -> None:
-        _check_payload(self.payload, timestamp=self.timestamp_header, id=self.id_header)
-        _check_tolerance(self.tolerance)
-        if _key(self.public_key) is None:
-            raise ValueError("public_key is no Ed25519 key: 32 bytes in hex or base64")
-
-
-class Basic(_Kind, frozen=True, tag="basic"):
-    """Basic auth with this user and the secret as password."""
-
-    secret_env: Secret
     user: str = ""
-
-
-class Bearer(_Kind, frozen=True, tag="bearer"):
-    """``Authorization: Bearer SECRET``; or the bare secret in another `header`."""
-
-    secret_env: Secret
-    header: str = "Authorization"
-
-
-class Token(_Kind, frozen=True, tag="token"):
-    """A secret in the address (``/w/NAME?token=SECRET``), for those that can do nothing else: addresses get logged."""
-
-    secret_env: Secret
     parameter: str = "token"
+    public_key: str = ""
 
+    def __post_init__(self) -> None:
+        if (not self.secret_env) != (self.kind == "ed25519"):
+            raise ValueError("ed25519 has a public_key" if self.secret_env else f"{self.kind} needs secret_env")
+        for name in secret_names(self):
+            if not _VARIABLE.fullmatch(name):
+                raise ValueError(f"secret_env {name!r} is no variable of the environment: write one like SHOP_SECRET")
+        if self.kind in ("hmac", "ed25519"):
+            if not self.header:
+                raise ValueError(f"{self.kind} needs header, which holds the signature")
+            _check_payload(self.payload, timestamp=self.timestamp_header, id=self.id_header)
+        if self.kind == "ed25519" and _key(self.public_key) is None:
+            raise ValueError("public_key is no Ed25519 key: 32 bytes in hex or base64")
+        try:
+            duration_micros(self.tolerance)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
 
-Verification = Hmac | Standard | Stripe | Ed25519 | Basic | Bearer | Token
+    @property
+    def has_timestamp(self) -> bool:
+        """Whether what is signed says when."""
+        return self.kind in ("standard", "stripe") or bool(self.timestamp_header)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +115,11 @@ class _Signed:
 
 def secret_names(verification: Verification) -> list[str]:
     """The environment variables that a verification reads."""
-    told = getattr(verification, "secret_env", [])
-    return [told] if isinstance(told, str) else list(told)
+    told = verification.secret_env
+    return [told] if isinstance(told, str) and told else list(told)
 
 
-def verify(
-    verification: Verification, request: Request, secrets: Sequence[str], now: Instant, *, fresh: bool = True
-) -> Authentic | str:
+def verify(verification: Verification, request: Request, secrets: Sequence[str], now: Instant) -> Authentic | str:
     """Whether a request is genuine; if not, why, in words for a log of ours and not for whoever sent it.
 
     Args:
@@ -164,49 +127,56 @@ def verify(
         request: As it came.
         secrets: Values of `secret_names`; empty ones fit nothing.
         now: For signed timestamps, which may be off by the tolerance in either direction.
-        fresh: Whether to look at timestamps at all.
     """
     secrets = [secret for secret in secrets if secret]
-    match verification:
-        case Basic() | Bearer() | Token():
-            return _by_secret(verification, request, secrets)
-        case Hmac():
-            signed = _hmac_signed(verification, request)
-            wanted = [hmac.digest(secret.encode(), signed.payload, verification.algorithm) for secret in secrets]
-            good = _any_equal(wanted, signed.signatures)
-        case Standard():
-            signed = _standard_signed(request)
-            keys = [key for secret in secrets if (key := _standard_key(secret))]
-            good = _any_equal([hmac.digest(key, signed.payload, "sha256") for key in keys], signed.signatures)
-        case Stripe():
-            signed = _stripe_signed(verification, request)
-            wanted = [hmac.digest(secret.encode(), signed.payload, "sha256") for secret in secrets]
-            good = _any_equal(wanted, signed.signatures)
-        case Ed25519():
-            signed = _ed25519_signed(verification, request)
-            good = any(_ed25519_fits(verification, signed, each) for each in signed.signatures)
-    if not good:
+    signed = _looked_at(verification, request)
+    if signed is None:
+        return _by_secret(verification, request, secrets)
+    if not _fits(verification, signed, secrets):
         return "the signature does not fit" if signed.signatures else "there is no signature"
-    has_time = signed.at is not None or _says_when(verification)
-    if fresh and has_time and not _is_fresh(signed.at, now, verification.tolerance):
+    if verification.has_timestamp and not _is_fresh(signed.at, now, verification.tolerance):
         return "it was signed too long ago, or the clocks differ"
     return Authentic(seals=(hashlib.sha256(signed.payload).hexdigest(),))
 
 
-def _by_secret(verification: Basic | Bearer | Token, request: Request, secrets: Sequence[str]) -> Authentic | str:
-    match verification:
-        case Token(parameter=parameter):
-            told = request.query.get(parameter, "")
-        case Bearer(header=header):
-            told = request.headers.get(header.lower(), "").strip()
-            if header.lower() == "authorization":
-                scheme, _, told = told.partition(" ")
-                told = told.strip() if scheme.lower() == "bearer" else ""
-        case Basic(user=user):
+def _looked_at(verification: Verification, request: Request) -> _Signed | None:
+    """What the scheme looks at; None for one that signs nothing."""
+    match verification.kind:
+        case "hmac" | "ed25519":
+            return _header_signed(verification, request)
+        case "standard":
+            return _standard_signed(request)
+        case "stripe":
+            return _stripe_signed(verification, request)
+    return None
+
+
+def _fits(verification: Verification, signed: _Signed, secrets: Sequence[str]) -> bool:
+    if verification.kind == "ed25519":
+        return any(_ed25519_fits(verification, signed, each) for each in signed.signatures)
+    if verification.kind == "standard":
+        keys = [key for secret in secrets if (key := _standard_key(secret))]
+    else:
+        keys = [secret.encode() for secret in secrets]
+    wanted = [hmac.digest(key, signed.payload, verification.algorithm) for key in keys]
+    return _any_equal(wanted, signed.signatures)
+
+
+def _by_secret(verification: Verification, request: Request, secrets: Sequence[str]) -> Authentic | str:
+    match verification.kind:
+        case "token":
+            told = request.query.get(verification.parameter, "")
+        case "basic":
             scheme, _, encoded = request.headers.get("authorization", "").strip().partition(" ")
             decoded = _base64(encoded.strip()) if scheme.lower() == "basic" else None
             told = (decoded or b"").decode("utf-8", "replace")
-            secrets = [f"{user}:{secret}" for secret in secrets]
+            secrets = [f"{verification.user}:{secret}" for secret in secrets]
+        case _:
+            header = (verification.header or "Authorization").lower()
+            told = request.headers.get(header, "").strip()
+            if header == "authorization":
+                scheme, _, told = told.partition(" ")
+                told = told.strip() if scheme.lower() == "bearer" else ""
     fits = _any_equal([secret.encode() for secret in secrets], [told.encode("utf-8", "replace")])
     return Authentic() if fits else "the secret does not fit" if told else "there is no secret"
 
@@ -220,20 +190,13 @@ def _any_equal(wanted: Iterable[bytes], told: Sequence[bytes]) -> bool:
 # --- the schemes -----------------------------------------------------------------------------------------------------
 
 
-def _hmac_signed(how: Hmac, request: Request) -> _Signed:
+def _header_signed(how: Verification, request: Request) -> _Signed:
     found: list[bytes] = []
     for part in re.split(r"[,\s]+", request.headers.get(how.header.lower(), "")):
-        if how.prefix and not part.startswith(how.prefix):
-            continue
-        decoded = _decoded(part[len(how.prefix) :], how.encoding)
+        decoded = _decoded(part[len(how.prefix) :], how.encoding) if part.startswith(how.prefix) else None
         if decoded:
             found.append(decoded)
     return _signed(how.payload, how.timestamp_header, how.id_header, request, found)
-
-
-def _ed25519_signed(how: Ed25519, request: Request) -> _Signed:
-    decoded = _decoded(request.headers.get(how.header.lower(), "").strip(), how.encoding)
-    return _signed(how.payload, how.timestamp_header, how.id_header, request, [decoded] if decoded else [])
 
 
 def _signed(payload: str, at_header: str, id_header: str, request: Request, signatures: Sequence[bytes]) -> _Signed:
@@ -259,14 +222,17 @@ def _standard_key(secret: str) -> bytes | None:
     return _base64(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
 
 
-def _stripe_signed(how: Stripe, request: Request) -> _Signed:
-    pairs = [part.strip().partition("=") for part in request.headers.get(how.header.lower(), "").split(",")]
+def _stripe_signed(how: Verification, request: Request) -> _Signed:
+    pairs = [
+        part.strip().partition("=")
+        for part in request.headers.get((how.header or "Stripe-Signature").lower(), "").split(",")
+    ]
     at = next((value for key, _, value in pairs if key == "t"), "")
     found = [decoded for key, _, value in pairs if key == "v1" and (decoded := _decoded(value, "hex"))]
     return _Signed(f"{at}.".encode() + request.body, found, _instant(at))
 
 
-def _ed25519_fits(how: Ed25519, signed: _Signed, signature: bytes) -> bool:
+def _ed25519_fits(how: Verification, signed: _Signed, signature: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(_key(how.public_key) or b"").verify(signature, signed.payload)
     except (InvalidSignature, ValueError):
@@ -275,11 +241,6 @@ def _ed25519_fits(how: Ed25519, signed: _Signed, signature: bytes) -> bool:
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
-
-
-def _says_when(verification: Hmac | Standard | Stripe | Ed25519) -> bool:
-    """Whether a timestamp belongs to the scheme: then one that cannot be read is as bad as an old one."""
-    return bool(getattr(verification, "timestamp_header", "-"))
 
 
 def _is_fresh(at: Instant | None, now: Instant, tolerance: str) -> bool:
@@ -328,10 +289,3 @@ def _check_payload(payload: str, *, timestamp: str, id: str) -> None:
     for name, header in headers.items():
         if header and name not in named:
             raise ValueError(f"{name}_header is not part of payload {payload!r}, so it proves nothing")
-
-
-def _check_tolerance(text: str) -> None:
-    try:
-        duration_micros(text)
-    except InvalidInput as error:
-        raise ValueError(str(error)) from error

@@ -19,6 +19,7 @@ from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import ProfileSchema
+from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
 from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
@@ -35,6 +36,7 @@ from mailwright.rules.sugar import OWN_EVENTS
 from mailwright.rules.syntax import Expression, InList
 from mailwright.rules.typed import typed, typed_value
 from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
+from mailwright.runtime.project.outside import webhook_of
 from mailwright.runtime.project.references import check_references
 from mailwright.segments.definitions import SegmentDefinition
 from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
@@ -59,7 +61,7 @@ FOLDERS = {
     "models": ".yaml",
     "forms": ".yaml",
     "templates": ".mjml",
-} | {"sql_segments": ".yaml", "imports": ".yaml"}
+} | {"sql_segments": ".yaml", "imports": ".yaml", "webhooks": ".yaml"}
 SETTINGS_FILE = "mailwright.toml"
 
 
@@ -84,6 +86,7 @@ class Project:
     channels: Mapping[str, ChannelDefinition] = field(default_factory=dict)
     profile: ProfileSchema = field(default_factory=ProfileSchema)
     identity: IdentityRules = DEFAULTS
+    webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
     content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
@@ -207,6 +210,7 @@ class _Loader:
             channels=self._entries("channels.yaml", ChannelDefinition),
             profile=self._profile(),
             identity=self._identity(),
+            webhooks=self._made("webhooks", webhook_of),
             content_rules=self._folder("content_rules", ContentRuleDefinition),
             campaigns=self._folder("campaigns", CampaignDefinition),
             journeys=self._folder("journeys", JourneyDefinition),
@@ -309,6 +313,16 @@ class _Loader:
         for path, name in self._paths(folder):
             document = self._document(path)
             value = self._try(partial(convert, document, (), kind)) if document else None
+            if value is not None:
+                found[name] = value
+        return found
+
+    def _made(self, folder: str, make: Callable[[str, Document], T]) -> dict[str, T]:
+        """As `_folder`, by a function of the name and the document that tells every fault itself."""
+        found: dict[str, T] = {}
+        for path, name in self._paths(folder):
+            document = self._document(path)
+            value = self._try(partial(make, name, document)) if document else None
             if value is not None:
                 found[name] = value
         return found

@@ -296,3 +296,39 @@ quarantined = sa.Table(
     sa.Index("quarantined_once", "source", "message_id", unique=True),
     sa.Index("quarantined_received", "received_at"),
 )
+
+# Keys are digests of what was signed, and hashes of delivery ids: no one's data.
+webhook_delivery = sa.Table(
+    "webhook_delivery",
+    tables,
+    sa.Column("webhook", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Index("webhook_delivery_at", "at"),
+)
+
+webhook_tally = sa.Table(
+    "webhook_tally",
+    tables,
+    sa.Column("webhook", sa.Text, primary_key=True),
+    sa.Column("received", sa.BigInteger, nullable=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("ignored", sa.BigInteger, nullable=False),
+    sa.Column("replayed", sa.BigInteger, nullable=False),
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("last_fault", sa.Text, nullable=False),
+)
+
+# `told` holds nothing personal: of an answer about a person only that there was one is kept here.
+lookup_answer = sa.Table(
+    "lookup_answer",
+    tables,
+    sa.Column("lookup", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("found", sa.Boolean, nullable=False),
+    sa.Column("told", sa.LargeBinary, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Index("lookup_answer_at", "lookup", "at"),
+)

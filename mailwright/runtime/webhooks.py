@@ -1,0 +1,272 @@
+"""Taking the deliveries of webhooks: verified, mapped, and durable before the sender hears that all is well."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid4
+
+from mailwright.core.errors import MailwrightError, NotFound, Transient
+from mailwright.core.events import Body, Events, Items
+from mailwright.core.instants import DAY, Instant
+from mailwright.core.outside import WebhookTally
+from mailwright.core.ports import Clock, EventLog, Records
+from mailwright.ingest.consents import ParsedConsents, ParsedSuppressions, parse_consents, parse_suppressions
+from mailwright.ingest.definitions import CatalogDefinition
+from mailwright.ingest.hooks import Normaliser, Resolve
+from mailwright.ingest.items import ParsedItems, parse_items
+from mailwright.ingest.limits import LIMITS, Limits, Refusal
+from mailwright.ingest.plan import TrackingPlan
+from mailwright.ingest.segment import Parsed, Source, parse_request
+from mailwright.ingest.webhooks.definitions import Challenge, WebhookDefinition
+from mailwright.ingest.webhooks.mapping import Mapped, Mapper, Refused, encoded
+from mailwright.ingest.webhooks.verification import Request, secret_names, verify
+from mailwright.privacy.sealing import Sealer
+
+_log = logging.getLogger(__name__)
+
+REMEMBERED_MICROS = 35 * DAY
+"""How long deliveries are remembered: longer than any sender repeats one, and than message ids count once."""
+
+_WIDER = 4  # what a body becomes may be so many times as large as a body may be
+
+
+class NotGenuine(MailwrightError):
+    """Nothing shows that the request comes from whom it says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookReport:
+    """What came of a delivery.
+
+    Attributes:
+        replayed: It had come before, and nothing was written.
+        ignored: No template asked for anything of it.
+    """
+
+    events: int = 0
+    consents: int = 0
+    suppressions: int = 0
+    items: int = 0
+    replayed: bool = False
+    ignored: bool = False
+    refused: Sequence[Refused] = ()
+    warned: Sequence[Refused] = ()
+
+    @property
+    def accepted(self) -> int:
+        """All that was taken."""
+        return self.events + self.consents + self.suppressions + self.items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drafted:
+    """What a body would write, checked as the door checks it."""
+
+    mapped: Mapped
+    calls: Parsed
+    consents: ParsedConsents
+    suppressions: ParsedSuppressions
+    items: ParsedItems
+    report: WebhookReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDoor:
+    """Takes deliveries. `clock` is the project's; `wall` the machine's, for what senders have signed."""
+
+    log: EventLog
+    records: Records
+    clock: Clock
+    wall: Clock
+    sealer: Sealer
+    plan: TrackingPlan
+    catalogs: Mapping[str, CatalogDefinition]
+    secret: Callable[[str], str]
+    normaliser: Normaliser | None = None
+    resolve: Resolve | None = None
+    limits: Limits = field(default=LIMITS)
+
+    def take(self, name: str, definition: WebhookDefinition, request: Request) -> WebhookReport:
+        """Verify a delivery and write what it holds.
+
+        Raises:
+            NotGenuine: ``webhook.signature``; nothing was written.
+            Transient: ``webhook.secret``, or if what it holds could not be made durable: it may be sent again.
+            InvalidInput: ``webhook.body``.
+        """
+        seals = self._verified(name, definition, request)
+        drafted = self.draft(name, definition, request)
+        keys = [_key(seal) for seal in seals]
+        keys += [_key("id\0" + drafted.mapped.delivery)] if drafted.mapped.delivery else []
+        webhooks, now = self.records.webhooks, self.wall.now()
+        if keys and webhooks.seen(name, keys):
+            webhooks.delivered(name, [], WebhookTally(received=1, replayed=1, last_at=now))
+            return WebhookReport(replayed=True)
+        self._write(drafted)
+        report = drafted.report
+        tally = WebhookTally(
+            received=1,
+            accepted=report.accepted,
+            refused=len(report.refused),
+            ignored=int(report.ignored),
+            last_at=now,
+            last_fault=_fault(report),
+        )
+        webhooks.delivered(name, keys, tally)
+        return report
+
+    def draft(self, name: str, definition: WebhookDefinition, request: Request) -> Drafted:
+        """What a body would write; writes nothing and verifies nothing.
+
+        Raises:
+            InvalidInput: ``webhook.body``; or all that it becomes is more than the door takes in one request.
+        """
+        mapped = Mapper(name, definition, self.limits).map(request)
+        now, wider = self.clock.now(), replace(self.limits, request_bytes=_WIDER * self.limits.request_bytes)
+        source = f"webhook:{name}"
+        calls = (
+            parse_request(
+                "batch",
+                encoded("batch", mapped.events),
+                source=Source(name=source, kind="server"),
+                received_at=now,
+                seal=self.sealer,
+                new_id=lambda: f"mailwright-{uuid4()}",
+                normaliser=self.normaliser,
+                plan=self.plan,
+                resolve=self.resolve,
+                limits=wider,
+            )
+            if mapped.events
+            else Parsed(events=[], refused=[], warned=[])
+        )
+        consents = parse_consents(
+            encoded("consents", [{"source": source, **one} for one in mapped.consents]),
+            hash_address=self.sealer.hash_address,
+            received_at=now,
+            limits=wider,
+        )
+        suppressions = parse_suppressions(
+            encoded("suppressions", mapped.suppressions), hash_address=self.sealer.hash_address, limits=wider
+        )
+        items = parse_items(encoded("items", mapped.items), catalogs=self.catalogs, received_at=now, limits=wider)
+        return Drafted(
+            mapped=mapped,
+            calls=calls,
+            consents=consents,
+            suppressions=suppressions,
+            items=items,
+            report=_report(mapped, calls, consents, suppressions, items),
+        )
+
+    def challenged(self, challenge: Challenge | None, query: Mapping[str, str]) -> str:
+        """What a sender's GET is answered with.
+
+        Raises:
+            NotFound: If the webhook expects no such question.
+            NotGenuine: If its token is wrong.
+        """
+        told = query.get(challenge.parameter, "") if challenge else ""
+        if challenge is None or not told or len(told) > _CHALLENGE_CHARS or not set(told) <= _CHALLENGE:
+            raise NotFound("webhook.challenge", "this webhook expects no such question", "send what it takes by POST")
+        if challenge.token_parameter:
+            wanted = self.secret(challenge.token_env)
+            got = query.get(challenge.token_parameter, "")
+            if not wanted or hashlib.sha256(got.encode()).digest() != hashlib.sha256(wanted.encode()).digest():
+                raise NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")
+        return told
+
+    def _verified(self, name: str, definition: WebhookDefinition, request: Request) -> Sequence[str]:
+        names = secret_names(definition.verify)
+        secrets = [self.secret(one) for one in names]
+        if names and not any(secrets):
+            _log.error("the webhook %s cannot be verified: %s is not set", name, " and ".join(names))
+            raise Transient("webhook.secret", "this webhook cannot be verified yet", "its secret is not set here")
+        found = verify(definition.verify, request, secrets, self.wall.now())
+        if isinstance(found, str):
+            _log.warning("a request to the webhook %s was refused: %s", name, found)
+            raise NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")
+        return found.seals
+
+    def _write(self, drafted: Drafted) -> None:
+        """What binds the gate first, then the log. Repeated after a crash in between, nothing counts twice."""
+        consents = self.records.consents
+        if drafted.consents.consents:
+            consents.record(drafted.consents.consents)
+        if drafted.suppressions.suppressions:
+            told = {one.address_hash: one.reason for one in reversed(drafted.suppressions.suppressions)}
+            consents.suppress(told, self.clock.now())
+        bodies: list[Body] = []
+        if drafted.items.items:
+            bodies.append(Items(list(drafted.items.items)))
+        if drafted.calls.events:
+            bodies.append(Events(list(drafted.calls.events)))
+        if bodies:
+            self.log.append(bodies, self.clock.now())
+
+
+_CHALLENGE_CHARS = 256
+_CHALLENGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~=")
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _report(
+    mapped: Mapped, calls: Parsed, consents: ParsedConsents, suppressions: ParsedSuppressions, items: ParsedItems
+) -> WebhookReport:
+    refused = list(mapped.refused)
+    parts = (("events", calls), ("consents", consents), ("suppressions", suppressions), ("items", items))
+    for name, parsed in parts:
+        refused += _placed(mapped, name, parsed.refused)
+    return WebhookReport(
+        events=len(calls.events),
+        consents=len(consents.consents),
+        suppressions=len(suppressions.suppressions),
+        items=len(items.items),
+        ignored=mapped.ignored,
+        refused=refused,
+        warned=_placed(mapped, "events", calls.warned),
+    )
+
+
+def _placed(mapped: Mapped, name: str, refusals: Sequence[Refusal]) -> list[Refused]:
+    """Refusals of the door, by the template and element that they are about."""
+    origins = mapped.origins.get(name, [])
+    found = []
+    for one in refusals:
+        output, index = origins[one.index] if 0 <= one.index < len(origins) else (name, one.index)
+        found.append(Refused(output=output, index=index, field=one.field, reason=one.reason))
+    return found
+
+
+def _fault(report: WebhookReport) -> str:
+    """The first refusal by its place alone: its words may show a value."""
+    if report.refused:
+        return f"{report.refused[0].output}: {report.refused[0].field or 'the whole'}"
+    return "no template asked for anything of it" if report.ignored else ""
+
+
+def report_body(report: WebhookReport) -> dict[str, Any]:
+    """A report as the door answers it."""
+    told: dict[str, Any] = {
+        name: n for name in ("events", "consents", "suppressions", "items") if (n := getattr(report, name))
+    }
+    answer: dict[str, Any] = {"accepted": report.accepted, **told, "refused": [_row(one) for one in report.refused]}
+    if report.warned:
+        answer["warned"] = [_row(one) for one in report.warned]
+    return answer | {name: True for name in ("replayed", "ignored") if getattr(report, name)}
+
+
+def _row(one: Refused) -> dict[str, Any]:
+    return {"output": one.output, "index": one.index, "field": one.field, "reason": one.reason}
+
+
+def forget_deliveries(records: Records, now: Instant) -> int:
+    """Forget deliveries older than `REMEMBERED_MICROS`."""
+    return records.webhooks.forget(Instant(now - REMEMBERED_MICROS))

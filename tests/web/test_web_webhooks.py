@@ -1,0 +1,289 @@
+"""Webhooks by HTTP: genuine ones are durable before the answer, forged and replayed ones make nothing."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hmac
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from seeded_shop import Shop, StandingClock
+from visitors import client_of, sign_in
+
+from mailwright.core.errors import Transient
+from mailwright.core.events import Events, Items
+from mailwright.core.instants import MINUTE, Instant, parse_iso
+from mailwright.delivery.gate import Audience, SenderIdentity, gate
+from mailwright.ingest.webhooks.definitions import WebhookDefinition
+from mailwright.runtime.project.documents import parse_yaml
+from mailwright.runtime.project.outside import webhook_of
+
+sys.path[:0] = [str(Path(__file__).parent.parent / "unit" / "ingest")]
+
+from webhook_bodies import PURPOSE, SHOPIFY_CUSTOMER, SHOPIFY_ORDER, STRIPE, onetrust  # noqa: E402
+
+NOW = parse_iso("2026-11-22T09:00:00Z")
+PING = """
+verify: { kind: token, secret_env: PING_SECRET }
+challenge: { parameter: hub.challenge, token_parameter: hub.verify_token, token_env: PING_SECRET }
+ignore: $.kind == "test"
+events:
+  - for_each: $.people
+    when: item.kind != "robot"
+    name: Ping
+    user_id: text(item.id)
+    properties: { n: number(item.n), name: $.who }
+items:
+  - when: exists($.sku)
+    catalog: products
+    item_id: $.sku
+    facts: { title: $.title }
+suppressions:
+  - when: exists($.bounced)
+    email: $.bounced
+    reason: bounce
+"""
+FILES = {
+    "shopify": "preset: shopify\n",
+    "stripe": "preset: stripe\n",
+    "onetrust": f"preset: onetrust\noptions: {{ purposes: {{ {PURPOSE}: marketing }} }}\n",
+    "ping": PING,
+}
+
+
+def defined(name: str, text: str) -> WebhookDefinition:
+    return webhook_of(name, parse_yaml(f"webhooks/{name}.yaml", text))
+
+
+@pytest.fixture
+def shop(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    for name in ("SHOPIFY_SECRET", "STRIPE_WEBHOOK_SECRET", "ONETRUST_SECRET", "PING_SECRET"):
+        monkeypatch.setenv(name, "s3cret")
+    webhooks = {name: defined(name, text) for name, text in FILES.items()}
+    project = replace(fresh_shop.context.project, webhooks=webhooks)
+    clock = StandingClock(NOW)
+    fresh_shop.context = replace(fresh_shop.context, project=project, clock=clock, lease_clock=clock)
+    return fresh_shop
+
+
+@pytest.fixture
+def door(shop: Shop) -> TestClient:
+    return client_of(shop)
+
+
+def shopify(body: Any, topic: str = "orders/create", id: str = "w-1", secret: bytes = b"s3cret") -> dict[str, Any]:
+    raw = json.dumps(body).encode()
+    signature = base64.b64encode(hmac.digest(secret, raw, "sha256")).decode()
+    headers = {"X-Shopify-Hmac-Sha256": signature, "X-Shopify-Topic": topic, "X-Shopify-Webhook-Id": id}
+    return {"content": raw, "headers": {**headers, "Content-Type": "application/json"}}
+
+
+def grown(shop: Shop, before: int) -> list[Any]:
+    return [record.body for record in shop.log.read(before, 100)]
+
+
+def test_an_order_is_in_the_log_before_the_answer(shop: Shop, door: TestClient) -> None:
+    before = shop.log.last()[0]
+    answer = door.post("/w/shopify", **shopify(SHOPIFY_ORDER))
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "events": 1, "refused": []})
+    [event] = grown(shop, before)[0].events
+    assert (event.source, event.name, event.message_id) == (
+        "webhook:shopify",
+        "Order Completed",
+        "shopify-order-820982911946154508",
+    )
+    assert [one.kind for one in event.identifiers] == ["user_id", "email", "shopify_order"]
+    assert event.properties["total"] == 212.0
+    assert "jon@shop.example" not in str(event)
+    assert "203.0.113.7" not in str(event)
+
+
+@pytest.mark.parametrize("secret", [b"wrong", b""])
+def test_a_forged_one_makes_nothing(shop: Shop, door: TestClient, secret: bytes) -> None:
+    before, rows = shop.log.last(), shop.records.webhooks.tallies()
+    answer = door.post("/w/shopify", **shopify(SHOPIFY_CUSTOMER, "customers/update", secret=secret))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "webhook.signature")
+    assert "does not fit" not in answer.text
+    assert (shop.log.last(), shop.records.webhooks.tallies()) == (before, rows)
+    assert shop.records.consents.ledger(shop.sealer.hash_address("bob@shop.example")) == []
+
+
+def test_one_that_comes_again_makes_nothing_twice(shop: Shop, door: TestClient) -> None:
+    asked = shopify(SHOPIFY_CUSTOMER, "customers/update")
+    assert door.post("/w/shopify", **asked).json() == {"accepted": 2, "events": 1, "consents": 1, "refused": []}
+    before = shop.log.last()
+    asked["headers"]["X-Shopify-Webhook-Id"] = "another"  # it is not signed: it cannot make an old body new
+    assert door.post("/w/shopify", **asked).json() == {"accepted": 0, "refused": [], "replayed": True}
+    other = shopify({**SHOPIFY_CUSTOMER, "note": "changed"}, "customers/update")  # a body anew under an old id
+    assert door.post("/w/shopify", **other).json()["replayed"]
+    assert shop.log.last() == before
+    assert len(shop.records.consents.ledger(shop.sealer.hash_address("bob@shop.example"))) == 1
+    tally = shop.records.webhooks.tallies()["shopify"]
+    assert (tally.received, tally.accepted, tally.replayed) == (3, 2, 2)
+
+
+def test_what_failed_may_be_sent_again(shop: Shop, door: TestClient) -> None:
+    log = shop.context.log
+    fails = SimpleNamespace(append=_full, last=log.last)
+    broken = client_of(replace_context(shop, log=fails))
+    assert broken.post("/w/shopify", **shopify(SHOPIFY_ORDER)).status_code == 503
+    assert door.post("/w/shopify", **shopify(SHOPIFY_ORDER)).json()["accepted"] == 1
+
+
+def _full(*_: object) -> None:
+    raise Transient("log.full", "the disk is full")
+
+
+def replace_context(shop: Shop, **changes: Any) -> Shop:
+    return replace(shop, context=replace(shop.context, **changes))
+
+
+def test_stripe_signatures_are_checked_for_their_time(shop: Shop, door: TestClient) -> None:
+    raw = json.dumps(STRIPE["checkout.session.completed"]).encode()
+
+    def signed(at: int) -> Mapping[str, str]:
+        told = f"t={at},v1={hmac.digest(b's3cret', f'{at}.'.encode() + raw, 'sha256').hex()}"
+        return {"Stripe-Signature": told}
+
+    now = shop.context.lease_clock.now() // 1_000_000
+    assert door.post("/w/stripe", content=raw, headers=signed(now - 301)).status_code == 401
+    assert door.post("/w/stripe", content=raw, headers=signed(now)).json()["accepted"] == 1
+    assert door.post("/w/stripe", content=raw, headers=signed(now - 10)).json()["replayed"]  # its id came before
+
+
+def may_send(shop: Shop, email: str) -> str:
+    """What the sender's gate says of a marketing mail to an address, with what Records say now."""
+    message = next(one for one in shop.records.messages.page(before=None, limit=1))
+    facts = next(iter(shop.engine.facts([one for one in range(12)]).values()))
+    digest = shop.sealer.hash_address(email)
+    barred = gate(
+        replace(message, purpose="marketing", send_by_at=Instant(NOW + MINUTE)),
+        facts,
+        address=email,
+        consent=digest in shop.records.consents.granted([digest], "marketing"),
+        suppressed=shop.records.consents.suppressed([digest]).get(digest),
+        audience=Audience(),
+        now=NOW,
+        identity=SenderIdentity(
+            from_name="Shop",
+            from_address="shop@maple.example",
+            postal_address="1 Street",
+            base_url="https://shop.example",
+            allow_reserved_domains=True,
+        ),
+    )
+    return barred.reason if barred else "sends"
+
+
+def test_a_preference_changed_elsewhere_binds_the_gate_at_once(shop: Shop, door: TestClient) -> None:
+    headers, email = {"Authorization": "Bearer s3cret"}, "new@maple.example"
+    told = [(at, event) for at, event in enumerate(("ACTIVE", "WITHDRAWN", "ACTIVE"), NOW // 1_000_000 - 100)]
+    seen = [may_send(shop, email)]
+    for at, status in told:
+        body = onetrust(status, str(at), email, event=f"{status}{at}")
+        answer = door.post("/w/onetrust", json=body, headers=headers)
+        assert answer.json() == {"accepted": 1, "consents": 1, "refused": []}
+        seen.append(may_send(shop, email))
+    assert seen == ["no_consent", "sends", "no_consent", "sends"]
+    [first, *_] = shop.records.consents.ledger(shop.sealer.hash_address(email))
+    assert (first.source, first.wording) == ("webhook:onetrust", f"OneTrust consent receipt ACTIVE{told[0][0]}")
+    again = onetrust("WITHDRAWN", str(told[1][0]), email, event=f"WITHDRAWN{told[1][0]}")
+    assert door.post("/w/onetrust", json=again, headers=headers).json()["replayed"]
+    assert may_send(shop, email) == "sends"
+    assert door.post("/w/onetrust", json=again).status_code == 401
+
+
+def test_a_template_of_ones_own_with_an_answer_for_each_thing(shop: Shop, door: TestClient) -> None:
+    people = [{"id": 11, "n": "2"}, {"id": 12, "n": "two"}, {"kind": "robot"}, {"n": 1}, "odd"]
+    before = shop.log.last()[0]
+    body = {"people": people, "who": "x", "sku": "P1", "title": "Pear", "bounced": "gone@shop.example"}
+    answer = door.post("/w/ping?token=s3cret", json=body).json()
+    assert {name: answer[name] for name in ("accepted", "events", "suppressions", "items")} == {
+        "accepted": 3,
+        "events": 1,
+        "suppressions": 1,
+        "items": 1,
+    }
+    assert sorted((one["output"], one["index"], one["field"], one["reason"]) for one in answer["refused"]) == [
+        ("events.0", 1, "properties.n", "is no number"),
+        ("events.0", 3, "userId", "nobody is named: send userId or anonymousId"),
+        ("events.0", 4, "userId", "nobody is named: send userId or anonymousId"),
+    ]
+    assert [type(body) for body in grown(shop, before)] == [Items, Events]
+    digest = shop.sealer.hash_address("gone@shop.example")
+    assert shop.records.consents.suppressed([digest]) == {digest: "bounce"}
+    tally = shop.records.webhooks.tallies()["ping"]
+    assert (tally.accepted, tally.refused, tally.last_fault) == (3, 3, "events.0: properties.n")
+
+
+def test_what_nothing_is_asked_of_is_told_and_counted(shop: Shop, door: TestClient) -> None:
+    assert door.post("/w/ping?token=s3cret", json={"a": 1}).json() == {"accepted": 0, "refused": [], "ignored": True}
+    assert door.post("/w/ping?token=s3cret", json={"kind": "test"}).json() == {"accepted": 0, "refused": []}
+    sign_in(door, shop)
+    [row] = [one for one in door.get("/v1/webhooks").json()["webhooks"] if one["name"] == "ping"]
+    assert (row["received"], row["ignored"], row["source"]) == (2, 1, "webhook:ping")
+    assert row["address"] == "http://testserver/w/ping"
+    assert client_of(shop).get("/v1/webhooks").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"", {}, 400),
+        (b"{", {}, 400),
+        (b'{"a": NaN}', {}, 400),
+        (b'{"a": "\\ud800"}', {}, 400),
+        (b"\xff", {}, 400),
+        (b"[" * 100_000, {}, 400),
+        (b"null", {}, 200),
+        (b"[1, 2]", {}, 200),
+        (b'"text"', {}, 200),
+        (b" " * 600_000 + b"{}", {}, 413),
+        (gzip.compress(b'{"people": [{"id": 1}]}'), {"Content-Encoding": "gzip"}, 200),
+        (gzip.compress(b" " * 5_000_000), {"Content-Encoding": "gzip"}, 413),
+        (b"no gzip", {"Content-Encoding": "gzip"}, 400),
+        (b"{}", {"Content-Encoding": "br"}, 415),
+        (b"sku=P2&title=Plum&title=Prune", {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, 200),
+        (b"a=%ff", {"Content-Type": "application/x-www-form-urlencoded"}, 200),
+    ],
+)
+def test_odd_bodies(door: TestClient, content: bytes, headers: Mapping[str, str], status: int) -> None:
+    answer = door.post("/w/ping?token=s3cret", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+
+
+def test_a_form_is_an_object_of_its_fields(shop: Shop, door: TestClient) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    before = shop.log.last()[0]
+    assert door.post("/w/ping?token=s3cret", content=b"sku=P2&title=Plum+%26+more", headers=headers).status_code == 200
+    [item] = grown(shop, before)[0].items
+    assert (item.item_id, item.facts) == ("P2", {"title": "Plum & more"})
+
+
+def test_senders_that_ask_first(door: TestClient) -> None:
+    asked = {"hub.challenge": "abc-123", "hub.verify_token": "s3cret"}
+    answer = door.get("/w/ping", params=asked)
+    assert (answer.status_code, answer.text) == (200, "abc-123")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert door.get("/w/ping", params={**asked, "hub.verify_token": "x"}).status_code == 401
+    assert door.get("/w/ping", params={**asked, "hub.challenge": "<script>"}).status_code == 404
+    assert door.get("/w/ping").status_code == 404
+    assert door.get("/w/stripe", params=asked).status_code == 404
+    assert (door.head("/w/ping").status_code, door.head("/w/none").status_code) == (200, 404)
+
+
+def test_what_is_not_there(door: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert door.post("/w/none", json={}).status_code == 404
+    assert door.post("/w/..%2Fx", json={}).status_code in (404, 405, 422, 400)
+    monkeypatch.delenv("PING_SECRET")
+    missing = door.post("/w/ping?token=", json={})
+    assert (missing.status_code, missing.json()["error"]["code"]) == (503, "webhook.secret")
+    assert "PING_SECRET" not in missing.text
