@@ -47,6 +47,7 @@ alerts:
   webhook: {webhook}
 audit:
   archive_after: 10 days
+  duplicates: {{merge_above: 95}}
   fill: {{country: locale}}
   expected: [email, firstName]
 """
@@ -102,7 +103,7 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
                 {
                     **identify("", "annagruber@grove.example", firstName="Anna", **anna),
                     "userId": None,
-                    "anonymousId": "x1",
+                    "anonymousId": "x",
                 },
                 {**identify("bob", "bob@maple.example"), "context": {"locale": "de-AT"}},
                 order("ada", 1),
@@ -160,17 +161,21 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
         assert "1 probable duplicates" in run("audit")
         audit = shop.get("/v1/quality/audit")["audit"]
         assert (audit["archived"], audit["filled"], audit["n_stale"]) == (3, {"country": 1}, 0)
+        assert audit["merged"] == 1
         shop.tick("2026-11-20T10:00:00Z")
         bob = shop.get("/v1/people/user_id:bob")
         assert (bob["traits"]["country"]["value"], bob["traits"]["country"]["source"]) == ("de-AT", "audit")
         assert bob["last_seen_at"] < "2026-11-04", "a clean-up makes nobody seen"
-        assert there.engine.status().lists["archived"].size == 3
+        ada = shop.get("/v1/people/user_id:ada")
+        assert shop.get("/v1/people/anonymous_id:x")["person"] == ada["person"], (
+            "one person now, who can be split again"
+        )
 
         shop.batch([order("ada", 2)])
         shop.tick("2026-11-21T09:00:00Z")
         wait_until("the lists are in History", lambda: there.history.offset("lists"))
         run("audit")
-        wait_until("ada is back", lambda: there.engine.status().lists["archived"].size == 2)
+        wait_until("ada is back", lambda: there.engine.status().lists["archived"].size == 1)
 
         # The data map knows what the starter's definitions read.
         run("data-map")

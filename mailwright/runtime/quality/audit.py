@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from mailwright.core.durations import duration_micros
-from mailwright.core.events import Event, Events, Identifier, ListChanged, Person
+from mailwright.core.events import Event, Events, Identifier, ListChanged, PeopleMerged, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant, from_datetime
 from mailwright.core.ports import MetaRecords
 from mailwright.reports.quality.past import json_path
-from mailwright.reports.quality.people import AuditReport, PersonRow, pairs
+from mailwright.reports.quality.people import AuditReport, Pair, PersonRow, pairs
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
@@ -84,6 +84,7 @@ def audit(context: JobContext, *, change: bool) -> AuditReport:
     archived, returned = _archive(context, rows)
     return msgspec.structs.replace(
         report,
+        merged=_merge(context, found),
         filled=_fill(context, rows),
         archived=archived,
         returned=returned,
@@ -143,6 +144,26 @@ def _opened(there: Installation, value: Any) -> str:
 
 
 # --- what the policy changes -----------------------------------------------------------------------------------------
+
+
+def _merge(context: JobContext, found: Sequence[Pair]) -> int:
+    """Merge pairs above the declared score, never two accounts. Each is a record with its reason, and can be undone."""
+    above = context.project.quality.audit.duplicates.merge_above
+    if above is None:
+        return 0
+    chosen = [pair for pair in found if pair.score >= above and not pair.accounts]
+    bodies = [
+        PeopleMerged(
+            one=pair.one,
+            other=pair.other,
+            reason=f"alike by {', '.join(pair.alike)}: score {pair.score:g} of 100",
+            by=SOURCE,
+        )
+        for pair in chosen
+    ]
+    for chunk in _chunks(bodies, _AT_A_TIME):
+        context.there.log.append(chunk, context.there.clock.now())
+    return len(bodies)
 
 
 def _fill(context: JobContext, rows: Sequence[PersonRow]) -> dict[str, int]:
