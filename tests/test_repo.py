@@ -24,6 +24,8 @@ from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinitio
 from mailwright.models.definitions import ModelDefinition  # noqa: E402
 from mailwright.profiles.definitions import AttributeDefinition  # noqa: E402
 from mailwright.rendering.template import compile_template, parse_template  # noqa: E402
+from mailwright.reports.data_map import DataMapDefinition  # noqa: E402
+from mailwright.reports.quality.definitions import QualityDefinition  # noqa: E402
 from mailwright.rules.parse import parse  # noqa: E402
 from mailwright.rules.show import show  # noqa: E402
 from mailwright.rules.syntax import from_json, to_json  # noqa: E402
@@ -249,6 +251,10 @@ FIRST_KEYS: dict[str, type] = {
     "slot": ContentRuleDefinition,
     "kind": ModelDefinition,
     "variables": MailDefinition,
+    "sensitivity": QualityDefinition,
+    "reconcile": QualityDefinition,
+    "audit": QualityDefinition,
+    "conversion": DataMapDefinition,
 }
 """A key that only one kind of definition has -> that kind; a block with none of them holds definitions by name."""
 

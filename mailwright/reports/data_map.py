@@ -82,7 +82,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the data map.
 
     Attributes:
-        types: What its values are, as seen (``VARCHAR``, ``DOUBLE``); empty for sources and events.
+        types: What its values are, as seen (``text``, ``number``); empty for sources and events.
         n: How often it came in the last `RECENT_DAYS` days.
         first_at: When it came first; None if it is declared and never came.
         used_by: Definitions that use it: ``segment vip``, ``mail weekly_offers``.
@@ -101,6 +101,17 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     influence: Influence | None = None
     unused: bool = False
 
+
+_TYPES: Mapping[str, str] = {
+    "VARCHAR": "text",
+    "UBIGINT": "number",
+    "BIGINT": "number",
+    "DOUBLE": "number",
+    "BOOLEAN": "boolean",
+    "OBJECT": "object",
+    "ARRAY": "list",
+}
+"""The database's names of JSON types -> those of the tracking plan."""
 
 # One row per source, event, property and trait: how often lately, first, last, and the types of its values.
 _PIECES = """
@@ -184,7 +195,7 @@ def _piece(
         kind=kind,
         name=name,
         answer=answer,
-        types=tuple(each for each in (row["types"] if row else ()) if each),
+        types=tuple(dict.fromkeys(_TYPES.get(each, each.lower()) for each in (row["types"] if row else ()) if each)),
         n=row["n"] if row else 0,
         first_at=from_datetime(row["first"]) if row else None,
         last_at=from_datetime(row["last"]) if row else None,

@@ -1,0 +1,124 @@
+"""The pages of data quality and the data map, and their API twins."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi.testclient import TestClient
+from seeded_shop import Shop
+from visitors import client_of, sign_in
+
+from mailwright.core.events import Person
+from mailwright.core.findings import Finding
+from mailwright.core.instants import DAY, Instant
+from mailwright.reports.data_map import Answer, Influence, Piece
+from mailwright.reports.quality.people import AuditReport, Pair
+from mailwright.runtime.quality.uses import DataMap
+
+AT = Instant(1_500_000_000 * 1_000_000)
+
+
+def finding(subject: str, example: str = "m1") -> Finding:
+    return Finding(
+        monitor="missing",
+        subject=subject,
+        severity="serious",
+        message="40% came without currency",
+        example=example,
+        suggestion="mend the code",
+    )
+
+
+def fill(shop: Shop) -> None:
+    """As after a run of the monitors, the audit and the data map."""
+    findings = shop.records.findings
+    findings.observe(["missing"], [finding("old of Order Completed")], AT)
+    findings.observe(
+        ["missing"], [finding("currency of Order Completed", "<script>alert(1)</script>")], Instant(AT + DAY)
+    )
+    pair = Pair(one=Person(1), other=Person(2), score=97.5, alike=("name", "address"), accounts=True)
+    report = AuditReport(
+        at=AT,
+        n_people=1234,
+        n_stale=7,
+        n_unreachable=3,
+        lacking={"email": 2},
+        pairs=[pair],
+        n_pairs=1,
+        filled={"country": 5},
+    )
+    shop.records.meta.put("audit.newest", msgspec.json.encode(report).decode())
+    pieces = [
+        Piece(kind="source", name="till", answer=Answer(owner="Ops"), n=9, first_at=AT, last_at=AT),
+        Piece(
+            kind="event",
+            name="Order Completed",
+            answer=Answer(basis="contract"),
+            n=1200,
+            first_at=AT,
+            last_at=AT,
+            used_by=("segment vip",),
+            influence=Influence(rate=0.4, without=0.1, low=0.2, high=0.4, n=100),
+        ),
+        Piece(kind="trait", name="shoe size", answer=Answer(), types=("text",), unused=True),
+    ]
+    shop.records.meta.put("data-map.newest", msgspec.json.encode(DataMap(at=AT, pieces=pieces)).decode())
+
+
+def filled(shop: Shop) -> TestClient:
+    """A visitor of such a shop."""
+    fill(shop)
+    client = client_of(shop)
+    sign_in(client, shop)
+    return client
+
+
+def test_before_anybody_looked_the_pages_say_how(fresh_shop: Shop) -> None:
+    client = client_of(fresh_shop)
+    sign_in(client, fresh_shop)
+    assert "mailwright run quality" in client.get("/quality").text
+    assert "mailwright run data-map" in client.get("/data-map").text
+    assert client.get("/v1/quality").json() == {"findings": []}
+    assert client.get("/v1/quality/audit").json() == {"audit": None}
+    assert client.get("/v1/data-map").json() == {"data_map": None}
+
+
+def test_findings_stand_with_example_and_suggestion_and_nothing_runs(fresh_shop: Shop) -> None:
+    client = filled(fresh_shop)
+    page = client.get("/quality").text
+    assert "1 thing to look at" in page
+    assert "40% came without currency" in page
+    assert "mend the code" in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    assert "1 that are gone" in page
+    assert 'href="/people/1"' in page
+    assert "two accounts" in page
+    assert "1,234" in page
+    told = client.get("/v1/quality").json()["findings"]
+    assert [(one["subject"], one["resolved_at"] is None) for one in told] == [
+        ("currency of Order Completed", True),
+        ("old of Order Completed", False),
+    ]
+    assert client.get("/v1/quality/audit").json()["audit"]["pairs"][0]["score"] == 97.5
+
+
+def test_the_data_map_names_owners_users_and_what_nothing_uses(fresh_shop: Shop) -> None:
+    client = filled(fresh_shop)
+    page = client.get("/data-map").text
+    assert "1 used by nothing" in page
+    assert "segment vip" in page
+    assert "nothing: remove it?" in page
+    assert "10.0 % without it" in page.replace("\u00a0", " ")
+    pieces = client.get("/v1/data-map").json()["data_map"]["pieces"]
+    assert [piece["name"] for piece in pieces if piece["unused"]] == ["shoe size"]
+
+
+def test_strangers_see_nothing(fresh_shop: Shop) -> None:
+    filled(fresh_shop)
+    stranger = client_of(fresh_shop)
+    for path in ("/v1/quality", "/v1/quality/audit", "/v1/data-map"):
+        assert stranger.get(path).status_code == 401
+    for path in ("/quality", "/data-map"):
+        answer = stranger.get(path, follow_redirects=False)
+        assert answer.status_code in (303, 401)
+        assert "currency" not in answer.text
