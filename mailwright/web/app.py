@@ -94,10 +94,10 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.form_throttles = {}
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
     app.router.routes.extend(door_routes())
+    for module in (forms, quality, data_map):  # before `api`, whose /v1/people takes any path
+        app.include_router(module.api_router)
     for module in (*PAGES, *APIS, public_forms, form_links):
         app.include_router(module.router)
-    for module in (forms, quality, data_map):
-        app.include_router(module.api_router)
     app.include_router(api.open_router)
     app.include_router(webhooks.api_router)
     app.include_router(api_transitions.stream_router)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +88,16 @@ class Live:
 
 
 @contextmanager
-def live_shop(folder: Path) -> Iterator[Live]:
-    """Serve a shop until the block ends."""
+def live_shop(
+    folder: Path,
+    files: Mapping[str, str] = FILES,
+    adapt: Callable[[WebContext], WebContext] = lambda context: context,
+) -> Iterator[Live]:
+    """Serve a shop of these definitions until the block ends; `adapt` changes what the application is given."""
     clock = SystemClock()
     with world(folder) as made:
-        made.stored.definitions.store(DefinitionVersion(version=1, applied_at=clock.now(), digest="d", files=FILES))
-        made.log.append([Defined(version=1, files=FILES)], clock.now())
+        made.stored.definitions.store(DefinitionVersion(version=1, applied_at=clock.now(), digest="d", files=files))
+        made.log.append([Defined(version=1, files=files)], clock.now())
         engine = Engine(
             log=made.log,
             records=made.stored,
@@ -107,7 +111,7 @@ def live_shop(folder: Path) -> Iterator[Live]:
         server = EngineServer(engine, folder / "engine.sock")
         client = EngineClient(folder / "engine.sock")
         bound = free_socket()
-        app = create_app(_context(made, client, clock, f"http://127.0.0.1:{bound.getsockname()[1]}"))
+        app = create_app(adapt(_context(made, client, clock, f"http://127.0.0.1:{bound.getsockname()[1]}")))
         try:
             with made.running(engine), _served(app, bound):
                 wait_for(lambda: _answers(client), "the engine does not answer")

@@ -108,6 +108,9 @@ def _pages(site: Shop) -> list[str]:
         "/mails",
         f"/mails/{_mail_with_body(site)}",
         "/models",
+        "/forms",
+        "/forms/club",
+        "/f/club",
         "/definitions",
         "/people/99999",
     ]

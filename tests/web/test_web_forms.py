@@ -17,7 +17,7 @@ from mailwright.core.events import NOBODY, Event, Identifier, Offset, Person
 from mailwright.core.facts import Known
 from mailwright.core.instants import DAY, SECOND, Instant
 from mailwright.core.messages import Message, SendRequest
-from mailwright.core.ports import Handing
+from mailwright.core.ports import Handing, OptIn
 from mailwright.rendering.filters import OWN_PAGES
 from mailwright.web.app import create_app
 
@@ -519,6 +519,34 @@ def test_the_pages_and_the_api_need_somebody_signed_in(site: Site) -> None:
     assert {one["name"] for one in listed} == {"club", "plain", "nps", "centre"}
     one = site.client.get("/v1/forms/club/counts", headers=key).json()
     assert one["embed"] == '<script src="http://testserver/forms.js" data-form="club" async></script>'
+
+
+def test_the_person_page_and_the_api_show_the_proof(shop: Shop, marketer: TestClient) -> None:
+    address = shop.engine.people[PERSON].traits["email"].value
+    opt_in = OptIn(
+        id="proof-1",
+        form="club",
+        address_hash=address["hash"],
+        address=address,
+        purposes=[("marketing", "Yes, <write> to me.")],
+        identifier="anonymous_id:x",
+        asked_at=NOW,
+        expires_at=NOW,
+        asked_agent="Firefox",
+        message_id="m1",
+        confirmed_at=NOW,
+    )
+    shop.records.opt_ins.keep(opt_in, [])
+    page = marketer.get(f"/people/{PERSON}").text
+    assert "Yes, &lt;write&gt; to me." in page
+    assert "/mails/m1" in page
+    (proof,) = marketer.get(f"/v1/people/{PERSON}/proofs").json()["proofs"]
+    assert (proof["form"], proof["message_id"], proof["purposes"][0]["wording"]) == (
+        "club",
+        "m1",
+        "Yes, <write> to me.",
+    )
+    assert "asked_ip" not in proof
 
 
 def test_the_pages_show_every_form(shop: Shop, marketer: TestClient) -> None:

@@ -14,7 +14,7 @@ label, legend { padding: 0; } .ask > label:not(.ask-option), legend { display: b
 small, .ask-help { opacity: .75; font-size: .88em; font-weight: 400; }
 input:not([type="checkbox"], [type="radio"]), select { width: 100%; padding: 10px 12px; border: 1px solid #8a90a6; border-radius: 8px; font: inherit; font-size: 16px; background: Field; color: FieldText; }
 [aria-invalid="true"] { border-color: #b3261e !important; }
-.ask-note { font-size: .88em; margin-top: 3px; } .ask-note.wrong, .ask-faults { color: #b3261e; }
+.ask-note { font-size: .88em; margin-top: 3px; } .ask-note::first-letter { text-transform: uppercase; } .ask-note.wrong, .ask-faults { color: #b3261e; }
 .ask-note button { border: 0; background: none; padding: 0; font: inherit; color: inherit; text-decoration: underline; cursor: pointer; }
 .ask-options { display: grid; gap: 8px; } .ask-rating .ask-options { grid-template-columns: repeat(auto-fill, minmax(46px, 1fr)); }
 .ask-option { display: flex; gap: 9px; align-items: flex-start; min-height: 24px; }
@@ -241,7 +241,7 @@ class Form {
       input.focus();
       this.check(holder);
     });
-    note.append(note.textContent ? " Did you mean " : "Did you mean ", meant, "?");
+    note.append(note.textContent ? ". Did you mean " : "Did you mean ", meant, "?");
   }
 
   async send(event) {

@@ -8,12 +8,15 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from mailwright.core.errors import NotFound, nearest
+from mailwright.core.instants import format_iso
+from mailwright.core.ports import OptIn
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.reports.forms import FormCounts, form_counts
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
 from mailwright.web.forms.visit import shown_field
+from mailwright.web.pages.people import person_facts, proofs_of
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.templating import page_response
 
@@ -70,6 +73,27 @@ def all_forms(context: Context) -> Response:
 def counts_of(context: Context, name: Name) -> Response:
     """One form's counts, address and embed code."""
     return json_response(_told(context, name, _found(context, name), form_counts(context.history).get(name)))
+
+
+@api_router.get("/people/{number}/proofs")
+def proofs(context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
+    """How each consent of a person by a form came about: words, times, mail. Network addresses stay sealed."""
+    found = proofs_of(context, person_facts(context, number))
+    return json_response({"proofs": [_proof(one) for one in found]})
+
+
+def _proof(one: OptIn) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "form": one.form,
+        "asked_at": format_iso(one.asked_at),
+        "asked_agent": one.asked_agent,
+        "confirmed_at": format_iso(one.confirmed_at) if one.confirmed_at is not None else None,
+        "confirmed_agent": one.confirmed_agent,
+        "message_id": one.message_id or None,
+        "wording_version": one.wording_version,
+        "purposes": [{"purpose": purpose, "wording": wording} for purpose, wording in one.purposes],
+    }
 
 
 def _found(context: WebContext, name: str) -> FormDefinition:

@@ -13,7 +13,7 @@ from mailwright.core.errors import Corrupt, NotFound
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import SECOND, Instant, parse_iso
-from mailwright.core.ports import Consent
+from mailwright.core.ports import Consent, OptIn
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
 from mailwright.web.context import Definition, WebContext
@@ -145,6 +145,7 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
         "attributes": _facts(context, facts.attributes, context.project.attributes),
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
         "consents": consent_rows(context, facts),
+        "proofs": proofs_of(context, facts),
         "mails": context.records.messages.page(before=None, limit=20, person=facts.person),
         "origin_title": lambda origin: origin_title(context.project, origin),
         **graph_values(context, context.engine.graph(facts.person)),
@@ -182,6 +183,13 @@ def consent_rows(context: WebContext, facts: PersonFacts) -> list[Consent]:
     hashes = [one.value for one in facts.identifiers if one.kind == "email"]
     rows = [row for address_hash in hashes for row in context.records.consents.ledger(address_hash)]
     return sorted(rows, key=lambda row: -row.at)
+
+
+def proofs_of(context: WebContext, facts: PersonFacts) -> list[OptIn]:
+    """How each consent of a person by a form came about, newest first."""
+    hashes = [one.value for one in facts.identifiers if one.kind == "email"]
+    found = [one for address_hash in hashes for one in context.records.opt_ins.of_address(address_hash)]
+    return sorted(found, key=lambda one: -one.asked_at)
 
 
 def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None) -> dict[str, Any]:
