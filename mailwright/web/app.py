@@ -14,6 +14,7 @@ from mailwright.web import (
     api_segments,
     api_sources,
     api_transitions,
+    client_settings,
     lists,
     oauth,
     previews,
@@ -71,6 +72,7 @@ PAGES = (
     data_map,
     sources,
     oauth,
+    client_settings,
     definitions,
     forms,
 )

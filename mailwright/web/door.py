@@ -37,16 +37,24 @@ from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
 from mailwright.web.keys import write_key
 
-_CORS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
 """Browser keys are public and cookies play no part here, so any page may send."""
 
 _PREFLIGHT = _CORS | {
     "Access-Control-Allow-Methods": "POST, OPTIONS",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Content-Encoding, X-Retry-Count",
     "Access-Control-Max-Age": "86400",
 }
 _INLINE_BYTES = 65_536
 """A body up to this size is parsed on the event loop, which takes at most a few milliseconds."""
+
+MOST_WAITING = 2_000
+MOST_WAITING_BYTES = 128 * 1024 * 1024
+"""Requests, and bytes of their bodies, that one door holds until they are durable; more are told to come later."""
 
 _PLAN_S = 0.1
 """The door looks so often whether the tracking plan has changed; `WebContext.project` asks Records once a second."""
@@ -91,6 +99,7 @@ class Door:
         self._plan: TrackingPlan | None = None
         self._plan_until = 0.0
         self._keys_until = 0.0
+        self._waiting = self._waiting_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on what is not the door's."""
@@ -103,15 +112,27 @@ class Door:
             await self._answer(call, _Asked(scope), receive, send)
 
     async def _answer(self, call: str, asked: _Asked, receive: Receive, send: Send) -> None:
+        limit = self._context.settings.limits.request_bytes
+        held = asked.most_bytes(limit)
+        self._waiting += 1
+        self._waiting_bytes += held
         try:
+            if self._waiting > MOST_WAITING or self._waiting_bytes > MOST_WAITING_BYTES:
+                message = f"{self._waiting:,} requests wait for the disk already"
+                raise TooMany("door.busy", message, "send the same again after the time in Retry-After")
             if call == "import" and is_lines(asked.header(b"content-type")):
                 answer = await self._take_lines(asked, receive)
                 await _send(send, answer.status, self._headers + _raw(answer.headers), _encoder.encode(answer.body))
                 return
-            body = await asked.body(receive, self._context.settings.limits.request_bytes)
+            body = await asked.body(receive, limit)
             status, told, headers = await self._taken(call, asked, body)
         except MailwrightError as error:
             status, told, headers = status_of(error), error_body(error), error_headers(error)
+        finally:
+            self._waiting -= 1
+            self._waiting_bytes -= held
+        if status >= 400:  # where the libraries of the shops look for it
+            told |= {"code": told["error"]["code"], "message": told["error"]["message"]}
         await _send(send, status, self._headers + _raw(headers), _encoder.encode(told))
 
     async def _taken(self, call: str, asked: _Asked, body: bytes) -> _Answer:
@@ -240,6 +261,12 @@ class _Asked:
         """``X-Forwarded-For``, of several such headers all in their order."""
         told = [value for name, value in self.scope["headers"] if name == b"x-forwarded-for"]
         return b",".join(told).decode("latin-1")
+
+    def most_bytes(self, limit_bytes: int) -> int:
+        """How many bytes the body may have."""
+        declared = self._headers.get(b"content-length", b"")
+        plain = declared.isdigit() and not self._headers.get(b"content-encoding")
+        return min(int(declared[:9]), limit_bytes) if plain else limit_bytes
 
     async def body(self, receive: Receive, limit_bytes: int) -> bytes:
         """The decoded body, see `read_body`; one that comes in one piece, which is usual, costs nothing more."""

@@ -4,15 +4,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
 from mailwright.core.events import ClockMoved, Defined
-from mailwright.core.instants import parse_iso
+from mailwright.core.instants import DAY, Instant, parse_iso
+from mailwright.core.sources import Quarantined, QuarantineFilter
 from mailwright.runtime.installation import Installation, only_one, open_installation
+from mailwright.runtime.jobs.job import JobContext
+from mailwright.runtime.jobs.sources import source_jobs
 from mailwright.runtime.project import starter
+from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.versions import Difference, apply, current_project, plan
 from mailwright.runtime.settings import load_settings
 from mailwright.runtime.write_keys import Sources, create_key
@@ -173,3 +178,22 @@ def test_files_where_nothing_looks_for_them(project: Path) -> None:
 def test_a_folder_without_definitions(tmp_path: Path) -> None:
     with opened(tmp_path) as there, pytest.raises(NotFound, match="holds no definitions"):
         plan(there)
+
+
+def test_held_events_are_forgotten_after_their_time(tmp_path: Path) -> None:
+    with opened(tmp_path) as there:
+        now = there.clock.now()
+        held = Quarantined(
+            message_id="m1",
+            source="shop",
+            source_kind="server",
+            event="Paid",
+            received_at=Instant(now - 30 * DAY),
+            reasons=[],
+            body="sealed",
+        )
+        there.records.quarantine.hold([held, replace(held, message_id="m2", received_at=Instant(now - 31 * DAY))], 9)
+        (job,) = source_jobs(Project(), there.settings)
+        said = job.run(JobContext(there=there, project=Project(), now=now, stopping=lambda: False))
+        assert said == "1 held events of more than 30 days were forgotten"
+        assert [item.message_id for item in there.records.quarantine.find(QuarantineFilter(), 9)] == ["m1"]
