@@ -10,7 +10,9 @@
 
 The destination of a click travels inside the token: there is no open redirect, and the link works as long as its key,
 whatever becomes of the message's record. An unsubscribe link never expires and needs no profile to work. Links to
-answers and forms expire: a mail may be passed on, and they write on the profile of whoever it was written to.
+answers and forms expire: a mail may be passed on, and they write on the profile of whoever it was written to. A
+redirect to a page of the shop's own may add a token that joins the visit to the mail's person, for some minutes:
+{"m": message id, "n": nonce}.
 """
 
 from __future__ import annotations
@@ -47,6 +49,14 @@ class Clicked:
     message_id: str
     place: int
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visiting:
+    """A page was reached by a link of a mail. `nonce` differs with every click."""
+
+    message_id: str
+    nonce: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +151,15 @@ class MailLinks:
         """What a preference centre's link says; raises InvalidInput for one not made here."""
         payload = self._payload("preferences", token)
         return FormLink(payload["m"], payload["f"])
+
+    def visit(self, message_id: str, nonce: str, expires_at: Instant) -> str:
+        """The token of one visit, good before `expires_at`."""
+        return self._tokens.sign("visit", {"m": message_id, "n": nonce}, expires_at)
+
+    def read_visit(self, token: str, now: Instant) -> Visiting:
+        """What a visit's token says; raises InvalidInput for one that was not made here or has expired."""
+        payload = self._payload("visit", token, now)
+        return Visiting(payload["m"], payload["n"])
 
     def read_open(self, token: str) -> Opened:
         """What a pixel's token says; raises InvalidInput for one that was not made here."""

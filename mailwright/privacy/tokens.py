@@ -26,7 +26,18 @@ from mailwright.core.instants import Instant
 from mailwright.privacy.keys import KeyRing
 
 Purpose = Literal[
-    "open", "click", "unsubscribe", "preview", "confirm", "answer", "form", "preferences", "issue", "visitor", "access"
+    "open",
+    "click",
+    "unsubscribe",
+    "preview",
+    "confirm",
+    "answer",
+    "form",
+    "preferences",
+    "issue",
+    "visitor",
+    "access",
+    "visit",
 ]
 
 FORMAT = 1

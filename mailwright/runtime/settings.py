@@ -76,12 +76,15 @@ class DoorSettings(_Section, frozen=True):
             host and port as above.
         trusted_proxies: Addresses and networks (``10.0.0.0/8``) of proxies before the door, whose X-Forwarded-For tells
             whose a request is. Of anybody else that header counts nothing.
+        shop_domains: Hosts of the shop's own pages (``my-shop.example``, with all below it). A click in a mail that
+            leads there tells the snippet on the page whose visit it is; addresses elsewhere are never touched.
     """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     base_url: str = ""
     trusted_proxies: list[str] = []
+    shop_domains: list[str] = []
 
 
 class ContextSettings(_Section, frozen=True):

@@ -19,6 +19,7 @@ from mailwright.web import (
     oauth,
     previews,
     sessions,
+    snippet,
     tracking,
     webhooks,
 )
@@ -98,7 +99,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.router.routes.extend(door_routes())
     for module in (forms, quality, data_map):  # before `api`, whose /v1/people takes any path
         app.include_router(module.api_router)
-    for module in (*PAGES, *APIS, public_forms, form_links):
+    for module in (*PAGES, *APIS, snippet, public_forms, form_links):
         app.include_router(module.router)
     app.include_router(api.open_router)
     app.include_router(webhooks.api_router)

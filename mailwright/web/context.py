@@ -131,6 +131,8 @@ class WebSettings:
         page_rows: People, mails and members per page of a list.
         trusted_proxies: Whose X-Forwarded-For tells whose a request is.
         allow_reserved_domains: Forms take addresses at example.com and the like (demo and tests).
+        shop_domains: Hosts of the shop's own pages, with all below them: clicks in mails are told to these alone.
+        pixels_per_minute: Pixels of one client address that count.
         limits: What one request to the door may bring; bytes are counted after decompression.
     """
 
@@ -141,6 +143,8 @@ class WebSettings:
     page_rows: int = 50
     trusted_proxies: tuple[Network, ...] = ()
     allow_reserved_domains: bool = False
+    shop_domains: tuple[str, ...] = ()
+    pixels_per_minute: int = 600
     limits: Limits = LIMITS
 
     @property

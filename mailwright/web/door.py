@@ -5,6 +5,7 @@ A plain ASGI application before the framework, and msgspec: this path carries ne
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from asyncio import wrap_future
@@ -36,6 +37,11 @@ from mailwright.web.bulk import BulkAnswer, body_lines, is_lines, take_lines
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
 from mailwright.web.keys import write_key
+from mailwright.web.pixel import CALLS as PIXEL_CALLS
+from mailwright.web.pixel import pixel_body, pixel_call
+from mailwright.web.sessions import Throttle
+from mailwright.web.tracking import PIXEL
+from mailwright.web.visits import IN_BODY, with_joins
 
 _CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -64,6 +70,7 @@ _Answer = tuple[int, dict[str, Any], dict[str, str]]
 """Status, body, headers of its own."""
 
 _encoder = msgspec.json.Encoder()
+_log = logging.getLogger(__name__)
 
 
 class _Keyed(msgspec.Struct, rename="camel"):
@@ -78,7 +85,8 @@ _keyed = msgspec.json.Decoder(_Keyed)
 def door_routes() -> list[Route]:
     """All routes of the door; those of `Door` stand here so that the router knows them and their methods."""
     calls = [*sorted(PATHS), *_SERVER_CALLS]
-    return [Route(f"/v1/{call}", _unreached, methods=["POST", "OPTIONS"]) for call in calls]
+    routes = [Route(f"/v1/{call}", _unreached, methods=["POST", "OPTIONS"]) for call in calls]
+    return [*routes, *(Route(f"/v1/pixel/{call}.gif", _unreached, methods=["GET"]) for call in sorted(PIXEL_CALLS))]
 
 
 class Door:
@@ -94,6 +102,8 @@ class Door:
         self._context = context
         self._calls = {f"/v1/{call}": call for call in [*PATHS, *_SERVER_CALLS]}
         self._headers = [*headers, *_raw(_CORS), (b"content-type", b"application/json")]
+        self._pixel_headers = [*headers, *_raw(_CORS), (b"content-type", b"image/gif")]
+        self._throttle = Throttle(context.settings.pixels_per_minute)
         self._preflight = [*headers, *_raw(_PREFLIGHT)]
         self._keys: dict[str, Source] = {}
         self._plan: TrackingPlan | None = None
@@ -105,7 +115,10 @@ class Door:
         """Answer, or pass on what is not the door's."""
         call = self._calls.get(scope["path"]) if scope["type"] == "http" else None
         if call is None or scope["method"] not in ("POST", "OPTIONS"):
-            await self._app(scope, receive, send)
+            if scope["type"] == "http" and scope["method"] == "GET" and (pixel := pixel_call(scope["path"])):
+                await self._pixel(pixel, _Asked(scope), send)
+            else:
+                await self._app(scope, receive, send)
         elif scope["method"] == "OPTIONS":
             await _send(send, 204, self._preflight, b"")
         else:
@@ -135,6 +148,23 @@ class Door:
             told |= {"code": told["error"]["code"], "message": told["error"]["message"]}
         await _send(send, status, self._headers + _raw(headers), _encoder.encode(told))
 
+    async def _pixel(self, call: str, asked: _Asked, send: Send) -> None:
+        """Take what a pixel tells, if it can be taken; the image comes whatever becomes of it."""
+        told = pixel_body(asked.scope["query_string"], asked.header(b"referer"))
+        asked.authorization = ""  # the key is the address's
+        try:
+            key = (told or {}).get("writeKey", "")
+            source = await run_in_threadpool(self._context.sources.get, key)
+            if source is not None and source.kind == "browser" and self._may_send(source, asked):
+                await self._taken(call, asked, _encoder.encode(told))
+        except MailwrightError as error:
+            _log.debug("a pixel was not taken: %s", error.code)
+        await _send(send, 200, self._pixel_headers, PIXEL)
+
+    def _may_send(self, source: Source, asked: _Asked) -> bool:
+        seen = _seen_by_the_door(source, asked, self._context.settings.trusted_proxies)
+        return self._throttle.allow(str(seen.get("ip", "")), self._context.lease_clock.now())
+
     async def _taken(self, call: str, asked: _Asked, body: bytes) -> _Answer:
         if call == "import":
             await run_in_threadpool(self._check_turn)
@@ -149,7 +179,10 @@ class Door:
         if parsed.held:
             parsed = await run_in_threadpool(self._kept, call, asked, source, parsed, received_at)
         if parsed.events:
-            await wrap_future(self._context.log.put([Events(list(parsed.events))], self._context.clock.now()))
+            events = list(parsed.events)
+            if IN_BODY in body:
+                events = await run_in_threadpool(with_joins, self._context, events)
+            await wrap_future(self._context.log.put([Events(events)], self._context.clock.now()))
         if self._context.collected is not None:
             self._context.collected.add(source.name, parsed)
         return _outcome(len(parsed.events), parsed.refused, parsed.warned, parsed.held)

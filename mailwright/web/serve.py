@@ -45,6 +45,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
             base_url=base_url,
             trusted_proxies=networks(installation.settings.door.trusted_proxies, "mailwright.toml"),
             allow_reserved_domains=installation.settings.sender.allow_reserved_domains,
+            shop_domains=tuple(name.lower() for name in installation.settings.door.shop_domains),
         ),
         folding=PastPreviews(
             installation.history,

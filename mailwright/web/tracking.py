@@ -7,7 +7,9 @@ click or an unsubscribe ends on a neutral page.
 from __future__ import annotations
 
 import logging
+import secrets
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -31,6 +33,12 @@ PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c0
 
 SAME_OPEN_MICROS = MINUTE
 """Opens of one mail within the same minute are one: mail programs fetch a pixel several times."""
+
+PARAMETER = "mw_click"
+"""In the address of a page of the shop's own: a token that joins the visit to the mail's person, see `visits`."""
+
+VISIT_MICROS = 10 * MINUTE
+"""How long such a token is good. Who agrees to be known later than that is not joined by this click."""
 
 WORDING = "I do not want these mails any more."
 
@@ -56,11 +64,25 @@ def clicked(request: Request, token: str) -> Response:
     link = _read(_links(context).read_click, token)
     if link is None or not link.url.startswith(("http://", "https://")):
         return _neutral(request)
+    url = link.url
     if request.method == "GET":
+        if not _by_machine(request):
+            url = _with_visit(context, url, link.message_id)
         now = context.clock.now()
         suffix = f"click:{link.place}:{now // SAME_OPEN_MICROS}"
         _tell(request, link.message_id, "Email Link Clicked", suffix, now, {"url": link.url, "link": link.place})
-    return RedirectResponse(link.url, 302)
+    return RedirectResponse(url, 302)
+
+
+def _with_visit(context: WebContext, url: str, message_id: str) -> str:
+    """`url` with a token for the visit, if it is a page of the shop's own; any other as it is."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if not any(host == own or host.endswith("." + own) for own in context.settings.shop_domains):
+        return url
+    expires_at = Instant(context.lease_clock.now() + VISIT_MICROS)
+    token = _links(context).visit(message_id, secrets.token_urlsafe(12), expires_at)
+    address, hash_sign, fragment = url.partition("#")
+    return f"{address}{'&' if '?' in address else '?'}{PARAMETER}={token}{hash_sign}{fragment}"
 
 
 @router.get("/u/{token}")
@@ -119,15 +141,17 @@ def _tell(request: Request, message_id: str, name: str, suffix: str, now: Instan
     context: WebContext = request.app.state.context
     try:
         message = context.records.messages.by_id(message_id)
-        event = _event(message, name, suffix, now, {**properties, "machine": _by_machine(request)}) if message else None
+        event = (
+            mail_event(message, name, suffix, now, {**properties, "machine": _by_machine(request)}) if message else None
+        )
         if event:
             context.log.append([Events([event])], now)
     except MailwrightError as error:
         _log.warning("%s of mail %s was not recorded: %s", name, message_id, error.message)
 
 
-def _event(message: Message, name: str, suffix: str, now: Instant, properties: dict[str, Any]) -> Event | None:
-    """The event of a reaction, on the person's own first identifier as the decision record keeps it."""
+def mail_event(message: Message, name: str, suffix: str, now: Instant, properties: dict[str, Any]) -> Event | None:
+    """The event of a reaction, on the person's own first identifier as the decision record keeps it; None without."""
     kind, _, value = str((message.decision or {}).get("first_identifier") or "").partition(":")
     if not value:
         return None

@@ -15,6 +15,7 @@ from mailwright.web import (
     oauth,
     previews,
     sessions,
+    snippet,
     tracking,
 )
 from mailwright.web.door import door_routes
@@ -60,6 +61,15 @@ CALLS = {
     "suppressions": 'Who gets no mail at all: `{"suppressions": [{"email": "...", "reason": "bounce"}]}`.',
 }
 
+PIXELS = [
+    ("GET", f"/v1/pixel/{call}.gif", what)
+    for call, what in {
+        "track": "An event by an image's address, for pages and mails without scripts; always an image of one pixel.",
+        "page": "The same for a page that was seen.",
+        "screen": "The same for a screen of an app.",
+    }.items()
+]
+
 _PAGES = (overview, segments, why, people, identity, mails, models, sources, definitions, forms)
 
 
@@ -77,7 +87,8 @@ def _of(router: Any) -> Iterator[tuple[str, str, str]]:
 
 def door_calls() -> set[str]:
     """The calls that the door takes, without their one-letter forms."""
-    return {name for route in door_routes() if len(name := route.path.rpartition("/")[2]) > 1}
+    paths = (route.path for route in door_routes() if not route.path.startswith("/v1/pixel/"))
+    return {name for path in paths if len(name := path.rpartition("/")[2]) > 1}
 
 
 def page() -> str:
@@ -100,6 +111,9 @@ def page() -> str:
             "## Reading data",
             "JSON, with a server key or a session. Errors have [one shape](errors.md).",
             _grid(read),
+            "## In the shop's own pages",
+            "For any origin; see [Install the snippet](../how-to/install-the-snippet.md).",
+            _grid([*routes((snippet,)), *PIXELS]),
             "## Links in mail",
             "Signed, without a session. An unknown or altered link ends on a neutral page and tells nobody anything.",
             _grid(routes((tracking,))),

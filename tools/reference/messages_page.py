@@ -13,6 +13,7 @@ from mailwright.delivery.gate import Reason
 from mailwright.journeys.advance import EXITED
 from mailwright.stores.records.outcomes import EVENT_NAMES
 from mailwright.web import tracking
+from mailwright.web.visits import VISIT
 from tools.reference.markdown import code, doc_of, plain, table
 
 STATES = {
@@ -43,6 +44,7 @@ EVENTS = {
     "Email Unknown": "a hand-over broke off after the final dot",
     "Email Opened": "the pixel was fetched, at most once a minute and mail; `machine` is true for programs",
     "Email Link Clicked": "a link was followed; `url`, `link` (its place in the mail), `machine`",
+    VISIT: "a visit to the shop's page came from a click in a mail; joins the browser's anonymous id to the person",
     "Unsubscribed": "a consent was withdrawn by link; `purpose`",
 }
 
@@ -55,7 +57,7 @@ def own_events() -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "_tell" and isinstance(node.args[2], ast.Constant)
     }
-    return {str(name) for name in told} | set(EVENT_NAMES.values())
+    return {str(name) for name in told} | set(EVENT_NAMES.values()) | {VISIT}
 
 
 def reasons() -> dict[str, str]:
