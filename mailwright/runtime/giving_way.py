@@ -17,7 +17,7 @@ MAX_BEHIND = 64
 """Records that the engine may be behind the log while an import goes on."""
 
 _IN_FLIGHT = 2  # an import's own records that the engine has not folded yet
-_PAUSE_S = 0.02
+_PAUSE_S = 0.005
 
 
 def behind(log: EventLog, engine: EngineReads) -> int:

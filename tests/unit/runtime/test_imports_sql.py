@@ -118,6 +118,14 @@ def test_a_second_run_brings_what_changed_since(shop: Shop) -> None:
     assert found["13"].message_id == first[2].message_id
 
 
+def test_the_boundary_is_read_again_without_an_overlap(shop: Shop) -> None:
+    shop.declare(CONTACTS.replace(", overlap: 10 minutes", ""))
+    shop.run()
+    put(shop, 14, "dora", "Kiel", "2026-01-03 10:00:00+00:00")  # the very instant of the last run's end
+    put(shop, 15, "eve", "Kiel", "2026-01-03 09:59:00+00:00")
+    assert sorted(users(shop.run())) == ["13", "14"]
+
+
 def test_a_row_without_a_cursor_value_is_read_every_time(shop: Shop) -> None:
     shop.declare(CONTACTS)
     shop.run()
@@ -222,6 +230,19 @@ def test_what_is_wrong_is_told(shop: Shop, name: str) -> None:
     shop.declare(CONTACTS.replace(old, new))
     with pytest.raises(MailwrightError, match=f"(?s){words}"):
         shop.run()
+
+
+def test_a_row_that_cannot_be_mapped_is_not_gone(shop: Shop) -> None:
+    shop.sql("UPDATE contacts SET note = NULL")
+    shop.declare(
+        CONTACTS.partition("cursor:")[0].replace("city: traits.city", "note: {to: traits.n, type: number}")
+        + "deletes: {compare: true, then: suppress}\nskip_bad: true\n"
+    )
+    shop.run()
+    put(shop, 12, "bob", "Ulm", "2026-01-01 10:00:00+00:00")  # its note, x, is no number
+    shop.run()
+    assert "1 faults left out" in str(shop.outcome)
+    assert shop.suppressed("bob@shop.test") == {}
 
 
 def test_no_url_is_ever_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
