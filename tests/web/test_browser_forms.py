@@ -361,6 +361,7 @@ def test_a_form_stands_in_a_page_of_another_origin(site: Site, browser: Browser)
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     script = f'<script src="{site.base_url}/forms.js" data-form="newsletter" async></script>'
     with _elsewhere(script, f"script-src {site.base_url}; connect-src {site.base_url}; style-src 'none'") as address:
+        page.add_init_script("window.mailwright = {user: () => ({anonymousId: () => 'snippet-visitor-1'})}")
         page.goto(address)
         form = page.locator("[data-mailwright=newsletter] form")
         playwright.expect(form).to_be_visible()
@@ -374,6 +375,10 @@ def test_a_form_stands_in_a_page_of_another_origin(site: Site, browser: Browser)
         assert context.cookies() == []
     assert [line for line in said if "favicon" not in line] == []
     assert _mail(site, "Please confirm")["To"] == ANNA
+    wait_for(
+        lambda: site.live.client.find("anonymous_id", "snippet-visitor-1") is not None,
+        "what the snippet calls the visitor is not what the form tells",
+    )
 
 
 def _by_keyboard(page: Page) -> None:

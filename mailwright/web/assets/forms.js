@@ -44,8 +44,7 @@ function remember(visitor) {
 // The id of our snippet, if the page has it and was allowed to make one.
 function anonymousId() {
   try {
-    const snippet = window.mailwright;
-    const id = snippet && (typeof snippet.anonymousId === "function" ? snippet.anonymousId() : snippet.anonymousId);
+    const id = window.mailwright.user().anonymousId();
     return typeof id === "string" ? id : "";
   } catch {
     return "";
