@@ -56,6 +56,10 @@ class Erased:
                 return _among(names, self.identifiers)
             case "belonging" | "lists":
                 return _among(rows["identifier"], self.identifiers)
+            case "merges":
+                both = zip(rows["one"].to_pylist(), rows["two"].to_pylist(), strict=True)
+                found = [any(name in self._names for name in _lines(one, two)) for one, two in both]
+                return pa.array(found, pa.bool_())
             case "transitions":
                 return pc.is_in(rows["person"], value_set=pa.array(sorted(self.persons), pa.int64()))
             case _:
@@ -77,12 +81,19 @@ class Erased:
             return (
                 rows if place < 0 else rows.set_column(place, rows.schema.field(place), pa.nulls(len(rows), pa.int64()))
             )
+        if table == "merges":
+            return self._renamed(self._renamed(rows, "one"), "two")
         if table == "records":
             bodies = [
                 _json.encode(self._without(msgspec.json.decode(body))).decode() for body in rows["body"].to_pylist()
             ]
             return rows.set_column(rows.schema.get_field_index("body"), "body", pa.array(bodies, pa.string()))
         return None
+
+    def _renamed(self, rows: pa.Table, column: str) -> pa.Table:
+        told = rows[column].to_pylist()
+        texts = [None if text is None else "\n".join(self._names.get(n, n) for n in text.split("\n")) for text in told]
+        return rows.set_column(rows.schema.get_field_index(column), column, pa.array(texts, pa.string()))
 
     def _named_in(self, body: str) -> bool:
         if not any(text in body for text in self._texts):
@@ -102,7 +113,7 @@ class Erased:
         return GONE if isinstance(value, str) and value in self._words else value
 
 
-ERASED_TABLES = ("events", "transitions", "lists", "records", "belonging")
+ERASED_TABLES = ("events", "transitions", "lists", "records", "merges", "belonging")
 """Tables that may name a person, the one that says who it is at the end: broken off, it can be begun again."""
 
 _COLUMNS = {
@@ -111,7 +122,12 @@ _COLUMNS = {
     "lists": ["identifier"],
     "transitions": ["person"],
     "records": ["body"],
+    "merges": ["one", "two"],
 }
+
+
+def _lines(*texts: str | None) -> list[str]:
+    return [line for text in texts if text for line in text.split("\n")]
 
 
 def _among(texts: Any, names: Collection[str]) -> pa.Array:

@@ -157,6 +157,8 @@ def with_bob_everywhere(history) -> None:
     history.append("lists", pa.table(told), Offset(2))
     told = {"offset": [1, 2], "person": [4, 5], "segment": ["s", "s"], "entered": [True, True]}
     history.append("transitions", pa.table(told), Offset(2))
+    told = {"offset": [1], "person": [4], "other": [5], "one": ["user_id:eve"], "two": ["user_id:x\nuser_id:bob-4711"]}
+    history.append("merges", pa.table(told), Offset(2))
     told = {
         "offset": [1, 2],
         "identifier": ["user_id:bob-4711", "user_id:eve"],
@@ -175,7 +177,7 @@ def test_an_erased_person_is_nowhere_and_everybody_else_is_as_before(history, fo
     assert len(held) == 2
     since = history.versions("events")[0]["version"]
 
-    assert history.erase(["user_id:bob-4711"], [Person(4)], NOW) == 8  # 4 events and one row of each other table
+    assert history.erase(["user_id:bob-4711"], [Person(4)], NOW) == 9  # 4 events and one row of each other table
     assert rows(history) == others
     left = {path: path.read_bytes() for path in files(folder)}
     assert {path: before[path] for path in before if path not in held} == left  # their files alone, byte for byte
@@ -189,6 +191,9 @@ def test_an_erased_person_is_nowhere_and_everybody_else_is_as_before(history, fo
         '{"added":["user_id:eve"],"graph":[["user_id","erased"],["user_id","x"]],"by":"erased"}',
         '{"by":"eve"}',
     ]
+    (merge,) = history.query("SELECT one, two FROM merges").to_pylist()
+    assert merge["one"] == "user_id:eve"
+    assert merge["two"].startswith("user_id:x\nerased:")
     graph = history.query('SELECT identifier, person, identifier_key FROM belonging ORDER BY "offset"').to_pylist()
     assert graph[0]["identifier"].startswith("erased:")
     assert (graph[0]["person"], graph[0]["identifier_key"]) == (4, None)

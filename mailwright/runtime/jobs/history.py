@@ -14,7 +14,7 @@ from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.settings import Settings
 
-TABLES = ("definitions", "items", "ticks", "transitions", "belonging", "records", "lists", "events")
+TABLES = ("definitions", "items", "ticks", "transitions", "belonging", "merges", "records", "lists", "events")
 
 FORGOTTEN = {"events": "recorded_at", "transitions": "at"}
 """Tables of which old rows are forgotten, and the instant that counts; the others are small, and the rest is read by
