@@ -10,6 +10,7 @@ import typer
 
 from mailwright import __version__
 from mailwright.cli import (
+    accounts,
     consents,
     demo,
     forms,
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 for module in (
     project,
+    accounts,
     people,
     segments,
     processes,

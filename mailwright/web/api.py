@@ -9,16 +9,16 @@ from starlette.responses import Response
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import NotFound
-from mailwright.core.facts import Known
 from mailwright.core.instants import SECOND, Instant, format_iso
 from mailwright.core.messages import Message
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.sessions import Visit, sessions_of
 from mailwright.web.access import allowed
+from mailwright.web.api_accounts import history_body, known_body
 from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
 from mailwright.web.pages.mails import message_by_id
-from mailwright.web.pages.people import opened, person_facts
+from mailwright.web.pages.people import person_facts
 from mailwright.web.pages.shell import Context
 
 open_router = APIRouter()
@@ -82,24 +82,31 @@ def _visit(one: Visit) -> dict[str, Any]:
 
 
 @router.get("/people/{who:path}")
-def person(context: Context, who: Annotated[str, Path(max_length=400)]) -> Response:
+def person(
+    context: Context, who: Annotated[str, Path(max_length=400)], history: Annotated[bool, Query()] = False
+) -> Response:
     """What is known of one person: by number, or by an identifier as ``user_id:42`` or ``email:ada@shop.example``.
 
-    As of the last tick, at most a second ago. Personal values are in clear text; hashed identifiers stay hashes.
+    As of the last tick, at most a second ago; with ``history=true`` every kept write of its traits too. Personal
+    values are in clear text; hashed identifiers stay hashes.
     """
-    facts = person_facts(context, _number(context, who))
+    facts = person_facts(context, _number(context, who), past=history)
+    past = {"history": history_body(context, facts.history)} if history else {}
     return json_response(
         {
             "person": facts.person,
             "at": format_iso(facts.at),
             "identifiers": [{"kind": one.kind, "value": one.value} for one in facts.identifiers],
-            "traits": {name: _known(context, one) for name, one in facts.traits.items()},
-            "attributes": {name: _known(context, one) for name, one in facts.attributes.items()},
+            "traits": {name: known_body(context, one) for name, one in facts.traits.items()},
+            "attributes": {name: known_body(context, one) for name, one in facts.attributes.items()},
             "segments": facts.segments,
             "events": facts.n_events,
             "first_seen_at": format_iso(facts.first_seen_at),
             "last_seen_at": format_iso(facts.last_seen_at),
+            "sources": {name: format_iso(at) for name, at in facts.sources.items()},
+            "accounts": facts.accounts,
         }
+        | past
     )
 
 
@@ -124,11 +131,6 @@ def _number(context: WebContext, who: str) -> int:
         hint = "name a number, or an identifier with its kind: user_id:42"
         raise NotFound("person.unknown", f"nobody is known as {who[:100]!r}", hint)
     return found
-
-
-def _known(context: WebContext, one: Known) -> dict[str, Any]:
-    value = opened(context, one.value)[0] if context.sealer.is_sealed(one.value) else one.value
-    return {"value": value, "at": _iso(one.at), "source": one.source}
 
 
 def _message(one: Message) -> dict[str, Any]:

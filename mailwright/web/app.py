@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from mailwright.core.errors import MailwrightError
 from mailwright.web import (
     api,
+    api_accounts,
     api_people,
     api_segments,
     api_sources,
@@ -29,6 +30,7 @@ from mailwright.web.errors import answer_error, answer_http_error
 from mailwright.web.forms import links as form_links
 from mailwright.web.forms import public as public_forms
 from mailwright.web.pages import (
+    accounts,
     data_map,
     definitions,
     forms,
@@ -66,6 +68,7 @@ PAGES = (
     segments,
     why,
     people,
+    accounts,
     identity,
     mails,
     models,
@@ -77,7 +80,7 @@ PAGES = (
     definitions,
     forms,
 )
-APIS = (api_people, api, api_segments, api_sources, api_transitions, lists)
+APIS = (api_people, api_accounts, api, api_segments, api_sources, api_transitions, lists)
 
 
 def create_app(context: WebContext) -> FastAPI:

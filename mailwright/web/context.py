@@ -16,6 +16,7 @@ from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.limits import LIMITS, Limits
+from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import Source
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.sealing import Sealer
@@ -88,6 +89,11 @@ class ProjectView(Protocol):
     @property
     def tracking_plan(self) -> TrackingPlan:
         """What the door checks events against."""
+        ...
+
+    @property
+    def profile(self) -> ProfileSchema:
+        """What is declared of traits, properties and accounts."""
         ...
 
     @property

@@ -14,6 +14,7 @@ from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import static_kind
@@ -88,6 +89,11 @@ class CurrentProject:
     def tracking_plan(self) -> TrackingPlan:
         """What events must look like."""
         return self._now().tracking_plan
+
+    @property
+    def profile(self) -> ProfileSchema:
+        """What is declared of traits, properties and accounts."""
+        return self._now().profile
 
     @property
     def normaliser(self) -> Normaliser | None:

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from mailwright.core.commits import TickCommit
 from mailwright.core.errors import NotFound
 from mailwright.core.events import Event, Events, Identifier, Item, Offset, Person
-from mailwright.core.facts import EngineStatus, Known, PersonFacts
+from mailwright.core.facts import AccountFacts, EngineStatus, Known, Member, PersonFacts
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso
 from mailwright.core.messages import Failed, Message, MessageState, SendRequest, Sent, Unknown
 from mailwright.core.person_graph import GraphIdentifier, PersonGraph
@@ -38,6 +38,8 @@ from mailwright.experiments.definitions import ExperimentDefinition, VariantDefi
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
+from mailwright.ingest.schema import AccountsDefinition, ProfileSchema, RollUp, TraitDefinition
 from mailwright.ingest.segment import Source
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.keys import KeyRing
@@ -67,6 +69,24 @@ PRODUCTS = {
     "981760": "Large eggs, 12",
     "1127831": "Strawberries, 1 lb",
     "840361": "Sourdough loaf",
+}
+
+
+ACCOUNTS = {
+    name: AccountFacts(
+        id=name,
+        traits={"plan": Known(value="gold", at=NOW, source="crm")},
+        history={
+            "plan": [Known(value="gold", at=NOW, source="crm"), Known(value=None, at=START, source="till")],
+            "city": [Known(value=None, at=START, source="till")],
+        },
+        n_members=3,
+        first_seen_at=START,
+        last_seen_at=NOW,
+        members=[Member(person=Person(n), first_at=START, last_at=NOW) for n in (1, 2, 13)],
+        figures={"people": 3},
+    )
+    for name in ["acme", "a/b <script>alert(1)</script>"]
 }
 
 
@@ -106,7 +126,23 @@ class FixedEngine:
         self, persons: Sequence[Person], conditions: Sequence[str] = (), *, past: bool = False
     ) -> dict[Person, PersonFacts]:
         self._answer()
-        return {person: self.people[person] for person in persons if person in self.people}
+        found = {person: self.people[person] for person in persons if person in self.people}
+        return found if past else {n: msgspec.structs.replace(one, history={}) for n, one in found.items()}
+
+    def having(self, trait: str, value: Any) -> list[Person]:
+        self._answer()
+        told = {person: facts.traits[trait].value for person, facts in self.people.items() if trait in facts.traits}
+        asked = value["hash"] if isinstance(value, dict) else value
+        return [n for n, one in told.items() if (one["hash"] if isinstance(one, dict) else one) == asked]
+
+    def accounts(self, after: str | None, limit: int) -> list[AccountFacts]:
+        self._answer()
+        start = 0 if after is None else list(ACCOUNTS).index(after) + 1
+        return list(ACCOUNTS.values())[start : start + limit]
+
+    def account(self, group: str) -> AccountFacts | None:
+        self._answer()
+        return ACCOUNTS.get(group)
 
     def find(self, kind: str, value: str) -> Person | None:
         self._answer()
@@ -336,7 +372,20 @@ class ShopProject:
         }
     )
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
-    normaliser: Normaliser | None = None
+    profile: ProfileSchema = field(
+        default_factory=lambda: ProfileSchema(
+            traits={
+                "kids": TraitDefinition(title="Children", type="number", index=True),
+                "lastName": TraitDefinition(policy="personal", index=True),
+            },
+            accounts=AccountsDefinition(rollup={"people": RollUp(people="count", title="People")}),
+        )
+    )
+
+    @property
+    def normaliser(self) -> Normaliser:
+        return SchemaNormaliser(self.profile)
+
     forms: Mapping[str, FormDefinition] = field(default_factory=lambda: FORMS)
     webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
 
@@ -456,6 +505,13 @@ def _facts(sealer: Sealer, n: int) -> PersonFacts:
         first_seen_at=START,
         last_seen_at=seen,
         n_events=orders + 1,
+        sources={"till": seen},
+        accounts=list(ACCOUNTS) if n in (1, 2, 13) else [],
+        history={
+            "kids": [told["kids"], Known(value=None, at=Instant(START - DAY), source="crm")],
+            "lastName": [told["lastName"], Known(value=sealer.seal("lastName", HOSTILE), at=START, source="crm")],
+            "plan": [Known(value=None, at=START, source="crm")],
+        },
     )
 
 

@@ -70,6 +70,8 @@ def _all_pages(shop: Shop) -> list[str]:
         "/people",
         f"/people/{HOSTILE_PERSON}",
         "/people/1/timeline",
+        "/accounts",
+        "/accounts/acme",
         "/mails",
         f"/mails/{sent}",
         f"/mails/{unsent}",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from mailwright.core.errors import Corrupt, NotFound
+from mailwright.core.errors import NotFound
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import SECOND, Instant, parse_iso
@@ -17,9 +17,11 @@ from mailwright.core.ports import Consent, OptIn
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
 from mailwright.web.context import Definition, WebContext
+from mailwright.web.opening import opened as opened
 from mailwright.web.pages.identity import graph_values
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
-from mailwright.web.templating import page_response, span_text, value_text, when, words
+from mailwright.web.pages.traits import trait_rows
+from mailwright.web.templating import page_response, span_text, when, words
 
 router = pages_router()
 
@@ -51,16 +53,6 @@ class Fact:
     at: Instant | None
     source: str
     sealed: bool
-
-
-def opened(context: WebContext, value: Any) -> tuple[str, bool]:
-    """A value as text, and whether it was sealed; a box that cannot be opened says so."""
-    if not context.sealer.is_sealed(value):
-        return value_text(value), False
-    try:
-        return context.sealer.unseal(value), True
-    except Corrupt:
-        return "(sealed by a key that is not here)", True
 
 
 def known_name(context: WebContext, facts: PersonFacts) -> str:
@@ -134,14 +126,14 @@ def people(
 @router.get("/people/{number}")
 def person(request: Request, context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
     """One person."""
-    facts = person_facts(context, number)
+    facts = person_facts(context, number, past=True)
     if facts.person != number:
         return RedirectResponse(f"/people/{facts.person}", 303)
     values = {
         "facts": facts,
         "name": known_name(context, facts),
         "email": known_email(context, facts),
-        "traits": _facts(context, facts.traits, {}),
+        "traits": trait_rows(context, facts.traits, facts.history, context.project.profile.traits),
         "attributes": _facts(context, facts.attributes, context.project.attributes),
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
         "consents": consent_rows(context, facts),
@@ -166,13 +158,13 @@ def person_timeline(
     return page_response(request, "timeline.html", {"facts": facts, **_timeline_values(context, facts, before)})
 
 
-def person_facts(context: WebContext, number: int) -> PersonFacts:
-    """Facts of a person; of the survivor if the number was merged.
+def person_facts(context: WebContext, number: int, *, past: bool = False) -> PersonFacts:
+    """Facts of a person; of the survivor if the number was merged. `past`: with the earlier writes of traits.
 
     Raises:
         NotFound: If there is no such person.
     """
-    found = context.engine.facts([Person(number)]).get(Person(number))
+    found = context.engine.facts([Person(number)], past=past).get(Person(number))
     if found is None:
         raise NotFound("person.unknown", f"there is no person {number}", "search by e-mail or user id")
     return found
