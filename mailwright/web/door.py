@@ -204,9 +204,14 @@ class Door:
         await run_in_threadpool(self._check_turn)
 
         async def put(body: bytes) -> Parsed:
-            parsed = await run_in_threadpool(self._parsed_by_thread, "import", asked, body)
+            received_at = self._context.clock.now()
+            _, parsed = await run_in_threadpool(self._parsed_by_thread, "import", asked, body, received_at)
+            if parsed.held:
+                parsed = await run_in_threadpool(self._kept, "import", asked, source, parsed, received_at)
             if parsed.events:
                 await wrap_future(self._context.log.put([Events(list(parsed.events))], self._context.clock.now()))
+            if self._context.collected is not None:
+                self._context.collected.add(source.name, parsed)
             return parsed
 
         if source.kind != "server":
