@@ -30,7 +30,7 @@ from mailwright.rules.parse import parse  # noqa: E402
 from mailwright.rules.show import show  # noqa: E402
 from mailwright.rules.syntax import from_json, to_json  # noqa: E402
 from mailwright.runtime.project.documents import parse_toml, parse_yaml  # noqa: E402
-from mailwright.runtime.project.outside import webhook_of  # noqa: E402
+from mailwright.runtime.project.outside import lookup_of, webhook_of  # noqa: E402
 from mailwright.segments.definitions import SegmentDefinition  # noqa: E402
 from tools.reference import commands_page, errors_page, http_page, messages_page, ports_page, rules_page  # noqa: E402
 from tools.reference import settings_page as settings  # noqa: E402
@@ -263,6 +263,9 @@ FIRST_KEYS: dict[str, type] = {
 def test_definitions_on_the_pages_are_valid(page: str, block: str) -> None:
     document = parse_yaml(page, block)
     data = document.data
+    if ("values" in data and "url" in data) or (page == "enrich-and-signals.md" and "preset" in data):
+        assert lookup_of("page", document)
+        return
     if "preset" in data or "verify" in data:
         assert webhook_of("page", document)
         return

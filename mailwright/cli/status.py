@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.core.errors import NotFound
 from mailwright.core.events import PLACES
 from mailwright.core.facts import Installing
 from mailwright.core.instants import SECOND, format_iso
 from mailwright.runtime.clock_watch import confirm, parted
-from mailwright.runtime.installation import open_installation
+from mailwright.runtime.installation import Installation, open_installation, service_health
+from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.settings import load_settings
 
 
@@ -32,10 +35,25 @@ def status(project: ProjectOption = HERE) -> None:
         console.print(f"Version {found.version} of the definitions is in force.")
         if found.installing:
             console.print(_on_its_way(found.installing))
+        for line in _outside(installation):
+            console.print(line, markup=False)
         if found.clock:
             console.print("The machine's clock has jumped; `mailwright clock` says more.")
     finally:
         installation.close()
+
+
+def _outside(installation: Installation) -> Iterator[str]:
+    """How services that are asked do, where one does not do well."""
+    try:
+        lookups = current_project(installation)[1].lookups
+    except NotFound:
+        return
+    for name in lookups:
+        health = service_health(installation.records.meta, f"lookup:{name}")
+        if health.state != "well":
+            until = f" until {format_iso(health.until)}" if health.until else ""
+            yield f"The lookup {name} is {health.state}{until}: {health.why}."
 
 
 def _on_its_way(installing: Installing) -> str:

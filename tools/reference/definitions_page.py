@@ -20,6 +20,7 @@ from mailwright.ingest.forms.definitions import (
     PurposeDefinition,
 )
 from mailwright.ingest.imports import CursorColumn, Deletes, DltOrigin, ImportDefinition, SqlOrigin
+from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.mapping import Cell
 from mailwright.ingest.schema import (
     AccountsDefinition,
@@ -119,6 +120,7 @@ PLACES = (
     Place(cls=DoubleOptInDefinition, where="`double_opt_in` of a form"),
     Place(cls=LimitsDefinition, where="`limits` of a form"),
     Place(cls=AddressRules, where="`addresses` of a form"),
+    Place(cls=LookupDefinition, where="`lookups/NAME.yaml`"),
     Place(cls=WebhookDefinition, where="`webhooks/NAME.yaml`"),
     Place(cls=Verification, where="`verify` of a webhook"),
     Place(cls=EventTemplate, where="one of `events` of a webhook"),

@@ -8,6 +8,7 @@ from mailwright.runtime.imports.jobs import import_jobs
 from mailwright.runtime.jobs.history import history_jobs
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.jobs.sources import source_jobs
+from mailwright.runtime.lookups import lookup_jobs
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.quality.audit import audit_jobs
 from mailwright.runtime.quality.uses import data_map_jobs
@@ -19,6 +20,7 @@ JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = (
     data_map_jobs,
     history_jobs,
     import_jobs,
+    lookup_jobs,
     quality_jobs,
     source_jobs,
 )

@@ -17,6 +17,7 @@ from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
@@ -36,7 +37,7 @@ from mailwright.rules.sugar import OWN_EVENTS
 from mailwright.rules.syntax import Expression, InList
 from mailwright.rules.typed import typed, typed_value
 from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
-from mailwright.runtime.project.outside import webhook_of
+from mailwright.runtime.project.outside import lookup_of, webhook_of
 from mailwright.runtime.project.references import check_references
 from mailwright.segments.definitions import SegmentDefinition
 from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
@@ -61,7 +62,7 @@ FOLDERS = {
     "models": ".yaml",
     "forms": ".yaml",
     "templates": ".mjml",
-} | {"sql_segments": ".yaml", "imports": ".yaml", "webhooks": ".yaml"}
+} | {"sql_segments": ".yaml", "imports": ".yaml", "webhooks": ".yaml", "lookups": ".yaml"}
 SETTINGS_FILE = "mailwright.toml"
 
 
@@ -87,6 +88,7 @@ class Project:
     profile: ProfileSchema = field(default_factory=ProfileSchema)
     identity: IdentityRules = DEFAULTS
     webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
+    lookups: Mapping[str, LookupDefinition] = field(default_factory=dict)
     content_rules: Mapping[str, ContentRuleDefinition] = field(default_factory=dict)
     campaigns: Mapping[str, CampaignDefinition] = field(default_factory=dict)
     journeys: Mapping[str, JourneyDefinition] = field(default_factory=dict)
@@ -211,6 +213,7 @@ class _Loader:
             profile=self._profile(),
             identity=self._identity(),
             webhooks=self._made("webhooks", webhook_of),
+            lookups=self._made("lookups", lookup_of),
             content_rules=self._folder("content_rules", ContentRuleDefinition),
             campaigns=self._folder("campaigns", CampaignDefinition),
             journeys=self._folder("journeys", JourneyDefinition),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailwright.core.errors import InvalidInput, Issue
+from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.runtime.presets import preset_text
 from mailwright.runtime.project.documents import Document, convert, parse_yaml
@@ -32,6 +33,20 @@ def webhook_of(name: str, document: Document) -> WebhookDefinition:
     if not any(getattr(definition, listed) for listed in _LISTS):
         issues.append(document.issue((), "it makes nothing of a body", "add events:, consents:, ... or a preset:"))
     if issues:
+        raise InvalidInput("definition.invalid", issues)
+    return definition
+
+
+def lookup_of(name: str, document: Document) -> LookupDefinition:
+    """The lookup that a file defines.
+
+    Raises:
+        InvalidInput: With every fault found.
+    """
+    _check_name(name, document)
+    whole = with_preset(document, "lookups")
+    definition = convert(whole, (), LookupDefinition)
+    if issues := [whole.placed(place, issue) for place, issue in definition.faults()]:
         raise InvalidInput("definition.invalid", issues)
     return definition
 

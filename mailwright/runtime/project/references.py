@@ -70,6 +70,11 @@ def check_references(project: Project, documents: _Documents) -> list[Issue]:
     issues += _triggers(project, documents)
     issues += _circle(project, documents)
     issues += _data(project, documents)
+    for name, lookup in project.lookups.items():
+        if lookup.segment not in project.segments:
+            hint = nearest(lookup.segment, project.segments)
+            message = f"there is no segment {lookup.segment!r}"
+            issues.append(documents[f"lookups/{name}.yaml"].issue(("segment",), message, hint))
     issues += _profile(project, documents)
     issues += check_forms(project, documents)
     issues += [

@@ -1,0 +1,281 @@
+"""Asking services outside about people and places, as jobs of the worker: no mail ever waits for one."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from mailwright.core.durations import duration_micros
+from mailwright.core.errors import MailwrightError, NotFound, Permanent, Transient
+from mailwright.core.events import Events, Person
+from mailwright.core.facts import Known, PersonFacts
+from mailwright.core.fetching import FetchRequest
+from mailwright.core.instants import MINUTE, SECOND, format_iso
+from mailwright.core.outside import LookupAnswer
+from mailwright.core.schedules import Schedule
+from mailwright.ingest.lookups import LookupDefinition
+from mailwright.ingest.segment import Source, parse_request
+from mailwright.runtime.installation import Installation
+from mailwright.runtime.jobs.job import Job, JobContext
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.settings import Settings, environment_secret
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 500
+_PEOPLE_A_RUN = 20_000
+_RECORDS_A_RUN = 2_000
+_NOT_PERSONAL = ("email", "phone")
+_STOPS = ("fetch.paused", "fetch.budget")
+
+
+def lookup_jobs(project: Project, _settings: Settings) -> Iterable[Job]:
+    """One job for each lookup."""
+    for name, definition in project.lookups.items():
+        every = min(duration_micros(definition.every), MINUTE)
+        yield Job(
+            name=f"lookup:{name}",
+            title=definition.title or f"Ask about the {definition.by} of people",
+            schedule=Schedule(every=f"{max(1, every // SECOND)} seconds"),
+            run=partial(_run, name, definition),
+        )
+
+
+def _run(name: str, definition: LookupDefinition, context: JobContext) -> str:
+    return Lookup(name, definition, context).run()
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One thing to ask: its key in Records, and what fills the holes of the address."""
+
+    key: str
+    told: Mapping[str, str]
+
+
+class Lookup:
+    """One run of one lookup."""
+
+    def __init__(self, name: str, definition: LookupDefinition, context: JobContext) -> None:
+        """Take what it asks and whom."""
+        self._name = name
+        self._of = definition
+        self._there: Installation = context.there
+        self._project = context.project
+        self._stopping = context.stopping
+        self._now = context.there.wall.now()
+        self._stopped = ""
+        self._n_asked = 0
+        self._n_told = 0
+
+    def run(self) -> str:
+        """Ask what is due and tell what has changed; says how much in one line."""
+        addresses = self._addresses() if self._of.by == "ip" else {}
+        for page in self._pages(addresses):
+            asked = {person: one for person, facts in page.items() if (one := self._question(facts, addresses))}
+            answers = self._answers([*{one.key: one for one in asked.values()}.values()])
+            self._tell([(page[person], answers[one.key]) for person, one in asked.items() if one.key in answers])
+            if self._stopping():
+                break
+        said = f"asked {self._n_asked:,}, told {self._n_told:,}" if self._n_asked or self._n_told else ""
+        return "; ".join(part for part in (said, self._stopped) if part)
+
+    # --- whom ---
+
+    def _pages(self, addresses: Mapping[Person, str]) -> Iterator[dict[Person, PersonFacts]]:
+        """Members of the segment by and by, from where the last run ended; of an IP lookup those just seen."""
+        engine, meta, key = self._there.engine, self._there.records.meta, f"lookup.{self._name}.after"
+        if self._of.by == "ip":
+            persons = [*addresses]
+            for start in range(0, len(persons), _PAGE):
+                found = engine.facts(persons[start : start + _PAGE])
+                yield {person: facts for person, facts in found.items() if self._of.segment in facts.segments}
+            return
+        told = meta.get(key)
+        after = Person(int(told)) if told else None
+        for _ in range(_PEOPLE_A_RUN // _PAGE):
+            members = engine.members(self._of.segment, after, _PAGE)
+            if members:
+                yield engine.facts(members)
+            after = members[-1] if len(members) == _PAGE else None
+            meta.put(key, "" if after is None else str(after))
+            if after is None or self._stopped:
+                return
+
+    def _addresses(self) -> dict[Person, str]:
+        """The newest address of everybody whose events have come since the last run; sealed ones are opened here."""
+        meta, key = self._there.records.meta, f"lookup.{self._name}.read"
+        told = meta.get(key)
+        after = int(told) if told else max(0, self._there.log.last()[0] - _RECORDS_A_RUN)
+        seen: dict[tuple[str, str], str] = {}
+        for record in self._there.log.read(after, _RECORDS_A_RUN):
+            after = record.number
+            for event in record.body.events if isinstance(record.body, Events) else ():
+                address = self._opened(event.context.get("ip"))
+                if address and event.identifiers:
+                    seen[event.identifiers[0].kind, event.identifiers[0].value] = address
+        found = {}
+        for (kind, value), address in seen.items():
+            person = self._there.engine.find(kind, value)
+            if person is not None:
+                found[person] = address
+        meta.put(key, str(after))
+        return found
+
+    def _question(self, facts: PersonFacts, addresses: Mapping[Person, str]) -> _Asked | None:
+        """What to ask about a person; None if that is not known."""
+        sealer = self._there.sealer
+        if self._of.by == "place":
+            told = {name: self._trait(facts, trait) for name, trait in self._of.place.items()}
+            if not all(told.values()):
+                return None
+            text = "\0".join(f"{name}={value.strip().casefold()}" for name, value in sorted(told.items()))
+            return _Asked(key=hashlib.sha256(text.encode()).hexdigest()[:32], told=told)
+        value = addresses.get(facts.person, "") if self._of.by == "ip" else self._trait(facts, "email")
+        return _Asked(key=sealer.hash(self._of.by, value), told={self._of.by: value}) if value else None
+
+    def _trait(self, facts: PersonFacts, path: str) -> str:
+        name, *steps = path.split(".")
+        known = facts.traits.get(path) or facts.traits.get(name)
+        value = known.value if known else None
+        for step in steps if path not in facts.traits else ():
+            value = value.get(step) if isinstance(value, dict) else None
+        return self._opened(value)
+
+    def _opened(self, value: Any) -> str:
+        """A value as text; opened here and sent to the declared service alone."""
+        if self._there.sealer.is_sealed(value):
+            return self._there.sealer.unseal(value)
+        return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+    # --- what ---
+
+    def _answers(self, questions: Sequence[_Asked]) -> dict[str, LookupAnswer]:
+        """Answers that hold still, and new ones to what is due while the service answers."""
+        lookups = self._there.records.lookups
+        known = lookups.answers(self._name, [one.key for one in questions])
+        oldest = self._now - duration_micros(self._of.every)
+        for one in questions:
+            if self._stopped or self._stopping():
+                break
+            if one.key in known and known[one.key].at > oldest:
+                continue
+            try:
+                answer = self._asked(one)
+            except MailwrightError as error:
+                if error.code in _STOPS or isinstance(error, NotFound):
+                    self._stopped = error.message
+                else:
+                    _log.warning("the lookup %s got no answer: %s", self._name, error.message)
+                continue
+            if self._of.by == "place":
+                lookups.keep(self._name, {one.key: answer})
+            else:  # what is said of a person lies sealed in the log alone
+                lookups.keep(self._name, {one.key: LookupAnswer(at=answer.at, found=answer.found)})
+            known[one.key] = answer
+        # An old one is not told again: it would look young.
+        return {key: answer for key, answer in known.items() if answer.values and answer.at > oldest}
+
+    def _asked(self, one: _Asked) -> LookupAnswer:
+        """The service's answer.
+
+        Raises:
+            Transient: If it gave none that can be read.
+        """
+        secret = environment_secret(self._of.secret_env) if self._of.secret_env else ""
+        if self._of.secret_env and not secret:
+            message = f"the lookup {self._name} cannot ask: {self._of.secret_env} is not set"
+            raise NotFound("lookup.secret", message, "set it where the worker runs")
+        told = {**one.told, "secret": secret}
+        answer = self._there.fetch.fetch(
+            FetchRequest(
+                service=f"lookup:{self._name}",
+                url=self._of.filled_url(told),
+                method=self._of.method,
+                headers={"Accept": "application/json", **self._of.filled(self._of.headers, told)}
+                | ({"Content-Type": "application/json"} if self._of.body else {}),
+                body=msgspec.json.encode(self._of.filled(self._of.body, told)) if self._of.body else b"",
+                timeout_s=duration_micros(self._of.timeout) / SECOND,
+                per_minute=self._of.per_minute,
+            )
+        )
+        self._n_asked += 1
+        if answer.status in (404, 410, 422, 202, 204):
+            return LookupAnswer(at=self._now, found=False)
+        if not 200 <= answer.status < 300:
+            kind = Transient if answer.status >= 500 or answer.status == 429 else Permanent
+            raise kind("lookup.answer", f"it answered {answer.status}")
+        try:
+            values = self._of.used(msgspec.json.decode(answer.body))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            raise Transient("lookup.answer", "its answer is no JSON") from None
+        return LookupAnswer(at=self._now, found=bool(values), values=values, digest=_digest(values))
+
+    # --- telling ---
+
+    def _tell(self, answers: Sequence[tuple[PersonFacts, LookupAnswer]]) -> None:
+        """Identify calls for those for whom something has changed, through the door's own checks."""
+        calls = [call for facts, answer in answers if (call := self._call(facts, answer))]
+        if not calls:
+            return
+        there = self._there
+        parsed = parse_request(
+            "batch",
+            msgspec.json.encode({"batch": calls}),
+            source=Source(name=self._source, kind="server"),
+            received_at=there.clock.now(),
+            seal=there.sealer,
+            new_id=lambda: f"mailwright-{uuid4()}",
+            normaliser=self._project.normaliser,
+            plan=self._project.tracking_plan,
+        )
+        for refusal in parsed.refused[:1]:
+            _log.warning("what the lookup %s told was refused: %s %s", self._name, refusal.field, refusal.reason)
+        if parsed.events:
+            there.log.append([Events(list(parsed.events))], there.clock.now())
+            self._n_told += len(parsed.events)
+
+    @property
+    def _source(self) -> str:
+        return f"lookup:{self._name}"
+
+    def _call(self, facts: PersonFacts, answer: LookupAnswer) -> dict[str, Any] | None:
+        told = {self._of.into: dict(answer.values)} if self._of.into else dict(answer.values)
+        traits = {name: value for name, value in told.items() if self._is_news(facts.traits.get(name), value)}
+        if not traits:
+            return None
+        call: dict[str, Any] = {"type": "identify", "traits": traits}
+        named = next((one for one in facts.identifiers if one.kind not in _NOT_PERSONAL), None)
+        if named is None:
+            traits["email"] = self._trait(facts, "email")
+        elif named.kind == "user_id":
+            call["userId"] = named.value
+        elif named.kind == "anonymous_id":
+            call["anonymousId"] = named.value
+        else:
+            call["context"] = {"externalIds": [{"type": named.kind, "id": named.value}]}
+        told_at = format_iso(answer.at) if self._of.by == "place" else ""
+        key = f"{facts.first_identifier}\0{_digest(traits)}\0{told_at}"
+        call["messageId"] = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+        return call
+
+    def _is_news(self, known: Known | None, value: Any) -> bool:
+        """Whether a trait is missing, or ours to write over and other than it was or told too long ago."""
+        if known is None or known.value is None or known.value == "":
+            return True
+        if known.source != self._source and not self._of.overwrite:
+            return False
+        old = self._opened(known.value) if self._there.sealer.is_sealed(known.value) else known.value
+        stale = known.at is None or known.at <= self._there.clock.now() - duration_micros(self._of.told_again)
+        return bool(old != value) or (self._of.by == "place" and stale)
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(values, order="deterministic")).hexdigest()[:32]
