@@ -23,6 +23,7 @@ from mailwright.ingest.forms.definitions import FormDefinition  # noqa: E402
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition  # noqa: E402
 from mailwright.models.definitions import ModelDefinition  # noqa: E402
 from mailwright.profiles.definitions import AttributeDefinition  # noqa: E402
+from mailwright.profiles.identity_rules import IdentityRules  # noqa: E402
 from mailwright.rendering.template import compile_template, parse_template  # noqa: E402
 from mailwright.reports.data_map import DataMapDefinition  # noqa: E402
 from mailwright.reports.quality.definitions import QualityDefinition  # noqa: E402
@@ -250,6 +251,7 @@ FIRST_KEYS: dict[str, type] = {
     "trigger": JourneyDefinition,
     "slot": ContentRuleDefinition,
     "kind": ModelDefinition,
+    "priority": IdentityRules,
     "variables": MailDefinition,
     "sensitivity": QualityDefinition,
     "reconcile": QualityDefinition,

@@ -116,6 +116,7 @@ def replay(
             who=BY_COMMAND,
             plan=definitions.tracking_plan,
             normaliser=definitions.normaliser,
+            naming=definitions.naming,
             resolve=installation.resolve,
         )
         for number, why in done.still:

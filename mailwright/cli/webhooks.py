@@ -64,6 +64,7 @@ def _door(there: Installation, project: Project) -> WebhookDoor:
         catalogs=project.catalogs,
         secret=environment_secret,
         normaliser=project.normaliser,
+        naming=project.naming,
         resolve=there.resolve,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -18,6 +18,7 @@ BLOCKED = frozenset(
 
 _ZEROS = re.compile(r"[0\-\s.:]*1?")  # 0, -1, 00000000-0000-0000-0000-000000000000, but not 10
 _MAX_CHARS = 256
+_CONTACT_KINDS = ("email", "phone", "anonymous_id")
 _NOT_EXTERNAL = (PREVIOUS, "user_id")  # a call has one user_id, its own
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]{1,64}@[^\s@<>()\[\],;:\\\"_]{1,253}")
@@ -42,6 +43,24 @@ class Seal(Protocol):
 
     def with_names(self, traits: frozenset[str], anywhere: frozenset[str]) -> Seal:
         """A seal that seals these names too: `traits` as traits of people alone, the others wherever they stand."""
+        ...
+
+
+class Naming(Protocol):
+    """A project's own words about identifiers, beside what is built in; see `identity.yaml`."""
+
+    @property
+    def external(self) -> Collection[str] | None:
+        """The kinds that ``context.externalIds`` may bring; None: any."""
+        ...
+
+    @property
+    def rank(self) -> Mapping[str, int]:
+        """The place of each kind in the order of priority; kinds that lack follow in the order of the call."""
+        ...
+
+    def blocks(self, kind: str, value: str) -> bool:
+        """Whether this value of a kind names nobody."""
         ...
 
 
@@ -87,8 +106,10 @@ class Named:
     external: Any = None
 
 
-def identifiers_of(named: Named, source: Source, seal: Seal, warn: Callable[[str, str], None]) -> list[Identifier]:
-    """All identifiers of a call: user_id, email, phone, anonymous_id, then declared external ids.
+def identifiers_of(
+    named: Named, source: Source, seal: Seal, warn: Callable[[str, str], None], naming: Naming | None = None
+) -> list[Identifier]:
+    """All identifiers of a call: user_id, email, phone, anonymous_id, then external ids; or in the order of `naming`.
 
     From a browser key only user_id and anonymous_id count: anybody can send any address with a public key.
     Unusable values are left out and told to `warn` (field, reason).
@@ -96,7 +117,7 @@ def identifiers_of(named: Named, source: Source, seal: Seal, warn: Callable[[str
     found: list[Identifier] = []
 
     def add(kind: str, value: str, field: str) -> None:
-        if is_blocked(value):
+        if is_blocked(value) or (naming is not None and naming.blocks(kind, value)):
             warn(field, f"{value!r} names nobody and is left out")
         elif (identifier := identifier_of(seal, kind, value)) not in found:
             found.append(identifier)
@@ -111,10 +132,21 @@ def identifiers_of(named: Named, source: Source, seal: Seal, warn: Callable[[str
     if named.external is not None:
         if source.kind == "browser":
             warn("context.externalIds", "left out: a browser key names no external ids")
-            return found
+            return in_order(found, naming)
         for kind, value in _external(named.external, warn):
-            add(kind, value, "context.externalIds")
-    return found
+            if naming is None or naming.external is None or kind in (*naming.external, *_CONTACT_KINDS):
+                add(kind, value, "context.externalIds")
+            else:
+                warn("context.externalIds", f"left out: {kind!r} is not declared in identity.yaml")
+    return in_order(found, naming)
+
+
+def in_order(identifiers: list[Identifier], naming: Naming | None) -> list[Identifier]:
+    """The most telling first, as the project says."""
+    if naming is None:
+        return identifiers
+    rank = naming.rank
+    return sorted(identifiers, key=lambda one: rank.get(one.kind, len(rank)))
 
 
 def is_blocked(value: str) -> bool:

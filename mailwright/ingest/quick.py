@@ -15,7 +15,7 @@ from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.ingest.definitions import TrackingPlan
 from mailwright.ingest.hooks import Contexts, Declined, Normaliser
-from mailwright.ingest.identifiers import Seal, is_blocked
+from mailwright.ingest.identifiers import Naming, Seal, in_order, is_blocked
 from mailwright.ingest.limits import INT64_MAX, INT64_MIN, Limits
 from mailwright.ingest.wire import DECODE_ERRORS, Call, Id, decode_call, decode_context
 
@@ -43,6 +43,7 @@ class QuickDoor:
         context: dict[str, Any],
         sent_at: Instant | None,
         normaliser: Normaliser | None = None,
+        naming: Naming | None = None,
         contexts: Contexts | None = None,
     ) -> None:
         self._source = source
@@ -59,6 +60,7 @@ class QuickDoor:
         self._known: dict[bytes, tuple[dict[str, Any] | None, Any]] = {}
         self._sent_at = sent_at
         self._normaliser = normaliser
+        self._naming = naming
         self._contexts = contexts
 
     def event(self, raw: bytes, path_type: str) -> Event | None:
@@ -117,10 +119,14 @@ class QuickDoor:
         anonymous = self._id(anonymous_id) if anonymous_id is not None else ""
         if user is None or anonymous is None:
             return None
+        if self._naming is not None:
+            blocked = self._naming.blocks
+            if (user and blocked("user_id", user)) or (anonymous and blocked("anonymous_id", anonymous)):
+                return None
         if not anonymous:
             return [Identifier("user_id", user)] if user else None
         named = Identifier("anonymous_id", anonymous)
-        return [Identifier("user_id", user), named] if user else [named]
+        return in_order([Identifier("user_id", user), named], self._naming) if user else [named]
 
     def _id(self, value: str | int) -> str | None:
         text = str(value).strip()

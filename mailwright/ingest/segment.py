@@ -19,6 +19,7 @@ from mailwright.ingest.hooks import Contexts, Declined, Normaliser, Resolve
 from mailwright.ingest.identifiers import (
     PREVIOUS,
     Named,
+    Naming,
     Seal,
     Source,
     identifier_of,
@@ -134,6 +135,7 @@ class _Door:
     imported: bool
     keeps_held: bool = False
     normaliser: Normaliser | None = None
+    naming: Naming | None = None
     contexts: Contexts | None = None
     context: dict[str, Any] = field(default_factory=dict)
     sent_at: Instant | None = None
@@ -158,6 +160,7 @@ def parse_request(
     history: bool = False,
     keeps_held: bool = False,
     normaliser: Normaliser | None = None,
+    naming: Naming | None = None,
     plan: TrackingPlan = _NO_PLAN,
     resolve: Resolve | None = None,
     context: Mapping[str, Any] | None = None,
@@ -174,6 +177,7 @@ def parse_request(
         new_id: Gives a new unique message id for a call that has none. Such a call, sent twice, counts twice.
         history: An import of what happened before: events count from their own stamp, and stamps are taken as sent.
         keeps_held: The caller keeps `Parsed.held`; without that, what the plan puts into quarantine is refused.
+        naming: What the project says about identifiers: blocked values, external ids, their order.
         normaliser: Brings names and units of traits and properties to the project's own, before the plan sees them.
         plan: Checked before sealing.
         resolve: Adds to each context what is known besides, after the plan and before sealing.
@@ -200,6 +204,7 @@ def parse_request(
         imported=kind == "import" and source.kind == "server",
         keeps_held=keeps_held,
         normaliser=normaliser,
+        naming=naming,
         contexts=Contexts(resolve) if resolve else None,
         context=dict(context or {}),
     )
@@ -290,6 +295,7 @@ def _quick(door: _Door) -> QuickDoor:
         context=door.context,
         sent_at=door.sent_at,
         normaliser=door.normaliser,
+        naming=door.naming,
         contexts=door.contexts,
     )
 
@@ -490,9 +496,10 @@ def _identifiers(
         traits=theirs if isinstance(theirs, dict) else {},
         external=context.pop("externalIds", None),
     )
-    found = identifiers_of(named, door.source, door.seal, door.warn)
+    found = identifiers_of(named, door.source, door.seal, door.warn, door.naming)
     if kind == "alias":
-        return [*found, _previous(call, found, door)]
+        # An alias speaks of its user_id, whatever comes first elsewhere.
+        return [*sorted(found, key=lambda one: one.kind != "user_id"), _previous(call, found, door)]
     if not found:
         raise _Refused("userId", "nobody is named: send userId or anonymousId")
     return found
@@ -501,9 +508,9 @@ def _identifiers(
 def _previous(call: Call, found: list[Identifier], door: _Door) -> Identifier:
     """An alias's old name. From a browser it can be an anonymous_id only: a public key merges no known users."""
     previous = _text(call.previous_id, "previousId", door)
-    if not found or found[0].kind != "user_id":
+    if not any(one.kind == "user_id" for one in found):
         raise _Refused("userId", "an alias call needs it")
-    if not previous or is_blocked(previous):
+    if not previous or is_blocked(previous) or (door.naming and door.naming.blocks("user_id", previous)):
         raise _Refused("previousId", "an alias call needs it" if not previous else f"{previous!r} names nobody")
     if door.source.kind == "browser":
         return identifier_of(door.seal, "anonymous_id", previous)

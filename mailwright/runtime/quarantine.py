@@ -14,7 +14,7 @@ from mailwright.core.instants import Instant
 from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason
 from mailwright.ingest.hooks import Normaliser, Resolve
-from mailwright.ingest.identifiers import Seal
+from mailwright.ingest.identifiers import Naming, Seal
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.mending import Patch, mended
 from mailwright.ingest.plan import TrackingPlan
@@ -145,6 +145,7 @@ class Quarantine:
         who: str,
         plan: TrackingPlan,
         normaliser: Normaliser | None = None,
+        naming: Naming | None = None,
         resolve: Resolve | None = None,
     ) -> Replayed:
         """Read items again as the door would have, with their own time and message id; what is still bad stays."""
@@ -163,6 +164,7 @@ class Quarantine:
                 history=item.history,
                 keeps_held=True,
                 normaliser=normaliser,
+                naming=naming,
                 plan=plan,
                 resolve=resolve,
             )

@@ -17,6 +17,7 @@ from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.ingest.consents import ParsedConsents, ParsedSuppressions, parse_consents, parse_suppressions
 from mailwright.ingest.definitions import CatalogDefinition
 from mailwright.ingest.hooks import Normaliser, Resolve
+from mailwright.ingest.identifiers import Naming
 from mailwright.ingest.items import ParsedItems, parse_items
 from mailwright.ingest.limits import LIMITS, Limits, Refusal
 from mailwright.ingest.plan import TrackingPlan
@@ -87,6 +88,7 @@ class WebhookDoor:
     catalogs: Mapping[str, CatalogDefinition]
     secret: Callable[[str], str]
     normaliser: Normaliser | None = None
+    naming: Naming | None = None
     resolve: Resolve | None = None
     limits: Limits = field(default=LIMITS)
 
@@ -137,6 +139,7 @@ class WebhookDoor:
                 seal=self.sealer,
                 new_id=lambda: f"mailwright-{uuid4()}",
                 normaliser=self.normaliser,
+                naming=self.naming,
                 plan=self.plan,
                 resolve=self.resolve,
                 limits=wider,

@@ -14,7 +14,7 @@ from mailwright.ingest.context.addresses import Network
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser, Resolve
-from mailwright.ingest.identifiers import Seal
+from mailwright.ingest.identifiers import Naming, Seal
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import Source
@@ -99,6 +99,11 @@ class ProjectView(Protocol):
     @property
     def normaliser(self) -> Normaliser | None:
         """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
+        ...
+
+    @property
+    def naming(self) -> Naming | None:
+        """What the project says about identifiers at the door; None if nothing."""
         ...
 
     @property

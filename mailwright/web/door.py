@@ -256,6 +256,7 @@ class Door:
             history=_declared_history(call, asked),
             keeps_held=True,
             normaliser=context.project.normaliser,
+            naming=context.project.naming,
             plan=plan,
             resolve=context.resolve,
             context=_seen_by_the_door(source, asked, context.settings.trusted_proxies),

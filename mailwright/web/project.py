@@ -14,6 +14,7 @@ from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.identifiers import Naming
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.rules.fold import Rules
@@ -104,6 +105,11 @@ class CurrentProject:
     def webhooks(self) -> Mapping[str, WebhookDefinition]:
         """Webhooks, by the name in their address."""
         return self._now().webhooks
+
+    @property
+    def naming(self) -> Naming | None:
+        """What the project says about identifiers at the door."""
+        return self._now().naming
 
     @property
     def catalogs(self) -> Mapping[str, CatalogDefinition]:

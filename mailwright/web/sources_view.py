@@ -115,6 +115,7 @@ def replay(context: WebContext, numbers: list[int], who: str) -> Replayed:
         who=who,
         plan=context.project.tracking_plan,
         normaliser=context.project.normaliser,
+        naming=context.project.naming,
         resolve=context.resolve,
     )
 

@@ -105,6 +105,7 @@ def _door(context: WebContext) -> WebhookDoor:
         catalogs=project.catalogs,
         secret=environment_secret,
         normaliser=project.normaliser,
+        naming=project.naming,
         resolve=context.resolve,
         limits=context.settings.limits,
     )

@@ -38,6 +38,7 @@ from mailwright.experiments.definitions import ExperimentDefinition, VariantDefi
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.identifiers import Naming
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import AccountsDefinition, ProfileSchema, RollUp, TraitDefinition
 from mailwright.ingest.segment import Source
@@ -372,6 +373,7 @@ class ShopProject:
         }
     )
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
+    naming: Naming | None = None
     profile: ProfileSchema = field(
         default_factory=lambda: ProfileSchema(
             traits={

@@ -49,6 +49,7 @@ from mailwright.journeys.definitions import (
 )
 from mailwright.models.definitions import GateDefinition, ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
+from mailwright.profiles.identity_rules import IdentityRules, KindRule, MergeLimits
 from mailwright.rules.sugar import Intent, IntentBand, Lifecycle, Rfm, RfmCell
 from mailwright.runtime.project.load import FOLDERS, SINGLE_FILES
 from mailwright.segments.definitions import SegmentDefinition
@@ -101,6 +102,9 @@ PLACES = (
     Place(cls=ValueDefinition, where="a property of the profile schema, a field of an object or the items of a list"),
     Place(cls=AccountsDefinition, where="`accounts` of the profile schema"),
     Place(cls=RollUp, where="a figure of `rollup`"),
+    Place(cls=IdentityRules, where="`identity.yaml`"),
+    Place(cls=KindRule, where="a kind of `identity.yaml`"),
+    Place(cls=MergeLimits, where="`merges` of `identity.yaml`"),
     Place(cls=ContentRuleDefinition, where="`content_rules/NAME.yaml`"),
     Place(cls=RowDefinition, where="a row of a content rule"),
     Place(cls=CampaignDefinition, where="`campaigns/NAME.yaml`"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mailwright.core.commits import TickCommit, Transition
-from mailwright.core.events import Offset
+from mailwright.core.events import Offset, Person
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.messages import SendRequest
 from mailwright.core.ports import EngineRecords
@@ -62,17 +62,29 @@ def _advance(
     journey = Journey(name=name, version=state.version, definition=state.project.journeys[name])
     triggering = [t for t in transitions if t.segment == journey.definition.trigger.segment]
     due = records.due_runs(name, at)
+    # Rows keep the number that they were written under: so they go back with it when a merge is taken back.
+    whose = {number: each.person for each in triggering for number in state.identity.numbers(each.person)}
+    open_runs = records.open_runs(name, None if journey.definition.exit_when else list(whose))
+    inside = {whose[run.person] for run in open_runs if whose.get(run.person, run.person) != run.person}
+    triggering = [transition for transition in triggering if transition.person not in inside]
     entering = [transition.person for transition in triggering]
-    open_runs = records.open_runs(name, None if journey.definition.exit_when else entering)
     if not (triggering or due or open_runs):
         return Advance()
     people = sorted({*entering, *(run.person for run in (*due, *open_runs))})
     return advance(
         journey,
         open_runs=open_runs,
-        last_started=records.last_runs(name, entering),
+        last_started=_last_started(records.last_runs(name, list(whose)), whose),
         transitions=triggering,
         due_runs=due,
         at=at,
         exits=state.which(exit_condition(name), people) if journey.definition.exit_when else frozenset(),
     )
+
+
+def _last_started(runs: Mapping[Person, Instant], whose: Mapping[Person, Person]) -> dict[Person, Instant]:
+    """When each person last started, under whichever of their numbers."""
+    found: dict[Person, Instant] = {}
+    for number, at in runs.items():
+        found[whose[number]] = max(at, found.get(whose[number], at))
+    return found

@@ -188,6 +188,7 @@ class Intake:
                     new_id=lambda: "",
                     history=passage.history,
                     normaliser=passage.project.normaliser,
+                    naming=passage.project.naming,
                     plan=passage.project.tracking_plan,
                     resolve=passage.there.resolve,
                     limits=_LIMITS,

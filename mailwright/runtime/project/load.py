@@ -108,6 +108,11 @@ class Project:
         """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
         return None if self.profile == ProfileSchema() else SchemaNormaliser(self.profile, self.zone)
 
+    @property
+    def naming(self) -> IdentityRules | None:
+        """What the project says about identifiers at the door; None if nothing."""
+        return None if self.identity.plain else self.identity
+
     @cached_property
     def rules(self) -> Rules:
         """Every rule, as the fold keeps it live."""

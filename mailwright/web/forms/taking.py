@@ -348,6 +348,7 @@ def tell(
         seal=context.sealer,
         new_id=lambda: f"form-{uuid.uuid4()}",
         normaliser=context.project.normaliser,
+        naming=context.project.naming,
         plan=context.project.tracking_plan,
         resolve=context.resolve,
         context=_seen(asked) if asked else {},

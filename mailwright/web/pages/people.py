@@ -13,6 +13,7 @@ from mailwright.core.errors import NotFound
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import SECOND, Instant, parse_iso
+from mailwright.core.messages import Message
 from mailwright.core.ports import Consent, OptIn
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
@@ -129,6 +130,7 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
     facts = person_facts(context, number, past=True)
     if facts.person != number:
         return RedirectResponse(f"/people/{facts.person}", 303)
+    graph = context.engine.graph(facts.person)
     values = {
         "facts": facts,
         "name": known_name(context, facts),
@@ -138,9 +140,9 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
         "consents": consent_rows(context, facts),
         "proofs": proofs_of(context, facts),
-        "mails": context.records.messages.page(before=None, limit=20, person=facts.person),
+        "mails": _mails(context, graph.numbers),
         "origin_title": lambda origin: origin_title(context.project, origin),
-        **graph_values(context, context.engine.graph(facts.person)),
+        **graph_values(context, graph),
         **_timeline_values(context, facts, None),
     }
     return page_response(request, "person.html", values)
@@ -182,6 +184,12 @@ def proofs_of(context: WebContext, facts: PersonFacts) -> list[OptIn]:
     hashes = [one.value for one in facts.identifiers if one.kind == "email"]
     found = [one for address_hash in hashes for one in context.records.opt_ins.of_address(address_hash)]
     return sorted(found, key=lambda one: -one.asked_at)
+
+
+def _mails(context: WebContext, numbers: Sequence[Person]) -> list[Message]:
+    """The newest mails to a person, under whichever of their numbers they were asked for."""
+    pages = [context.records.messages.page(before=None, limit=20, person=number) for number in numbers[-20:]]
+    return sorted((each for page in pages for each in page), key=lambda one: one.queued_at, reverse=True)[:20]
 
 
 def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None) -> dict[str, Any]:

@@ -177,6 +177,21 @@ planned = st.tuples(st.just("event"), st.sampled_from(["Paid", "Strict", "Schema
 changes = st.lists(change | planned, max_size=3).map(dict)
 
 
+class Chosen:
+    """A project's words about identifiers: some are blocked, and perhaps the browser comes before the user."""
+
+    external = ("crm",)
+
+    def __init__(self, rank):
+        self.rank = rank
+
+    def blocks(self, kind, value):
+        return value == ("household-1" if kind == "user_id" else "browser-17")
+
+
+CHOSEN, TURNED = Chosen({}), Chosen({"anonymous_id": 0, "user_id": 1})
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     calls=st.lists(changes.map(lambda changed: PLAIN | changed), min_size=1, max_size=5),
@@ -188,6 +203,7 @@ changes = st.lists(change | planned, max_size=3).map(dict)
             "plan": st.just(PLAN),
             "keeps_held": st.just(True),
             "normaliser": st.just(Shouting()),
+            "naming": st.sampled_from([CHOSEN, TURNED]),
             "resolve": st.just(placed),
             "context": st.just({"ip": "::1", "userAgent": "x"}),
             "limits": st.sampled_from([Limits(depth=4, keys=500), Limits(event_bytes=400, id_chars=9)]),
