@@ -139,7 +139,7 @@ class _Taking:
         self._indexes: list[int] = []
         self._bytes = 0
         self._index = 0
-        self._accepted = self._refused_count = 0
+        self._accepted = self._refused_count = self._held = 0
         self._refused: list[dict[str, Any]] = []
         self._warned: list[dict[str, Any]] = []
 
@@ -165,6 +165,7 @@ class _Taking:
         await self._turn()
         parsed = await self._put(b'{"batch":[' + b",".join(self._batch) + b"]}")
         self._accepted += len(parsed.events)
+        self._held += len(parsed.held)
         for one in parsed.refused:
             self._refuse(Refusal(self._indexes[one.index], one.field, one.reason))
         for one in parsed.warned[: _KEPT_REFUSALS - len(self._warned)]:
@@ -192,10 +193,12 @@ class _Taking:
             "refused": self._refused,
             "refused_count": self._refused_count,
         }
+        if self._held:
+            told["held_count"] = self._held
         return told | ({"warned": self._warned} if self._warned else {})
 
     def answer(self) -> BulkAnswer:
-        if self._refused and not self._accepted:
+        if self._refused and not self._accepted and not self._held:
             first = self._refused[0]
             message = (
                 f"none of {self._refused_count} lines could be taken; the first: {first['field']} {first['reason']}"

@@ -170,6 +170,11 @@ class Door:
             await run_in_threadpool(self._check_turn)
         if call in _SERVER_CALLS:
             return await run_in_threadpool(self._take_from_server, call, asked, body)
+        parsed = await self._put(call, asked, body)
+        return _outcome(len(parsed.events), parsed.refused, parsed.warned, parsed.held)
+
+    async def _put(self, call: str, asked: _Asked, body: bytes) -> Parsed:
+        """What a body brings, once its good events are durable."""
         plan, known = self._plan_in_force(), self._keys.get(asked.authorization)
         received_at = self._context.clock.now()
         if known is None or plan is None or len(body) > _INLINE_BYTES:
@@ -185,7 +190,7 @@ class Door:
             await wrap_future(self._context.log.put([Events(events)], self._context.clock.now()))
         if self._context.collected is not None:
             self._context.collected.add(source.name, parsed)
-        return _outcome(len(parsed.events), parsed.refused, parsed.warned, parsed.held)
+        return parsed
 
     def _kept(self, call: str, asked: _Asked, source: Source, parsed: Parsed, received_at: Instant) -> Parsed:
         """With what is held back kept durably; what finds no room is refused."""
@@ -202,22 +207,12 @@ class Door:
         """The bulk door's stream of lines, batch by batch."""
         source = await run_in_threadpool(self._source, asked, b"")
         await run_in_threadpool(self._check_turn)
-
-        async def put(body: bytes) -> Parsed:
-            received_at = self._context.clock.now()
-            _, parsed = await run_in_threadpool(self._parsed_by_thread, "import", asked, body, received_at)
-            if parsed.held:
-                parsed = await run_in_threadpool(self._kept, "import", asked, source, parsed, received_at)
-            if parsed.events:
-                await wrap_future(self._context.log.put([Events(list(parsed.events))], self._context.clock.now()))
-            if self._context.collected is not None:
-                self._context.collected.add(source.name, parsed)
-            return parsed
-
         if source.kind != "server":
             raise Refused("key.server", "only a server key may send lines to the bulk door", "use an sk_ key")
         lines = body_lines(Request(asked.scope, receive), self._context.settings.limits.event_bytes)
-        return await take_lines(lines, put, lambda: run_in_threadpool(self._check_turn))
+        return await take_lines(
+            lines, lambda body: self._put("import", asked, body), lambda: run_in_threadpool(self._check_turn)
+        )
 
     def _plan_in_force(self) -> TrackingPlan | None:
         """The tracking plan; None when it is to be looked at again, which one request does for all."""
