@@ -26,6 +26,7 @@ from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.settings import Settings, environment_secret
+from mailwright.runtime.webhooks import forget_deliveries
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,18 @@ def lookup_jobs(project: Project, _settings: Settings) -> Iterable[Job]:
             schedule=Schedule(every=f"{max(1, every // SECOND)} seconds"),
             run=partial(_run, name, definition),
         )
+
+
+def webhook_jobs(project: Project, _settings: Settings) -> Iterable[Job]:
+    """Old deliveries of webhooks are forgotten once a day."""
+    if project.webhooks:
+        daily = Schedule(every="1 day")
+        yield Job(name="webhooks", title="Forget old deliveries of webhooks", schedule=daily, run=_forget)
+
+
+def _forget(context: JobContext) -> str:
+    n = forget_deliveries(context.there.records, context.there.wall.now())
+    return f"{n:,} deliveries forgotten" if n else ""
 
 
 def _run(name: str, definition: LookupDefinition, context: JobContext) -> str:

@@ -8,7 +8,7 @@ from mailwright.runtime.imports.jobs import import_jobs
 from mailwright.runtime.jobs.history import history_jobs
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.jobs.sources import source_jobs
-from mailwright.runtime.lookups import lookup_jobs
+from mailwright.runtime.lookups import lookup_jobs, webhook_jobs
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.quality.audit import audit_jobs
 from mailwright.runtime.quality.uses import data_map_jobs
@@ -23,6 +23,7 @@ JOBS_OF: tuple[Callable[[Project, Settings], Iterable[Job]], ...] = (
     lookup_jobs,
     quality_jobs,
     source_jobs,
+    webhook_jobs,
 )
 """Each part that has jobs makes its own."""
 

@@ -21,6 +21,7 @@ from mailwright.core.errors import InvalidInput  # noqa: E402
 from mailwright.core.events import Defined, Events, Person, Tick  # noqa: E402
 from mailwright.core.facts import PersonFacts  # noqa: E402
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso  # noqa: E402
+from mailwright.core.outside import WebhookTally  # noqa: E402
 from mailwright.decisions.mail import VariableDefinition  # noqa: E402
 from mailwright.decisions.variables import resolve  # noqa: E402
 from mailwright.ingest.segment import Source, parse_request  # noqa: E402
@@ -29,7 +30,7 @@ from mailwright.privacy.sealing import Sealer  # noqa: E402
 from mailwright.runtime.engine import reads  # noqa: E402
 from mailwright.runtime.engine.state import EngineState, Folded  # noqa: E402
 from mailwright.runtime.jobs.registry import JOBS_OF  # noqa: E402
-from mailwright.runtime.lookups import lookup_jobs  # noqa: E402
+from mailwright.runtime.lookups import lookup_jobs, webhook_jobs  # noqa: E402
 from mailwright.runtime.presets import preset_names  # noqa: E402
 from mailwright.runtime.project.load import load_project  # noqa: E402
 from mailwright.stores.fetch_guard import Guard  # noqa: E402
@@ -285,6 +286,18 @@ def test_without_its_key_a_lookup_says_so(world, monkeypatch):
 
 def test_lookups_are_jobs_of_the_worker():
     assert lookup_jobs in JOBS_OF
+
+
+def test_old_deliveries_of_webhooks_are_forgotten(world):
+    shop = world(PERSON)
+    assert list(webhook_jobs(shop.project, SimpleNamespace())) == []
+    [job] = webhook_jobs(load_project({"webhooks/shop.yaml": "preset: shopify\n"}), SimpleNamespace())
+    for days in (36, 34):
+        at = Instant(NOW - days * DAY)
+        shop.records.webhooks.delivered("shop", [str(days)], WebhookTally(received=1, last_at=at))
+    assert job.run(SimpleNamespace(there=shop.there)) == "1 deliveries forgotten"
+    assert shop.records.webhooks.seen("shop", ["34"])
+    assert job.run(SimpleNamespace(there=shop.there)) == ""
 
 
 @pytest.mark.parametrize("preset", preset_names("lookups"))
