@@ -51,7 +51,8 @@ class QuickDoor:
         self._seal = seal
         self._suspects = seal.suspects
         self._fits = plan.fits
-        self._max_bytes = min(limits.event_bytes, _KEY_BYTES * limits.keys)
+        self._max_bytes = limits.event_bytes
+        self._max_keys = limits.keys
         self._max_chars = limits.id_chars
         self._depth = limits.depth - 2  # the call and its properties
         self._first_at, self._last_at = limits.earliest_at, received_at + limits.future_micros
@@ -66,6 +67,8 @@ class QuickDoor:
     def event(self, raw: bytes, path_type: str) -> Event | None:
         """The event of a call, or None."""
         if len(raw) > self._max_bytes:
+            return None
+        if len(raw) > _KEY_BYTES * self._max_keys and raw.count(b":") > self._max_keys:
             return None
         try:
             call = decode_call(raw)

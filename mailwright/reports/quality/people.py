@@ -10,6 +10,7 @@ import msgspec
 from rapidfuzz import fuzz
 
 from mailwright.core.events import Person
+from mailwright.core.findings import Finding
 from mailwright.core.instants import Instant
 
 LARGEST_BLOCK = 60
@@ -88,6 +89,40 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     filled: dict[str, int] = {}
     archived: int = 0
     returned: int = 0
+
+
+WORSE = 0.05
+"""A share of profiles that grew by this much since the audit before is worth a look."""
+
+
+def hygiene(now: AuditReport, before: AuditReport | None) -> list[Finding]:
+    """What the monitor of profiles says: more of them are stale, out of reach, or lack something than before.
+
+    The first audit has nothing to compare with and finds nothing: an old shop has old profiles.
+    """
+    if before is None or not before.n_people or not now.n_people:
+        return []
+    figures = {
+        "stale": (now.n_stale, before.n_stale, "win them back by a journey, or archive them: see audit.archive_after"),
+        "unreachable": (now.n_unreachable, before.n_unreachable, "look at bounces, and whether forms ask the address"),
+        **{
+            f"without {name}": (n, before.lacking.get(name, n), f"ask for {name} in a form, or declare audit.fill")
+            for name, n in now.lacking.items()
+        },
+    }
+    return [
+        Finding(
+            monitor="profiles",
+            subject=what,
+            severity="warning",
+            message=f"{n / now.n_people:.0%} of profiles are {what}, {old / before.n_people:.0%} at the audit before",
+            example=f"{n:,} of {now.n_people:,} people",
+            suggestion=suggestion,
+            figures={"now": n, "before": old},
+        )
+        for what, (n, old, suggestion) in figures.items()
+        if round(n / now.n_people - old / before.n_people, 6) >= WORSE
+    ]
 
 
 def pairs(people: Sequence[PersonRow], above: float) -> list[Pair]:

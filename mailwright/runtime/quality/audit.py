@@ -9,15 +9,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from mailwright.core.durations import duration_micros
+from mailwright.core.errors import MailwrightError
 from mailwright.core.events import Event, Events, Identifier, ListChanged, PeopleMerged, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant, from_datetime
 from mailwright.core.ports import MetaRecords
 from mailwright.reports.quality.past import json_path
-from mailwright.reports.quality.people import AuditReport, Pair, PersonRow, pairs
+from mailwright.reports.quality.people import AuditReport, Pair, PersonRow, hygiene, pairs
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
+from mailwright.runtime.quality.alerts import alert
 from mailwright.runtime.settings import Settings
 
 T = TypeVar("T")
@@ -59,8 +61,14 @@ def newest_audit(meta: MetaRecords) -> AuditReport | None:
 
 def run_audit(context: JobContext) -> str:
     """Make the report, change what the policy says, and keep the report."""
+    records, before = context.there.records, newest_audit(context.there.records.meta)
     report = audit(context, change=True)
-    context.there.records.meta.put(_META, msgspec.json.encode(report).decode())
+    policy = context.project.quality
+    found = [one for one in hygiene(report, before) if not policy.ignores("profiles", field=one.subject)]
+    new = records.findings.observe(["profiles"], found, context.now)
+    records.meta.put(_META, msgspec.json.encode(report).decode())
+    if failed := alert(context.there, policy.alerts, new):
+        raise MailwrightError("quality.incomplete", "; ".join(failed), "the audit itself was done")
     return f"{report.n_people:,} people, {report.n_pairs} probable duplicates, {report.merged} merged"
 
 

@@ -37,6 +37,7 @@ def sources(request: Request, context: Context) -> Response:
 def _told(context: WebContext) -> dict[str, Any]:
     return {
         "sources": sources_told(context),
+        "door": context.settings.base_url,
         "violations": violations_told(context)[:100],
         "days": VIOLATION_DAYS,
         "n_held": context.records.quarantine.count(),

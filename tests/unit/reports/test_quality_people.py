@@ -8,7 +8,16 @@ import pytest
 
 from mailwright.core.events import Person
 from mailwright.core.instants import Instant
-from mailwright.reports.quality.people import LARGEST_BLOCK, UNSURE, PersonRow, local_part, pairs, score
+from mailwright.reports.quality.people import (
+    LARGEST_BLOCK,
+    UNSURE,
+    AuditReport,
+    PersonRow,
+    hygiene,
+    local_part,
+    pairs,
+    score,
+)
 
 
 def person(number: int, account: bool = False, **traits: Any) -> PersonRow:
@@ -82,3 +91,20 @@ def test_the_first_part_of_an_address(email: str, local: str) -> None:
 def test_people_without_traits_are_nobodys_double() -> None:
     assert pairs([person(1), person(2)], 0) == []
     assert score(person(1), person(2)).score == 0
+
+
+def report(n: int, stale: int = 0, unreachable: int = 0, **lacking: int) -> AuditReport:
+    return AuditReport(
+        at=Instant(0), n_people=n, n_stale=stale, n_unreachable=unreachable, lacking=lacking, pairs=[], n_pairs=0
+    )
+
+
+def test_profiles_that_got_worse_are_a_finding_and_old_ones_are_not() -> None:
+    before = report(1000, stale=400, unreachable=100, email=50)
+    assert hygiene(before, None) == []
+    assert hygiene(before, before) == []
+    assert hygiene(report(1000, stale=449, unreachable=100, email=50), before) == []
+    worse = report(2000, stale=900, unreachable=300, email=260)
+    assert [one.subject for one in hygiene(worse, before)] == ["stale", "unreachable", "without email"]
+    assert "45% of profiles are stale, 40% at the audit before" in hygiene(worse, before)[0].message
+    assert hygiene(report(0), before) == []
