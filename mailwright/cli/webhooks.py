@@ -103,7 +103,7 @@ def _show(drafted: Drafted) -> None:
             text = msgspec.json.format(msgspec.json.encode(entry), indent=2).decode()
             console.print(f"{title} {text}", markup=False, highlight=False, soft_wrap=True)
     report = drafted.report
-    for kind, faults in (("refused", report.refused), ("left out", report.warned)):
+    for kind, faults in (("refused", report.refused), ("held back", report.held), ("left out", report.warned)):
         for one in faults:
             told = f"{kind}: {one.output}[{one.index}] {one.field}: {one.reason}"
             console.print(told, markup=False, highlight=False, soft_wrap=True)

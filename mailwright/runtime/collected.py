@@ -163,10 +163,11 @@ class Collected:
 
     def _run(self) -> None:
         while not self._stop.wait(FLUSH_S):
-            self._flush_or_log()
-        self._flush_or_log()
+            self.flush_or_log()
+        self.flush_or_log()
 
-    def _flush_or_log(self) -> None:
+    def flush_or_log(self) -> None:
+        """`flush`; a failure goes to the log of the process."""
         try:
             self.flush()
         except MailwrightError as error:

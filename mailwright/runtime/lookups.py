@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -21,10 +21,12 @@ from mailwright.core.instants import MINUTE, SECOND, format_iso
 from mailwright.core.outside import LookupAnswer
 from mailwright.core.schedules import Schedule
 from mailwright.ingest.lookups import LookupDefinition
-from mailwright.ingest.segment import Source, parse_request
+from mailwright.ingest.segment import Parsed, Source, parse_request
+from mailwright.runtime.collected import Collected
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
+from mailwright.runtime.quarantine import Quarantine
 from mailwright.runtime.settings import Settings, environment_secret
 from mailwright.runtime.webhooks import forget_deliveries
 
@@ -86,10 +88,18 @@ class Lookup:
         self._now = context.there.wall.now()
         self._stopped = ""
         self._n_asked = 0
-        self._n_told = 0
+        self._n_told = self._n_held = 0
+        there, plan = self._there, self._project.tracking_plan
+        self._collected = Collected(there.records.sources, there.clock, there.log, lambda: plan.violation_events)
 
     def run(self) -> str:
         """Ask what is due and tell what has changed; says how much in one line."""
+        try:
+            return self._run()
+        finally:
+            self._collected.flush_or_log()
+
+    def _run(self) -> str:
         addresses = self._addresses() if self._of.by == "ip" else {}
         for page in self._pages(addresses):
             asked = {person: one for person, facts in page.items() if (one := self._question(facts, addresses))}
@@ -98,7 +108,8 @@ class Lookup:
             if self._stopping():
                 break
         said = f"asked {self._n_asked:,}, told {self._n_told:,}" if self._n_asked or self._n_told else ""
-        return "; ".join(part for part in (said, self._stopped) if part)
+        held = f"{self._n_held:,} held back by the tracking plan" if self._n_held else ""
+        return "; ".join(part for part in (said, held, self._stopped) if part)
 
     # --- whom ---
 
@@ -235,25 +246,35 @@ class Lookup:
 
     def _tell(self, answers: Sequence[tuple[PersonFacts, LookupAnswer]]) -> None:
         """Identify calls for those for whom something has changed, through the door's own checks."""
-        calls = [call for facts, answer in answers if (call := self._call(facts, answer))]
-        if not calls:
+        made = [(call, answer) for facts, answer in answers if (call := self._call(facts, answer))]
+        if not made:
             return
-        there = self._there
+        there, source, now = self._there, Source(name=self._source, kind="server"), self._there.clock.now()
         parsed = parse_request(
             "batch",
-            msgspec.json.encode({"batch": calls}),
-            source=Source(name=self._source, kind="server"),
-            received_at=there.clock.now(),
+            msgspec.json.encode({"batch": [call for call, _ in made]}),
+            source=source,
+            received_at=now,
             seal=there.sealer,
             new_id=lambda: f"mailwright-{uuid4()}",
+            keeps_held=True,
             normaliser=self._project.normaliser,
+            naming=self._project.naming,
             plan=self._project.tracking_plan,
+            resolve=there.resolve,
         )
+        if parsed.held:
+            quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
+            parsed = quarantine.kept(source, parsed, received_at=now)
         for refusal in parsed.refused[:1]:
             _log.warning("what the lookup %s told was refused: %s %s", self._name, refusal.field, refusal.reason)
         if parsed.events:
             there.log.append([Events(list(parsed.events))], there.clock.now())
             self._n_told += len(parsed.events)
+        # An answer that holds is told again by each run until it is taken: only the first time counts as a fault.
+        counted = _of_items(parsed, {n for n, (_, answer) in enumerate(made) if answer.at == self._now})
+        self._n_held += len(counted.held)
+        self._collected.add(source.name, counted)
 
     @property
     def _source(self) -> str:
@@ -288,6 +309,16 @@ class Lookup:
         old = self._opened(known.value) if self._there.sealer.is_sealed(known.value) else known.value
         stale = known.at is None or known.at <= self._there.clock.now() - duration_micros(self._of.told_again)
         return bool(old != value) or (self._of.by == "place" and stale)
+
+
+def _of_items(parsed: Parsed, indexes: Collection[int]) -> Parsed:
+    """With the faults of some items alone."""
+    return replace(
+        parsed,
+        refused=[one for one in parsed.refused if one.index in indexes],
+        held=[one for one in parsed.held if one.index in indexes],
+        violations=[one for one in parsed.violations if one.index in indexes],
+    )
 
 
 def _digest(values: Mapping[str, Any]) -> str:

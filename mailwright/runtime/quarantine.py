@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from mailwright.core.errors import NotFound, Transient
-from mailwright.core.events import Events
+from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.instants import Instant
 from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason
@@ -38,6 +38,13 @@ class Replayed:
     still: Sequence[tuple[int, str]]
 
 
+class _Proven(msgspec.Struct, array_like=True):
+    """A call whose person a link proves. A call by itself is an object, so none from outside can look like this."""
+
+    call: dict[str, Any]
+    identifiers: list[Identifier]
+
+
 class Quarantine:
     """Held items of one installation, with what a replay needs."""
 
@@ -60,10 +67,38 @@ class Quarantine:
 
     # --- in ---
 
+    def kept(
+        self,
+        source: Source,
+        parsed: Parsed,
+        *,
+        received_at: Instant,
+        history: bool = False,
+        imported: bool = False,
+        identifiers: Sequence[Identifier] = (),
+    ) -> Parsed:
+        """`parsed` with what is held back kept durably; what finds no room is refused in it. See `keep`."""
+        refused = self.keep(
+            source, parsed, received_at=received_at, history=history, imported=imported, identifiers=identifiers
+        )
+        out = {one.index for one in refused}
+        held = [one for one in parsed.held if one.index not in out]
+        return replace(parsed, refused=[*parsed.refused, *refused], held=held)
+
     def keep(
-        self, source: Source, parsed: Parsed, *, received_at: Instant, history: bool, imported: bool
+        self,
+        source: Source,
+        parsed: Parsed,
+        *,
+        received_at: Instant,
+        history: bool,
+        imported: bool,
+        identifiers: Sequence[Identifier] = (),
     ) -> list[Refusal]:
-        """Keep what a request had held back, durably; returns what could not be kept, as refusals."""
+        """Keep what a request had held back, durably; returns what could not be kept, as refusals.
+
+        `identifiers` say whose the items are, where they themselves may not; empty: the items say it.
+        """
         if not parsed.held:
             return []
         items = [
@@ -74,7 +109,7 @@ class Quarantine:
                 event=held.event,
                 received_at=received_at,
                 reasons=_reasons(parsed, held),
-                body=self._seal(held.body),
+                body=self._seal(msgspec.json.decode(held.body), identifiers),
                 history=history,
                 imported=imported,
             )
@@ -107,7 +142,7 @@ class Quarantine:
 
     def shown(self, item: Quarantined) -> dict[str, Any]:
         """The call of an item, with `SEALED` for each personal value."""
-        call = self._opened(item)
+        call, _ = self._opened(item)
         for part in ("properties", "traits", "context"):
             if isinstance(call.get(part), dict):
                 call[part] = self._masked(self._seal_fields(part, call[part]))
@@ -122,20 +157,20 @@ class Quarantine:
         """Change held items; they stay held until they are replayed."""
         for number in numbers:
             item = self.get(number)
-            call = mended(self._opened(item), patches)
-            self._held.explain(number, item.reasons, self._seal(msgspec.json.encode(call)))
+            call, identifiers = self._opened(item)
+            self._held.explain(number, item.reasons, self._seal(mended(call, patches), identifiers))
         self._note(who, "mend", f"{_listed(numbers)}: {', '.join(f'{one.op} {one.field}' for one in patches)}")
 
     def edit(self, number: int, changed: dict[str, Any], *, who: str) -> None:
         """Put other properties (and traits) into a held item; `SEALED` stands for what was there."""
         item = self.get(number)
-        call = self._opened(item)
+        call, identifiers = self._opened(item)
         for part in ("properties", "traits"):
             if part in changed:
                 call[part] = _unmasked(changed[part], call.get(part))
         if "event" in changed:
             call["event"] = changed["event"]
-        self._held.explain(number, item.reasons, self._seal(msgspec.json.encode(call)))
+        self._held.explain(number, item.reasons, self._seal(call, identifiers))
         self._note(who, "edit", f"{number}: {', '.join(sorted(changed))}")
 
     def replay(
@@ -153,7 +188,7 @@ class Quarantine:
         still: list[tuple[int, str]] = []
         for number in numbers:
             item = self.get(number)
-            call = self._opened(item)
+            call, identifiers = self._opened(item)
             parsed = parse_request(
                 "import" if item.imported else "batch",
                 msgspec.json.encode({"batch": [call]}),
@@ -170,7 +205,7 @@ class Quarantine:
             )
             if parsed.events:
                 # First the log, then out of here: broken off in between, it is replayed again and counted once.
-                self._log.append([Events(list(parsed.events))], self._clock.now())
+                self._log.append([Events(_of(parsed.events, identifiers))], self._clock.now())
                 self._held.remove([number])
                 taken.append(number)
                 continue
@@ -198,12 +233,15 @@ class Quarantine:
 
     # --- sealed ---
 
-    def _seal(self, body: bytes) -> str:
+    def _seal(self, call: dict[str, Any], identifiers: Sequence[Identifier]) -> str:
+        body = msgspec.json.encode(_Proven(call, list(identifiers)) if identifiers else call)
         return msgspec.json.encode(self._sealer.seal(_SEALED_AS, body.decode())).decode()
 
-    def _opened(self, item: Quarantined) -> dict[str, Any]:
+    def _opened(self, item: Quarantined) -> tuple[dict[str, Any], Sequence[Identifier]]:
+        """The call, and whose it is if that was proven."""
         body = self._sealer.unseal(msgspec.json.decode(item.body))
-        return msgspec.json.decode(body, type=dict[str, Any])
+        found = msgspec.json.decode(body, type=dict[str, Any] | _Proven)
+        return (found.call, found.identifiers) if isinstance(found, _Proven) else (found, ())
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -215,6 +253,12 @@ class Quarantine:
     def _note(self, who: str, action: str, detail: str) -> None:
         note = Note(at=self._clock.now(), who=who, action=action, detail=detail[:500])
         self._records.sources.note(note)
+
+
+def _of(events: Sequence[Event], identifiers: Sequence[Identifier]) -> list[Event]:
+    if not identifiers:
+        return list(events)
+    return [msgspec.structs.replace(event, identifiers=list(identifiers)) for event in events]
 
 
 def _reasons(parsed: Parsed, held: Held) -> list[Reason]:

@@ -26,6 +26,8 @@ from mailwright.ingest.webhooks.definitions import Challenge, WebhookDefinition
 from mailwright.ingest.webhooks.mapping import Mapped, Mapper, Refused, encoded
 from mailwright.ingest.webhooks.verification import Request, secret_names, verify
 from mailwright.privacy.sealing import Sealer
+from mailwright.runtime.collected import Collected
+from mailwright.runtime.quarantine import Quarantine
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class WebhookReport:
     Attributes:
         replayed: It had come before, and nothing was written.
         ignored: No template asked for anything of it.
+        held: Why events are held back by the tracking plan; they are kept, to be mended and let in.
     """
 
     events: int = 0
@@ -56,6 +59,7 @@ class WebhookReport:
     ignored: bool = False
     refused: Sequence[Refused] = ()
     warned: Sequence[Refused] = ()
+    held: Sequence[Refused] = ()
 
     @property
     def accepted(self) -> int:
@@ -77,7 +81,10 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookDoor:
-    """Takes deliveries. `clock` is the project's; `wall` the machine's, for what senders have signed."""
+    """Takes deliveries. `clock` is the project's; `wall` the machine's, for what senders have signed.
+
+    `collected` counts what they bring; None if nothing does.
+    """
 
     log: EventLog
     records: Records
@@ -90,6 +97,7 @@ class WebhookDoor:
     normaliser: Normaliser | None = None
     naming: Naming | None = None
     resolve: Resolve | None = None
+    collected: Collected | None = None
     limits: Limits = field(default=LIMITS)
 
     def take(self, name: str, definition: WebhookDefinition, request: Request) -> WebhookReport:
@@ -108,6 +116,8 @@ class WebhookDoor:
         if keys and webhooks.seen(name, keys):
             webhooks.delivered(name, [], WebhookTally(received=1, replayed=1, last_at=now))
             return WebhookReport(replayed=True)
+        calls = self._kept(name, drafted.calls)
+        drafted = replace(drafted, calls=calls, report=_report(replace(drafted, calls=calls)))
         self._write(drafted)
         report = drafted.report
         tally = WebhookTally(
@@ -119,7 +129,16 @@ class WebhookDoor:
             last_fault=_fault(report),
         )
         webhooks.delivered(name, keys, tally)
+        if self.collected is not None:
+            self.collected.add(_source(name).name, _counted(drafted))
         return report
+
+    def _kept(self, name: str, calls: Parsed) -> Parsed:
+        """With what the tracking plan holds back kept; repeated after a crash, once by its message id."""
+        if not calls.held:
+            return calls
+        quarantine = Quarantine(self.records, self.sealer, self.clock, self.log)
+        return quarantine.kept(_source(name), calls, received_at=self.clock.now())
 
     def draft(self, name: str, definition: WebhookDefinition, request: Request) -> Drafted:
         """What a body would write; writes nothing and verifies nothing.
@@ -129,12 +148,12 @@ class WebhookDoor:
         """
         mapped = Mapper(name, definition, self.limits).map(request)
         now, wider = self.clock.now(), replace(self.limits, request_bytes=_WIDER * self.limits.request_bytes)
-        source = f"webhook:{name}"
+        source = _source(name)
         calls = (
             parse_request(
                 "batch",
                 encoded("batch", mapped.events),
-                source=Source(name=source, kind="server"),
+                source=source,
                 received_at=now,
                 seal=self.sealer,
                 new_id=lambda: f"mailwright-{uuid4()}",
@@ -143,12 +162,13 @@ class WebhookDoor:
                 plan=self.plan,
                 resolve=self.resolve,
                 limits=wider,
+                keeps_held=True,
             )
             if mapped.events
             else Parsed(events=[], refused=[], warned=[])
         )
         consents = parse_consents(
-            encoded("consents", [{"source": source, **one} for one in mapped.consents]),
+            encoded("consents", [{"source": source.name, **one} for one in mapped.consents]),
             hash_address=self.sealer.hash_address,
             received_at=now,
             limits=wider,
@@ -157,14 +177,15 @@ class WebhookDoor:
             encoded("suppressions", mapped.suppressions), hash_address=self.sealer.hash_address, limits=wider
         )
         items = parse_items(encoded("items", mapped.items), catalogs=self.catalogs, received_at=now, limits=wider)
-        return Drafted(
+        drafted = Drafted(
             mapped=mapped,
             calls=calls,
             consents=consents,
             suppressions=suppressions,
             items=items,
-            report=_report(mapped, calls, consents, suppressions, items),
+            report=WebhookReport(),
         )
+        return replace(drafted, report=_report(drafted))
 
     def challenged(self, challenge: Challenge | None, query: Mapping[str, str]) -> str:
         """What a sender's GET is answered with.
@@ -220,9 +241,22 @@ def _key(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _report(
-    mapped: Mapped, calls: Parsed, consents: ParsedConsents, suppressions: ParsedSuppressions, items: ParsedItems
-) -> WebhookReport:
+def _source(name: str) -> Source:
+    return Source(name=f"webhook:{name}", kind="server")
+
+
+def _counted(drafted: Drafted) -> Parsed:
+    """What is counted: of calls that could not even be made, their place alone, since the words may show a value."""
+    unmade = [
+        Refusal(-1, f"{one.output}: {one.field}" if one.field else one.output, "nothing can be made of it")
+        for one in drafted.mapped.refused
+    ]
+    return replace(drafted.calls, refused=[*drafted.calls.refused, *unmade])
+
+
+def _report(drafted: Drafted) -> WebhookReport:
+    mapped, calls, items = drafted.mapped, drafted.calls, drafted.items
+    consents, suppressions = drafted.consents, drafted.suppressions
     refused = list(mapped.refused)
     parts = (("events", calls), ("consents", consents), ("suppressions", suppressions), ("items", items))
     for name, parsed in parts:
@@ -235,6 +269,7 @@ def _report(
         ignored=mapped.ignored,
         refused=refused,
         warned=_placed(mapped, "events", calls.warned),
+        held=_placed(mapped, "events", [why for one in calls.held for why in one.warned]),
     )
 
 
@@ -263,6 +298,8 @@ def report_body(report: WebhookReport) -> dict[str, Any]:
     answer: dict[str, Any] = {"accepted": report.accepted, **told, "refused": [_row(one) for one in report.refused]}
     if report.warned:
         answer["warned"] = [_row(one) for one in report.warned]
+    if report.held:
+        answer["quarantined"] = [_row(one) for one in report.held]
     return answer | {name: True for name in ("replayed", "ignored") if getattr(report, name)}
 
 

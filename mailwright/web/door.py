@@ -10,7 +10,6 @@ import time
 import uuid
 from asyncio import wrap_future
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -196,12 +195,9 @@ class Door:
         """With what is held back kept durably; what finds no room is refused."""
         history = _declared_history(call, asked)
         imported = call == "import" and source.kind == "server"
-        refused = self._context.quarantine.keep(
+        return self._context.quarantine.kept(
             source, parsed, received_at=received_at, history=history, imported=imported
         )
-        out = {one.index for one in refused}
-        held = [one for one in parsed.held if one.index not in out]
-        return replace(parsed, refused=[*parsed.refused, *refused], held=held)
 
     async def _take_lines(self, asked: _Asked, receive: Receive) -> BulkAnswer:
         """The bulk door's stream of lines, batch by batch."""

@@ -32,7 +32,9 @@ async def deliver(request: Request, name: Name) -> Response:
 
     200 once all that it holds is durable: ``{"accepted": 2, "events": 2, "refused": [{"output", "index", "field",
     "reason"}]}``, with ``"replayed": true`` for one that had come before and ``"ignored": true`` for one that nothing
-    was asked of. 401 if nothing shows that it is genuine; 400 if its body cannot be read; 503 if it may be sent again.
+    was asked of. ``quarantined`` has rows like those of ``refused`` for events that the tracking plan holds back: they
+    are kept, to be mended and let in. 401 if nothing shows that it is genuine; 400 if its body cannot be read; 503 if
+    it may be sent again.
     """
     context: WebContext = request.app.state.context
     body = await read_body(request, context.settings.limits.request_bytes)
@@ -107,6 +109,7 @@ def _door(context: WebContext) -> WebhookDoor:
         normaliser=project.normaliser,
         naming=project.naming,
         resolve=context.resolve,
+        collected=context.collected,
         limits=context.settings.limits,
     )
 

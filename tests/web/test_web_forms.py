@@ -18,7 +18,11 @@ from mailwright.core.facts import Known
 from mailwright.core.instants import DAY, SECOND, Instant
 from mailwright.core.messages import Message, SendRequest
 from mailwright.core.ports import Handing, OptIn
+from mailwright.core.sources import QuarantineFilter
+from mailwright.ingest.mending import read_patches
+from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.rendering.filters import OWN_PAGES
+from mailwright.runtime.collected import Collected
 from mailwright.web.app import create_app
 
 ANNA = "anna@example.com"
@@ -493,6 +497,33 @@ def test_a_wrong_correction_changes_nothing(site: Site) -> None:
 def test_a_link_that_is_none_says_so(site: Site, path: str, method: str) -> None:
     send: Callable[..., Any] = getattr(site.client, method)
     assert send(path).status_code == 404
+
+
+def test_a_submission_that_the_plan_holds_back_is_kept_for_whom_the_link_proves(site: Site) -> None:
+    plan = TrackingPlan(identify=EventPlan(properties={"score": "text"}, violation="quarantine"))
+    context = site.shop.context
+    collected = Collected(site.shop.records.sources, context.clock, site.shop.log)
+    project = replace(context.project, tracking_plan=plan)
+    site.shop.context = replace(context, project=project, collected=collected)
+    site.client = client_of(site.shop)
+    message, person = _reader(site)
+    url = site.own_link("a/nps/score/9", message)
+    issued = site.client.get(url).text.partition('name="issued" value="')[2].partition('"')[0]
+    assert site.client.post(url, data={"issued": issued, "field.sport": "run"}).status_code == 200
+    assert [event.type for event in site.told("form:nps")] == ["track"]
+    [held] = site.shop.records.quarantine.find(QuarantineFilter(), 9)
+    assert (held.source, held.event) == ("form:nps", "identify")
+    collected.flush()
+    [seen] = [one for one in site.shop.records.sources.seen(context.clock.now()) if one.source == "form:nps"]
+    assert (seen.accepted, seen.held) == (1, 1)
+    quarantine = site.shop.context.quarantine
+    quarantine.mend([held.id], read_patches([{"op": "set", "field": "traits.note", "value": "x"}]), who="me")
+    assert quarantine.shown(quarantine.get(held.id))["traits"]["score"] == 9
+    assert quarantine.replay([held.id], who="me", plan=TrackingPlan()).taken == [held.id]
+    identify = next(event for event in site.told("form:nps") if event.type == "identify")
+    assert (identify.traits["score"], identify.traits["note"]) == (9, "x")
+    facts = site.shop.engine.people[person]
+    assert [f"{one.kind}:{one.value}" for one in identify.identifiers] == [facts.first_identifier]
 
 
 # --- counts, page, API -----------------------------------------------------------------------------------------------

@@ -21,8 +21,11 @@ from visitors import client_of, sign_in
 from mailwright.core.errors import Transient
 from mailwright.core.events import Events, Items
 from mailwright.core.instants import MINUTE, Instant, parse_iso
+from mailwright.core.sources import QuarantineFilter
 from mailwright.delivery.gate import Audience, SenderIdentity, gate
+from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
+from mailwright.runtime.collected import Collected
 from mailwright.runtime.project.documents import parse_yaml
 from mailwright.runtime.project.outside import webhook_of
 
@@ -128,6 +131,30 @@ def test_one_that_comes_again_makes_nothing_twice(shop: Shop, door: TestClient) 
     assert len(shop.records.consents.ledger(shop.sealer.hash_address("bob@shop.example"))) == 1
     tally = shop.records.webhooks.tallies()["shopify"]
     assert (tally.received, tally.accepted, tally.replayed) == (3, 2, 2)
+
+
+def test_what_the_plan_is_against_is_held_told_and_counted(shop: Shop) -> None:
+    plan = TrackingPlan(events={"Ping": EventPlan(properties={"n": "text"}, violation="quarantine")})
+    collected = Collected(shop.records.sources, shop.context.clock, shop.log)
+    project = replace(shop.context.project, tracking_plan=plan)
+    shop.context = replace(shop.context, project=project, collected=collected)
+    door, before = client_of(shop), shop.log.last()
+    body = {"people": [{"id": "a", "n": "1"}, {"n": "2"}], "who": "x"}
+    told = door.post("/w/ping?token=s3cret", json=body).json()
+    assert (told["accepted"], [one["index"] for one in told["quarantined"]], len(told["refused"])) == (0, [0], 1)
+    assert shop.log.last() == before
+    [held] = shop.records.quarantine.find(QuarantineFilter(), 9)
+    assert (held.source, held.event, held.reasons[0].field) == ("webhook:ping", "Ping", "properties.n")
+    collected.flush()
+    key = {"Authorization": "Bearer sk_server"}
+    [seen] = [one for one in door.get("/v1/sources", headers=key).json()["sources"] if one["name"] == "webhook:ping"]
+    assert (seen["accepted"], seen["held"], seen["refused"]) == (0, 1, 1)
+    told = door.get("/v1/violations", headers=key).json()["violations"]
+    assert [(one["source"], one["field"], one["n"]) for one in told] == [("webhook:ping", "properties.n", 1)]
+    replayed = shop.context.quarantine.replay([held.id], who="me", plan=TrackingPlan())
+    assert replayed.taken == [held.id]
+    [event] = grown(shop, before[0])[0].events
+    assert (event.source, event.name, event.properties["n"]) == ("webhook:ping", "Ping", 1)
 
 
 def test_what_failed_may_be_sent_again(shop: Shop, door: TestClient) -> None:

@@ -327,7 +327,7 @@ def tell(
     identifier: Identifier | None,
     asked: Asked | None = None,
 ) -> None:
-    """Append calls to the log as events of the source ``form:NAME``, as the door would.
+    """Append calls to the log as events of the source ``form:NAME``, as the door would; what it holds back is kept.
 
     Args:
         context: The application's.
@@ -340,10 +340,11 @@ def tell(
         Transient: If the log cannot be written now.
     """
     now = context.clock.now()
+    source = Source(form_origin(name), "server")
     parsed = parse_request(
         "batch",
         msgspec.json.encode({"batch": list(calls)}),
-        source=Source(form_origin(name), "server"),
+        source=source,
         received_at=now,
         seal=context.sealer,
         new_id=lambda: f"form-{uuid.uuid4()}",
@@ -353,14 +354,20 @@ def tell(
         resolve=context.resolve,
         context=_seen(asked) if asked else {},
         limits=context.settings.limits,
+        keeps_held=True,
     )
+    proven = [identifier] if identifier is not None else []
+    if parsed.held:
+        parsed = context.quarantine.kept(source, parsed, received_at=now, identifiers=proven)
     for refusal in parsed.refused:
         _log.warning("form %s: the log does not take %s: %s", name, refusal.field, refusal.reason)
     events: list[Event] = list(parsed.events)
-    if identifier is not None:
-        events = [msgspec.structs.replace(event, identifiers=[identifier]) for event in events]
+    if proven:
+        events = [msgspec.structs.replace(event, identifiers=proven) for event in events]
     if events:
         context.log.append([Events(events)], now)
+    if context.collected is not None:
+        context.collected.add(source.name, parsed)
 
 
 def _seen(asked: Asked) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +23,10 @@ from mailwright.core.events import Defined, Events, Person, Tick  # noqa: E402
 from mailwright.core.facts import PersonFacts  # noqa: E402
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso  # noqa: E402
 from mailwright.core.outside import WebhookTally  # noqa: E402
+from mailwright.core.sources import QuarantineFilter  # noqa: E402
 from mailwright.decisions.mail import VariableDefinition  # noqa: E402
 from mailwright.decisions.variables import resolve  # noqa: E402
+from mailwright.ingest.plan import EventPlan, TrackingPlan  # noqa: E402
 from mailwright.ingest.segment import Source, parse_request  # noqa: E402
 from mailwright.privacy.keys import KeyRing  # noqa: E402
 from mailwright.privacy.sealing import Sealer  # noqa: E402
@@ -33,6 +36,7 @@ from mailwright.runtime.jobs.registry import JOBS_OF  # noqa: E402
 from mailwright.runtime.lookups import lookup_jobs, webhook_jobs  # noqa: E402
 from mailwright.runtime.presets import preset_names  # noqa: E402
 from mailwright.runtime.project.load import load_project  # noqa: E402
+from mailwright.runtime.quarantine import Quarantine  # noqa: E402
 from mailwright.stores.fetch_guard import Guard  # noqa: E402
 from mailwright.stores.fetch_httpx import HttpxFetch  # noqa: E402
 from mailwright.stores.memory import MemoryEventLog  # noqa: E402
@@ -109,7 +113,7 @@ class World:
         self.fetch = HttpxFetch(Guard(allow=["127.0.0.1"]), self.hands)
         self.there: Any = SimpleNamespace(
             log=self.log, records=self.records, engine=self.engine, clock=self.hands, wall=self.hands,
-            sealer=self.sealer, fetch=self.fetch,
+            sealer=self.sealer, fetch=self.fetch, resolve=None,
         )  # fmt: skip
         self.engine.catch_up(NOW)
 
@@ -282,6 +286,30 @@ def test_without_its_key_a_lookup_says_so(world, monkeypatch):
     monkeypatch.delenv("CLEARBIT_KEY")
     shop.tell(known("ada", email="ada@engines.example"))
     assert shop.run() == "the lookup it cannot ask: CLEARBIT_KEY is not set"
+
+
+def test_what_the_plan_holds_back_of_an_answer_is_kept_and_counted_once(world, server):
+    shop = world(WEATHER)
+    plan = EventPlan(properties={"weather": "text"}, violation="quarantine")
+    shop.project = replace(shop.project, tracking_plan=TrackingPlan(identify=plan))
+    weather(server, "Rain")
+    shop.tell(known("ada", address={"city": "Bergen", "country": "NO"}))
+    assert shop.run() == "asked 1, told 0; 1 held back by the tracking plan"
+    assert shop.run(MINUTE) == ""  # it is tried again, and held already
+    [held] = shop.records.quarantine.find(QuarantineFilter(), 9)
+    assert (held.source, held.event, [one.field for one in held.reasons]) == (
+        "lookup:it",
+        "identify",
+        ["traits.weather"],
+    )
+    [seen] = shop.records.sources.seen(shop.hands.at)
+    assert (seen.source, seen.accepted, seen.refused, seen.held) == ("lookup:it", 0, 0, 1)
+    [violation] = shop.records.sources.violations(0)
+    assert (violation.source, violation.field, violation.n) == ("lookup:it", "traits.weather", 1)
+    assert "weather" not in shop.person("ada").traits
+    Quarantine(shop.records, shop.sealer, shop.hands, shop.log).replay([held.id], who="me", plan=TrackingPlan())
+    shop.engine.catch_up(shop.hands.at)
+    assert shop.person("ada").traits["weather"].value["condition"] == "rain"
 
 
 def test_lookups_are_jobs_of_the_worker():
