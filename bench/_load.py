@@ -44,6 +44,21 @@ def call(rng: random.Random, people: int, message_id: str, at: str) -> dict[str,
     }
 
 
+def filled(order: dict[str, Any], n_bytes: int) -> dict[str, Any]:
+    """A call made an order of as many different products as fit into so many bytes of JSON."""
+    products: list[dict[str, Any]] = []
+    properties = {"order_id": "o1", "total": 9.5, "products": products}
+    left = n_bytes - len(json.dumps(order | {"event": "Order Completed", "properties": properties})) - len("%012d")
+    for number in itertools.count():
+        product = {"product_id": f"p{number}", "category": _CATEGORIES[number % 8], "name": f"Product {number * 7919}",
+                   "price": number % 90 + 0.5, "quantity": 1 + number % 4}  # fmt: skip
+        left -= len(json.dumps(product)) + len(", ")
+        if left < 0:
+            break
+        products.append(product)
+    return order | {"event": "Order Completed", "properties": properties}
+
+
 class _Requests:
     """Whole HTTP requests, each with message ids that were never sent before."""
 
@@ -53,12 +68,15 @@ class _Requests:
         self._ids = itertools.count()
         self._run = f"{time.time_ns():x}"
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        templates = [self._template(rng, asked, at) for _ in range(_TEMPLATES)]
+        n_templates = _TEMPLATES // 8 if asked["event_bytes"] else _TEMPLATES
+        templates = [self._template(rng, asked, at) for _ in range(n_templates)]
         self._templates = itertools.cycle(templates)
 
     def _template(self, rng: random.Random, asked: dict[str, Any], at: str) -> bytes:
         place = f"{self._run}-%012d"
         calls = [call(rng, asked["people"], place, at) for _ in range(self._batch)]
+        if asked["event_bytes"]:
+            calls = [filled(each, asked["event_bytes"]) for each in calls]
         body = json.dumps({"batch": calls} if self._batch > 1 else calls[0]).encode()
         key = base64.b64encode(f"{asked['key']}:".encode()).decode()
         head = (

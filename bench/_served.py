@@ -122,7 +122,15 @@ class Generator:
     """Sends to the door from a process of its own, in a straight line from `__init__` to `result`."""
 
     def __init__(
-        self, on: Served, *, seconds: float, batch: int, connections: int, rate: float = 0.0, people: int = 500_000
+        self,
+        on: Served,
+        *,
+        seconds: float,
+        batch: int,
+        connections: int,
+        rate: float = 0.0,
+        people: int = 500_000,
+        event_bytes: int = 0,
     ) -> None:
         """Start.
 
@@ -133,9 +141,11 @@ class Generator:
             connections: Requests at a time.
             rate: Events per second; 0: as many as it can.
             people: Among whom the events are spread evenly.
+            event_bytes: Size of each event; 0: small ones, about 330 bytes.
         """
         asked = {"port": on.port, "key": on.key, "seconds": seconds, "batch": batch}
         asked |= {"connections": connections, "rate": rate, "people": people}
+        asked["event_bytes"] = event_bytes
         command = [sys.executable, "-m", "bench._load", json.dumps(asked)]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
 
