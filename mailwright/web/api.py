@@ -13,6 +13,7 @@ from mailwright.core.instants import SECOND, Instant, format_iso
 from mailwright.core.messages import Message
 from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.sessions import Visit, sessions_of
+from mailwright.runtime.installation import service_health
 from mailwright.web.access import allowed
 from mailwright.web.api_accounts import history_body, known_body
 from mailwright.web.bodies import json_response
@@ -39,7 +40,7 @@ def healthz(context: Context) -> Response:
 
 @router.get("/status")
 def status(context: Context) -> Response:
-    """Where the log and the engine stand."""
+    """Where the log and the engine stand, and which services that lookups ask do not do well."""
     found = context.engine.status()
     number, at = context.log.last()
     return json_response(
@@ -57,8 +58,20 @@ def status(context: Context) -> Response:
             "items": found.n_items,
             "open_messages": context.records.messages.open_count(),
             "outbox": context.records.outbox.pending_count(),
+            "lookups": _failing_lookups(context),
         }
     )
+
+
+def _failing_lookups(context: WebContext) -> list[dict[str, Any]]:
+    """Those that do not do well: failures in a row, and until when they are left alone."""
+    meta = context.records.meta
+    found = [(name, service_health(meta, f"lookup:{name}")) for name in context.project.lookups]
+    return [
+        {"name": name, "state": one.state, "failures": one.failures, "until": _iso(one.until), "why": one.why}
+        for name, one in found
+        if one.state != "well"
+    ]
 
 
 @router.get("/people/{number:int}/sessions")

@@ -11,6 +11,7 @@ from mailwright.core.errors import MailwrightError
 from mailwright.web import (
     api,
     api_accounts,
+    api_jobs,
     api_people,
     api_segments,
     api_sources,
@@ -82,7 +83,7 @@ PAGES = (
     definitions,
     forms,
 )
-APIS = (api_people, api_accounts, api, api_segments, api_sources, api_transitions, lists)
+APIS = (api_people, api_accounts, api, api_segments, api_sources, api_jobs, api_transitions, lists)
 
 
 def create_app(context: WebContext) -> FastAPI:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,9 @@ from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.identifiers import Naming, Seal
+from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.limits import LIMITS, Limits
+from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import Source
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
@@ -23,6 +25,7 @@ from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
 from mailwright.rules.syntax import Expression
 from mailwright.runtime.collected import Collected
+from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.quarantine import Quarantine
 from mailwright.web.rule_previews import Folding
 
@@ -117,6 +120,16 @@ class ProjectView(Protocol):
         ...
 
     @property
+    def lookups(self) -> Mapping[str, LookupDefinition]:
+        """Services outside that are asked."""
+        ...
+
+    @property
+    def imports(self) -> Mapping[str, ImportDefinition]:
+        """Declared imports."""
+        ...
+
+    @property
     def models(self) -> Mapping[str, Definition]:
         """Models."""
         ...
@@ -170,7 +183,7 @@ class WebContext:
 
     `folding` answers for rules that are not kept live; None if nothing does here. `resolve` tells what is known of an
     incoming event's context besides; None if nothing is. `mail_domains` asks DNS about addresses in forms.
-    `collected` counts what sources bring; None if nothing does.
+    `collected` counts what sources bring; None if nothing does. `jobs` are those of the definitions in force, by name.
     """
 
     log: EventLog
@@ -189,6 +202,7 @@ class WebContext:
     resolve: Resolve | None = None
     mail_domains: MailDomains | None = None
     collected: Collected | None = None
+    jobs: Callable[[], Mapping[str, Job]] = field(default=dict)
 
     @property
     def seal(self) -> Seal:

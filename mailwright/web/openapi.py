@@ -164,9 +164,11 @@ def document(routes: Iterable[Any]) -> dict[str, Any]:
 
 @cache
 def _document() -> dict[str, Any]:
-    from mailwright.web import api, api_segments, api_sources, lists  # here: they are made after this module
+    from mailwright.web import api, api_jobs, api_segments, api_sources, lists  # here: they are made after this module
 
-    return document(route for module in (api, api_segments, api_sources, lists) for route in module.router.routes)
+    return document(
+        route for module in (api, api_segments, api_sources, api_jobs, lists) for route in module.router.routes
+    )
 
 
 @router.get("/v1/openapi.json")

@@ -15,6 +15,8 @@ from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.identifiers import Naming
+from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.rules.fold import Rules
@@ -105,6 +107,21 @@ class CurrentProject:
     def webhooks(self) -> Mapping[str, WebhookDefinition]:
         """Webhooks, by the name in their address."""
         return self._now().webhooks
+
+    @property
+    def lookups(self) -> Mapping[str, LookupDefinition]:
+        """Services outside that are asked."""
+        return self._now().lookups
+
+    @property
+    def imports(self) -> Mapping[str, ImportDefinition]:
+        """Declared imports."""
+        return self._now().imports
+
+    @property
+    def whole(self) -> Project:
+        """All definitions in force, as they were read."""
+        return self._now()
 
     @property
     def naming(self) -> Naming | None:

@@ -12,6 +12,7 @@ from mailwright.privacy.tokens import Tokens
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.collector import calm
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.jobs.registry import jobs_of
 from mailwright.runtime.past_previews import PastPreviews
 from mailwright.runtime.write_keys import Sources
 from mailwright.web.app import create_app
@@ -62,6 +63,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
             installation.log,
             tells=lambda: project.tracking_plan.violation_events,
         ),
+        jobs=lambda: jobs_of(project.whole, installation.settings),
     )
 
 

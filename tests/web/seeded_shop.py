@@ -39,6 +39,8 @@ from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import Normaliser
 from mailwright.ingest.identifiers import Naming
+from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import AccountsDefinition, ProfileSchema, RollUp, TraitDefinition
 from mailwright.ingest.segment import Source
@@ -390,6 +392,8 @@ class ShopProject:
 
     forms: Mapping[str, FormDefinition] = field(default_factory=lambda: FORMS)
     webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
+    lookups: Mapping[str, LookupDefinition] = field(default_factory=dict)
+    imports: Mapping[str, ImportDefinition] = field(default_factory=dict)
 
     def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
         parsed = {segment: parse(one.text) for segment, one in self.segments.items()}

@@ -8,6 +8,7 @@ from typing import Any
 from mailwright.ingest.limits import LIMITS
 from mailwright.web import (
     api,
+    api_jobs,
     api_people,
     api_segments,
     api_sources,
@@ -95,7 +96,7 @@ def page() -> str:
     """The page's text."""
     calls = [(code(f"POST /v1/{name}"), what) for name, what in CALLS.items()]
     read = [
-        *routes((api_people, api, api_segments, api_sources, api_transitions)),
+        *routes((api_people, api, api_segments, api_sources, api_jobs, api_transitions)),
         *_of(forms.api_router),
         *_of(api_transitions.stream_router),
         *_of(api.open_router),

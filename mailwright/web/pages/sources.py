@@ -12,6 +12,7 @@ from mailwright.core.errors import InvalidInput
 from mailwright.core.sources import QuarantineFilter
 from mailwright.ingest.mending import read_patches
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
+from mailwright.web.api_jobs import imports_told
 from mailwright.web.context import WebContext
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.sessions import checked_form
@@ -43,6 +44,7 @@ def _told(context: WebContext) -> dict[str, Any]:
         "n_held": context.records.quarantine.count(),
         "held": context.quarantine.find(QuarantineFilter(), 10),
         "notes": context.records.sources.notes(10),
+        "imports": imports_told(context),
         "rows": live_told(context, "", LIVE_ROWS),
         "source": "",
         "made": "",
