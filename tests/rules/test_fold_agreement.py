@@ -100,7 +100,7 @@ CONDITIONS = [
     "anniversary of birthday is within next 2 days",
     "points > 4",
     "scaled > 50",
-    "score {'A': 3, 'B': 1} half-life 6 hours > 2",
+    "score {'A': 3, 'B': 1} half-life 6 hours > 2.1",  # not 2, which scores meet to the last digit but one
     "score {'A': 3} half-life 6 hours scaled to 0..100 by 2 >= 40",
     "cart contains 'hat'",
     "rate >= 0.5",

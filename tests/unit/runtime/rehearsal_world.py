@@ -51,7 +51,8 @@ RULES = (
     "has been in segment base for 2 days",
     "in segment base and not did 'C' within 1 hour",
     "last of 'A'.x = 'a' or time since last 'B' < 12 hours",
-    "score {'A': 1, 'B': 2} half-life 7 days > 1",
+    # Not 1, which one A now and one B a half-life ago are to the last digit but one: there either answer is right.
+    "score {'A': 1, 'B': 2} half-life 7 days > 1.1",
     "random bucket 'x' < 50% and did any page",
     "did 'A' where any of products (product.department = 'Shoes')",
     "did 'B' today or traffic source = 'google'",
