@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from mailwright.core.errors import Issue, nearest
-from mailwright.ingest.schemas import Compiled, Fault, schema_faults, short_schema, types_of
+from mailwright.ingest.schemas import Compiled, Fault, Hints, schema_faults, short_schema, types_of
 from mailwright.ingest.standard import STANDARD, Standard
 from mailwright.ingest.typed_values import ValueType
 from mailwright.rules.kinds import Declared
@@ -98,20 +98,20 @@ class Check:
         """Whether nothing is wrong."""
         return self._fits(data) and not (self._closed and data.keys() - self._names)
 
-    def violations(self, data: dict[str, Any]) -> list[Violation]:
+    def violations(self, data: dict[str, Any], hints: Hints) -> list[Violation]:
         """All that is wrong."""
         if self.fits(data):
             return []
-        found = [self._told(fault) for fault in self._compiled.faults(data)]
+        found = [self._told(fault) for fault in self._compiled.faults(data, hints)]
         if self._closed:
             known = {violation.path for violation in found}
             unknown = [name for name in data if name not in self._names and (self._part, name) not in known]
-            found += [self._undeclared(name) for name in unknown]
+            found += [self._undeclared(name, hints) for name in unknown]
         return found
 
-    def _undeclared(self, name: str) -> Violation:
+    def _undeclared(self, name: str, hints: Hints) -> Violation:
         masked = "not in the tracking plan"
-        reason = f"{masked}; {nearest(name, self._names)}".rstrip("; ")
+        reason = f"{masked}; {hints.nearest(name, self._names)}".rstrip("; ")
         return Violation((self._part, name), "undeclared", reason, masked, self._unknown)
 
     def _told(self, fault: Fault) -> Violation:
@@ -218,24 +218,25 @@ class TrackingPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
         check = self._checks.get(event)
         return check.fits(properties) if check is not None else self.unknown_events == "allow"
 
-    def check_event(self, event: str, properties: dict[str, Any]) -> list[Violation]:
-        """How a track event, before sealing, differs from the plan; empty if it does not."""
+    def check_event(self, event: str, properties: dict[str, Any], hints: Hints | None = None) -> list[Violation]:
+        """How a track event, before sealing, differs from the plan; empty if it does not. `hints` are the request's."""
+        hints = hints or Hints()
         check = self._checks.get(event)
         if check is not None:
-            return check.violations(properties)
+            return check.violations(properties, hints)
         if self.unknown_events == "allow":
             return []
         masked = "not in the tracking plan"
-        reason = f"{event!r} is {masked}; {nearest(event, self.declared)}"
+        reason = f"{event!r} is {masked}; {hints.nearest(event, self.declared)}".rstrip("; ")
         return [Violation(("event",), "event", reason, masked, self.unknown_events)]
 
-    def check_traits(self, traits: dict[str, Any]) -> list[Violation]:
+    def check_traits(self, traits: dict[str, Any], hints: Hints | None = None) -> list[Violation]:
         """How an identify's traits differ from the plan."""
-        return self._identify.violations(traits) if self._identify else []
+        return self._identify.violations(traits, hints or Hints()) if self._identify else []
 
-    def check_group(self, traits: dict[str, Any]) -> list[Violation]:
+    def check_group(self, traits: dict[str, Any], hints: Hints | None = None) -> list[Violation]:
         """How a group's traits differ from the plan."""
-        return self._group.violations(traits) if self._group else []
+        return self._group.violations(traits, hints or Hints()) if self._group else []
 
 
 def undeclared(path: str, required: tuple[str, ...], declared: Mapping[str, Any]) -> list[Issue]:
@@ -247,24 +248,33 @@ def undeclared(path: str, required: tuple[str, ...], declared: Mapping[str, Any]
     ]
 
 
-def without(data: dict[str, Any], path: Sequence[str | int]) -> dict[str, Any]:
-    """`data` without the named field at `path` or, where an element of a list is meant, without the list's field.
+def without(data: dict[str, Any], *paths: Sequence[str | int]) -> dict[str, Any]:
+    """`data` without the named fields at `paths` or, where an element of a list is meant, without the list's field.
 
-    `data` itself stays as it was; a path that leads nowhere changes nothing.
+    `data` itself stays as it was; a path that leads nowhere changes nothing. One copy, however many paths there are.
     """
-    names = list(path)
-    while names and not isinstance(names[-1], str):
-        names.pop()
-    copy: Any = _without(data, names)
+    tree: dict[str | int, Any] = {}  # step -> tree of what goes inside it; an empty one: the field itself goes
+    for path in sorted(map(_to_a_name, paths), key=len, reverse=True):  # so that a field goes before what is inside it
+        node = tree
+        for step in path[:-1]:
+            node = node.setdefault(step, {})
+        if path:
+            node[path[-1]] = {}
+    copy: Any = _without(data, tree) if tree else data
     return copy if isinstance(copy, dict) else data
 
 
-def _without(value: Any, path: Sequence[str | int]) -> Any:
-    step = path[0] if path else None
-    if isinstance(value, dict) and step in value:
-        if len(path) == 1:
-            return {key: each for key, each in value.items() if key != step}
-        return {**value, step: _without(value[step], path[1:])}
-    if isinstance(value, list) and isinstance(step, int) and step < len(value) and len(path) > 1:
-        return [*value[:step], _without(value[step], path[1:]), *value[step + 1 :]]
+def _to_a_name(path: Sequence[str | int]) -> list[str | int]:
+    names = list(path)
+    while names and not isinstance(names[-1], str):
+        names.pop()
+    return names
+
+
+def _without(value: Any, tree: dict[str | int, Any]) -> Any:
+    if isinstance(value, dict):
+        kept = {key: each for key, each in value.items() if tree.get(key) != {}}
+        return {key: _without(each, tree[key]) if key in tree else each for key, each in kept.items()}
+    if isinstance(value, list):
+        return [_without(each, tree[place]) if place in tree else each for place, each in enumerate(value)]
     return value

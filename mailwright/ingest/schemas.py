@@ -6,7 +6,7 @@ come from outside.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -56,6 +56,19 @@ class Fault(NamedTuple):
     masked: str
 
 
+class Hints:
+    """Nearest names for the first few unknown ones of a request; then empty, since each looks at all that are known."""
+
+    def __init__(self, most: int = 10) -> None:
+        """Give at most `most` hints."""
+        self._left = most
+
+    def nearest(self, name: str, known: Iterable[str]) -> str:
+        """As `mailwright.core.errors.nearest`, while there are hints left."""
+        self._left -= 1
+        return nearest(name, known) if self._left >= 0 else ""
+
+
 class Compiled:
     """One schema, ready to be asked."""
 
@@ -80,11 +93,11 @@ class Compiled:
         self._errors = validator.iter_errors
         self._properties = schema.get("properties") or {}
 
-    def faults(self, value: Any) -> list[Fault]:
+    def faults(self, value: Any, hints: Hints) -> list[Fault]:
         """All faults of a JSON value, in the order of the schema's keywords."""
-        return [fault for error in self._errors(value) for fault in self._told(error)]
+        return [fault for error in self._errors(value) for fault in self._told(error, hints)]
 
-    def _told(self, error: Any) -> Iterator[Fault]:
+    def _told(self, error: Any, hints: Hints) -> Iterator[Fault]:
         path, kind, instance = tuple(error.instance_path), error.kind, error.instance
         match kind.name:
             case "required":
@@ -92,7 +105,7 @@ class Compiled:
             case "additionalProperties" | "unevaluatedProperties":
                 for name in kind.unexpected:
                     known = self._properties if not path else ()
-                    reason = f"not in the tracking plan; {nearest(name, known)}".rstrip("; ")
+                    reason = f"not in the tracking plan; {hints.nearest(name, known)}".rstrip("; ")
                     yield Fault((*path, name), "undeclared", reason, "not in the tracking plan")
             case "type" if instance is None:
                 yield Fault(path, "required", _MISSING, _MISSING)

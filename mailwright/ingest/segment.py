@@ -31,6 +31,7 @@ from mailwright.ingest.identifiers import (
 from mailwright.ingest.limits import LIMITS, Limits, Refusal, too_much
 from mailwright.ingest.plan import Policy, TrackingPlan, Violation, without
 from mailwright.ingest.quick import QuickDoor
+from mailwright.ingest.schemas import Hints
 from mailwright.ingest.typed_values import shape
 from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, decode_call, decode_context, in_words
 
@@ -43,6 +44,10 @@ PATHS = frozenset({*_TYPES, *_SHORT, "batch", "import"})
 
 _CONTEXT_COPIES = 4  # copies of a batch's context may make its record this many times the largest body
 _NO_PLAN = TrackingPlan()
+_MOST_TOLD = 20
+"""So many violations of one item are told; of more only the number, so that many cost little."""
+
+_GRAVEST_FIRST: Sequence[Policy] = ("block", "quarantine", "drop", "allow")
 _CONTACTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("email", is_address, "is no e-mail address"),
     ("phone", is_phone, "is no phone number"),
@@ -144,6 +149,7 @@ class _Door:
     holding: list[Refusal] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     violations: list[Violated] = field(default_factory=list)
+    hints: Hints = field(default_factory=Hints)
 
     def warn(self, place: str, reason: str) -> None:
         self.warned.append(Refusal(self.index, place, reason))
@@ -302,7 +308,7 @@ def _quick(door: _Door) -> QuickDoor:
 
 def _event(door: _Door, raw: bytes, path_type: str) -> Event:
     call, told = _decoded(raw, door.limits)
-    kind = _type_of(call, path_type)
+    kind = _type_of(call, path_type, door)
     name = _name_of(call, kind, door)
     traits, context = _told(call, told, kind, door)
     identifiers = _identifiers(call, kind, traits, context, door)
@@ -355,10 +361,12 @@ def _decoded(raw: bytes, limits: Limits) -> tuple[Call, dict[str, Any]]:
     return call, context
 
 
-def _type_of(call: Call, path_type: str) -> EventType:
+def _type_of(call: Call, path_type: str, door: _Door) -> EventType:
     kind = path_type or call.type or ""
     if kind not in _TYPES:
-        raise _Refused("type", f"{kind!r} is no call; {nearest(kind, _TYPES)}" if kind else "missing")
+        raise _Refused(
+            "type", f"{kind!r} is no call; {door.hints.nearest(kind, _TYPES)}".rstrip("; ") if kind else "missing"
+        )
     return kind
 
 
@@ -399,10 +407,10 @@ def _told(call: Call, said: dict[str, Any], kind: EventType, door: _Door) -> tup
         if not context["groupId"]:
             raise _Refused("groupId", "a group call needs it")
         traits = _normalised(traits, kind, context, door)
-        traits = _as_planned(traits, door.plan.check_group(traits), "group", door)
+        traits = _as_planned(traits, door.plan.check_group(traits, door.hints), "group", door)
     if kind == "identify":
         traits = _normalised(traits, kind, context, door)
-        violations = door.plan.check_traits(traits)
+        violations = door.plan.check_traits(traits, door.hints)
         traits = _as_planned(_contacts_checked(traits, door, "traits"), violations, "identify", door)
     return traits, context
 
@@ -449,25 +457,35 @@ def _properties(call: Call, kind: EventType, name: str, context: Mapping[str, An
             raise _Refused(fault.place, fault.reason) from None
     if kind != "track":
         return properties
-    return _as_planned(properties, door.plan.check_event(name, properties), name, door)
+    return _as_planned(properties, door.plan.check_event(name, properties, door.hints), name, door)
 
 
 def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: str, door: _Door) -> dict[str, Any]:
     """`data` without the fields that the plan leaves out; one that it blocks ends the item."""
-    door.violations += [_violated(one, data, event, door) for one in violations]
-    for one in violations:
+    if not violations:
+        return data
+    told = violations
+    if len(violations) > _MOST_TOLD:
+        told = sorted(violations, key=lambda one: _GRAVEST_FIRST.index(one.policy))[:_MOST_TOLD]
+    door.violations += [_violated(one, data, event, door) for one in told]
+    for one in told:
         if one.policy == "block" or (one.policy == "quarantine" and not door.keeps_held):
             raise _Refused(one.field, one.reason)
-    for one in violations:
-        match one.policy:
-            case "quarantine":
-                door.holding.append(Refusal(door.index, one.field, one.reason))
-            case "drop" if one.kind != "required":
-                door.warn(one.field, f"left out: {one.reason}")
-                data = without(data, one.path[1:])
-            case _:
-                door.warn(one.field, f"taken as it is: {one.reason}")
-    return data
+    for one in told:
+        if one.policy == "quarantine":
+            door.holding.append(Refusal(door.index, one.field, one.reason))
+        else:
+            door.warn(one.field, f"{'left out' if _goes(one) else 'taken as it is'}: {one.reason}")
+    if len(violations) > len(told):
+        place, more = str(violations[0].path[0]), f"and {len(violations) - len(told):,} more"
+        if told[0].policy == "quarantine":
+            door.holding.append(Refusal(door.index, place, more))
+        door.warn(place, more)
+    return without(data, *(one.path[1:] for one in violations if _goes(one)))
+
+
+def _goes(one: Violation) -> bool:
+    return one.policy == "drop" and one.kind != "required"
 
 
 def _violated(one: Violation, data: dict[str, Any], event: str, door: _Door) -> Violated:

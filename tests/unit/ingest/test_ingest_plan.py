@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailwright.core import errors
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import parse_iso
 from mailwright.ingest.plan import EventPlan, TrackingPlan, without
@@ -294,3 +295,47 @@ def test_standard_events_can_be_switched_on_and_replaced(name):
 )
 def test_a_field_is_left_out_where_it_stands(path, left):
     assert without({"a": {"b": 1, "c": 2}, "l": [{"x": 1}, 5]}, path) == left
+
+
+def test_of_two_fields_one_may_be_inside_the_other():
+    assert without({"a": {"b": 1}, "c": [{"d": 2, "e": 3}]}, ["a"], ["a", "b"], ["c", 0, "d"]) == {"c": [{"e": 3}]}
+
+
+CLOSED = {"type": "object", "properties": {"order_id": {}}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize("event", [{}, {"schema": CLOSED}])
+@pytest.mark.parametrize("unknown", ["drop", "quarantine", "block"])
+def test_thousands_of_undeclared_properties_cost_little_and_are_told_in_short(monkeypatch, event, unknown):
+    looked = []
+    monkeypatch.setattr(errors, "get_close_matches", lambda name, *_, **__: looked.append(name) or [])
+    sent = {f"key{n}": 1 for n in range(900)} | {"order_id": "o1"}
+    call = {"userId": "u1", "event": "Order Completed", "type": "track", "properties": sent}
+    parsed = parse({"batch": [call] * 4}, plan_of(unknown=unknown, **event), "batch")
+    assert len(looked) == 10
+    assert len(parsed.violations) == 4 * 20
+    match unknown:
+        case "drop":
+            assert [one.properties for one in parsed.events] == [{"order_id": "o1"}] * 4
+            told = [one for one in parsed.warned if one.index == 3]
+            assert len(told) == 21
+            assert (told[-1].field, told[-1].reason) == ("properties", "and 880 more")
+        case "quarantine":
+            assert [len(one.warned) for one in parsed.held] == [21] * 4
+        case "block":
+            assert len(parsed.refused) == 4
+
+
+def test_the_gravest_of_many_violations_is_never_among_the_untold():
+    sent = {f"key{n}": 1 for n in range(900)} | {"total": "much"}
+    (refusal,) = track(sent | {"order_id": "o1"}, plan_of(unknown="drop", violation="block")).refused
+    assert refusal.field == "properties.total"
+
+
+def test_many_events_that_are_not_declared_cost_little(monkeypatch):
+    looked = []
+    monkeypatch.setattr(errors, "get_close_matches", lambda name, *_, **__: looked.append(name) or [])
+    calls = [{"userId": "u1", "event": f"E{n}", "type": "track"} for n in range(100)]
+    parsed = parse({"batch": calls}, TrackingPlan(events={"Paid": EventPlan()}, unknown_events="block"), "batch")
+    assert (len(looked), len(parsed.refused)) == (10, 100)
+    assert parsed.refused[-1].reason == "'E99' is not in the tracking plan"
