@@ -369,8 +369,16 @@ class FindingRecords(Protocol):
         """Take in what these monitors find now; theirs that is found no more is resolved.
 
         Returns:
-            The findings that were not there before, or were resolved: those worth an alert.
+            The findings that were not there before, or were resolved.
         """
+        ...
+
+    def unalerted(self, monitors: Collection[str]) -> list[Finding]:
+        """Lasting findings of these monitors that nobody was told of yet, by key."""
+        ...
+
+    def alerted(self, findings: Sequence[Finding], now: Instant) -> None:
+        """Note that those who want to know of these findings were told."""
         ...
 
     def newest(self, limit: int) -> list[KnownFinding]:

@@ -33,6 +33,19 @@ def test_one_that_comes_again_is_news(records):
     assert (a.first_at, a.last_at, a.resolved_at) == (30, 30, None)
 
 
+def test_what_nobody_was_told_of_stays_untold_until_somebody_is(records):
+    records.findings.observe(["volume"], [found("a"), found("b")], Instant(10))
+    assert records.findings.unalerted(["volume"]) == [found("a"), found("b")]
+    assert records.findings.unalerted(["missing"]) == []
+    records.findings.alerted([found("a")], Instant(11))
+    records.findings.observe(["volume"], [found("a"), found("b")], Instant(20))
+    assert records.findings.unalerted(["volume"]) == [found("b")]
+    records.findings.observe(["volume"], [], Instant(30))
+    assert records.findings.unalerted(["volume"]) == []
+    records.findings.observe(["volume"], [found("a")], Instant(40))
+    assert records.findings.unalerted(["volume"]) == [found("a")], "it came again, which is news"
+
+
 def test_monitors_that_did_not_look_resolve_nothing(records):
     records.findings.observe(["volume", "missing"], [found("a"), found("a", "missing")], Instant(10))
     records.findings.observe(["missing"], [], Instant(20))

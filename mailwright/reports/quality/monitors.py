@@ -94,23 +94,16 @@ def freshness(past: Past, definition: QualityDefinition) -> Iterator[Finding]:
     """A source, or one kind of event of it, that has been quiet for longer than it ever was."""
     rows = past.gaps()
     silent: set[str] = set()
-    by_source: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_source.setdefault(row["source"], []).append(row)
-    for source, events in by_source.items():
-        # A source's own longest gap is at most that of its most regular event.
-        regular = min(events, key=lambda row: row["longest"])
-        newest = max(row["last"] for row in events)
-        first = min(row["first"] for row in events)
-        whole = {"n": sum(row["n"] for row in events), "first": first, "last": newest, "longest": regular["longest"]}
-        if not definition.ignores("freshness", source=source) and (quiet := _quiet(past, whole, None)):
+    for row in (row for row in rows if row["event"] is None):
+        source = row["source"]
+        if not definition.ignores("freshness", source=source) and (quiet := _quiet(past, row, None)):
             silent.add(source)
-            yield _silence(source, quiet, newest, whole["longest"], "serious")
+            yield _silence(source, quiet, row["last"], row["longest"], "serious")
     for row in rows:
         event, source = row["event"], row["source"]
         declared = definition.freshness.get(event)
         ignored = definition.ignores("freshness", source=source, event=event)
-        if source in silent or ignored:
+        if event is None or source in silent or ignored:
             continue
         if quiet := _quiet(past, row, duration_micros(declared) if declared else None):
             yield _silence(f"{event} from {source}", quiet, row["last"], row["longest"], "warning")

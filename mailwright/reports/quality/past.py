@@ -37,10 +37,12 @@ WITH seen AS (
 _COUNTS = "SELECT source, event, day, count(*) AS n FROM seen GROUP BY ALL"
 
 _GAPS = """
-, spaced AS (
+, told AS (
+  SELECT source, event, received_at FROM seen UNION ALL SELECT source, NULL, received_at FROM seen
+), spaced AS (
   SELECT source, event, received_at,
          received_at - lag(received_at) OVER (PARTITION BY source, event ORDER BY received_at) AS gap
-  FROM seen
+  FROM told
 )
 SELECT source, event, count(*) AS n, min(received_at) AS first, max(received_at) AS last,
        coalesce(epoch_us(TIMESTAMP '1970-01-01' + max(gap)), 0) AS longest
@@ -171,7 +173,10 @@ class Past:
         return found
 
     def gaps(self) -> list[dict[str, Any]]:
-        """For each source and event: how many, the first and last, and the longest quiet time in between (us)."""
+        """How many, the first and last, and the longest quiet time in between (us), of each source and event.
+
+        A row whose event is None is of all events of the source.
+        """
         rows = self._rows(_GAPS, whole_day=False)
         for row in rows:
             row["first"], row["last"] = from_datetime(row["first"]), from_datetime(row["last"])

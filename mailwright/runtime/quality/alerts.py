@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -23,11 +23,20 @@ from mailwright.runtime.sender import make_channel
 _MOST_TOLD = 20
 
 
-def alert(there: Installation, alerts: Alerts, new: Sequence[Finding]) -> list[str]:
-    """Tell of new findings; the answer says what could not be told, and why. Nothing new: nobody is told anything."""
-    told = [one for one in new if alerts.from_severity == "warning" or one.severity == "serious"]
-    if not told:
-        return []
+def alert(there: Installation, alerts: Alerts, monitors: Collection[str]) -> list[str]:
+    """Tell of findings of these monitors that nobody was told of; the answer says what could not be told, and why.
+
+    What could not be told to everybody is told again by the next run: rather twice than never.
+    """
+    untold = there.records.findings.unalerted(monitors)
+    told = [one for one in untold if alerts.from_severity == "warning" or one.severity == "serious"]
+    failed = _told(there, alerts, told) if told else []
+    if untold and not failed:
+        there.records.findings.alerted(untold, there.wall.now())
+    return failed
+
+
+def _told(there: Installation, alerts: Alerts, told: Sequence[Finding]) -> list[str]:
     failed: list[str] = []
     if alerts.webhook:
         failed += _posted(there, alerts.webhook, told)

@@ -36,7 +36,7 @@ def watch(context: JobContext) -> str:
     # What could not be compared keeps its finding: that the other system is down resolves nothing.
     monitors = WATCHED if failed else (*WATCHED, "reconciliation")
     new = there.records.findings.observe(monitors, [*found, *compared], context.now)
-    failed += alert(there, definition.alerts, new)
+    failed += alert(there, definition.alerts, monitors)
     if failed:
         raise MailwrightError("quality.incomplete", "; ".join(failed), "the rest was done; it is tried again")
     return f"{len(found) + len(compared)} findings, {len(new)} of them new" if found or compared else "nothing is wrong"

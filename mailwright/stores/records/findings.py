@@ -25,8 +25,8 @@ class SqlFindings:
         seen = {one.key: one for one in findings}
         lasting = sa.and_(finding.c.monitor.in_(monitors), finding.c.resolved_at.is_(None))
         with self._database.write() as connection:
-            rows_now = connection.execute(sa.select(finding.c.key, finding.c.first_at).where(lasting))
-            known = {row.key: row.first_at for row in rows_now}
+            kept = sa.select(finding.c.key, finding.c.first_at, finding.c.alerted_at).where(lasting)
+            known = {row.key: (row.first_at, row.alerted_at) for row in connection.execute(kept)}
             gone = [key for key in known if key not in seen]
             if gone:
                 connection.execute(sa.update(finding).where(finding.c.key.in_(gone)).values(resolved_at=now))
@@ -34,15 +34,31 @@ class SqlFindings:
                 {
                     "key": key,
                     "monitor": one.monitor,
-                    "first_at": known.get(key, now),
+                    "first_at": known.get(key, (now, None))[0],
                     "last_at": now,
                     "resolved_at": None,
+                    "alerted_at": known.get(key, (now, None))[1],
                     "told": pack_json(one),
                 }
                 for key, one in seen.items()
             ]
             self._database.upsert(connection, finding, rows)
         return [one for key, one in seen.items() if key not in known]
+
+    def unalerted(self, monitors: Collection[str]) -> list[Finding]:
+        """See `mailwright.core.ports.FindingRecords.unalerted`."""
+        query = sa.select(finding.c.told).where(
+            finding.c.monitor.in_(monitors), finding.c.resolved_at.is_(None), finding.c.alerted_at.is_(None)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(finding.c.key)).all()
+        return [msgspec.convert(unpack_json(row.told), Finding) for row in rows]
+
+    def alerted(self, findings: Sequence[Finding], now: Instant) -> None:
+        """See `mailwright.core.ports.FindingRecords.alerted`."""
+        keys = [one.key for one in findings]
+        with self._database.write() as connection:
+            connection.execute(sa.update(finding).where(finding.c.key.in_(keys)).values(alerted_at=now))
 
     def newest(self, limit: int) -> list[KnownFinding]:
         """See `mailwright.core.ports.FindingRecords.newest`."""

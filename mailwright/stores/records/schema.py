@@ -207,6 +207,7 @@ finding = sa.Table(
     sa.Column("first_at", sa.BigInteger, nullable=False),
     sa.Column("last_at", sa.BigInteger, nullable=False),
     sa.Column("resolved_at", sa.BigInteger),
+    sa.Column("alerted_at", sa.BigInteger),
     sa.Column("told", sa.LargeBinary, nullable=False),
 )
 

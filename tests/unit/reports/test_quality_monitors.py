@@ -10,6 +10,7 @@ import pytest
 from quality_shop import Change, Row, as_it_is, morning_of, shop_rows, stored
 
 from mailwright.core.findings import Finding
+from mailwright.core.instants import HOUR, Instant
 from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
 from mailwright.reports.quality.monitors import look, reconcile
 from mailwright.reports.quality.past import Past, Season
@@ -143,6 +144,16 @@ def test_a_declared_freshness_counts_from_the_first_event_on(tmp_path: Path) -> 
     assert look(past(history, 10), patient) == []
 
 
+def test_a_rare_event_of_a_regular_source_is_no_silence(tmp_path: Path) -> None:
+    rows = [
+        {**row, "name": "Catalog Asked", "fields": {}} if number in (200, 201) else row
+        for number, row in enumerate(shop_rows(BAD + 1, 7))
+    ]
+    evening = Season.before(Instant(morning_of(BAD) + 22 * HOUR), WATCHED.season_days, UTC)
+    told = look(Past(stored(tmp_path, rows), evening), WATCHED)
+    assert [one.subject for one in told if one.monitor == "freshness"] == []
+
+
 def test_days_are_compared_with_another_system(tmp_path: Path) -> None:
     rows = shop_rows(20, 5)
     history = stored(tmp_path, rows)
@@ -198,5 +209,6 @@ def test_a_faulty_definition_is_told() -> None:
     ):
         with pytest.raises(msgspec.ValidationError):
             msgspec.yaml.decode(text, type=QualityDefinition)
-    issues = QualityDefinition(freshness={"A": "soon"}, ignore=(Ignored(monitor="volumes"),)).check("quality.yaml")
-    assert [issue.hint for issue in issues] == ["did you mean 'volume'?", ""]
+    issues = QualityDefinition(freshness={"A": "soon"}, ignore=(Ignored(monitor="volumes"),)).faults()
+    assert [at for at, _ in issues] == [("ignore", 0, "monitor"), ("freshness", "A")]
+    assert issues[0][1].hint == "did you mean 'volume'?"

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("first_at", sa.BigInteger(), nullable=False),
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("resolved_at", sa.BigInteger()),
+        sa.Column("alerted_at", sa.BigInteger()),
         sa.Column("told", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
