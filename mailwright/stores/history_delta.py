@@ -61,7 +61,7 @@ class DeltaHistory:
         _refuse_folder(self._folder)
         make_folder(self._folder)
         self._handles: dict[str, deltalake.DeltaTable] = {}
-        self._mended: set[str] = set()
+        self._commits: dict[str, tuple[int, int] | None] = {}
         self._lock = threading.RLock()
 
     def append(self, table: str, rows: pa.Table, upto: Offset) -> None:
@@ -83,10 +83,8 @@ class DeltaHistory:
                 return
             newer = rows.filter(pc.greater(rows["offset"], held)).sort_by("offset")
             known = set() if handle is None else set(self._sorted_files(table, handle))
-            self._mended.discard(table)  # if anything fails from here on, the next append takes back what is there
             _write(path, handle, newer, upto)
             self._make_durable(table, known)
-            self._mended.add(table)
 
     # --- upkeep, by any process, a step at a time: an append waits for one step at most ---
 
@@ -297,16 +295,26 @@ class DeltaHistory:
     def _fresh(self, table: str) -> deltalake.DeltaTable | None:
         """A handle at the newest version, or None for a table that does not exist."""
         handle = self._handles.get(table)
-        if handle is not None:
+        # Whoever mends takes a commit back, and the next one has its number: a handle that saw the first stays there.
+        if handle is not None and self._commits.get(table) == self._commit_file(table, handle.version()):
             handle.update_incremental()
-            return handle
-        if not (self._path(table) / "_delta_log").is_dir():
+        elif (self._path(table) / "_delta_log").is_dir():
+            try:
+                handle = self._handles[table] = deltalake.DeltaTable(self._path(table))
+            except TableNotFoundError:
+                return None
+        else:
             return None
-        try:
-            handle = self._handles[table] = deltalake.DeltaTable(self._path(table))
-        except TableNotFoundError:
-            return None
+        self._commits[table] = self._commit_file(table, handle.version())
         return handle
+
+    def _commit_file(self, table: str, version: int) -> tuple[int, int] | None:
+        """What tells the file of a commit from another one of the same number; None if there is none any more."""
+        try:
+            found = (self._path(table) / "_delta_log" / f"{version:020}.json").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _make_durable(self, table: str, known: set[str]) -> None:
         """Sync what the newest commit wrote: delta-rs leaves that to the operating system."""
@@ -321,17 +329,17 @@ class DeltaHistory:
         write_durably(self._path(table) / _SYNCED, str(handle.version()).encode())
 
     def _mend(self, table: str) -> None:
-        """Take back a newest commit that was not made durable: when the writer starts, and after a failed append."""
-        if table in self._mended:
-            return
+        """Take back a commit that was not made durable, whichever process was at it: every writer begins with this."""
         log = self._path(table) / "_delta_log"
-        commits = sorted(log.glob("?" * 20 + ".json"))
         note = self._path(table) / _SYNCED
-        if commits and (not note.exists() or int(note.read_text()) < int(commits[-1].stem)):
-            commits[-1].unlink()
+        if note.exists():
+            beyond = log / f"{int(note.read_text()) + 1:020}.json"
+        else:
+            beyond = max(log.glob("?" * 20 + ".json"), default=log / "none")
+        if beyond.exists():
+            beyond.unlink()
             sync_folder(log)
             self._handles.pop(table, None)
-        self._mended.add(table)
 
     def _path(self, table: str) -> Path:
         if not _NAME.fullmatch(table):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mailwright.core.errors import InvalidInput, NotFound, Transient
 from mailwright.core.events import Offset
+from mailwright.core.instants import Instant
 from mailwright.stores.history_delta import DeltaHistory
 
 
@@ -277,6 +278,34 @@ def test_a_whole_commit_beside_a_torn_data_file_is_taken_back_too(tmp_path):
     writer = DeltaHistory(folder)
     writer.append("events", rows(2), Offset(2))
     assert offsets(writer) == [1, 2]
+
+
+@pytest.mark.parametrize("upkeep", [False, True])
+def test_who_saw_a_commit_that_was_taken_back_sees_the_one_in_its_place(tmp_path, upkeep):
+    folder = tmp_path / "history"
+    writer, reader = DeltaHistory(folder), DeltaHistory(folder)
+    writer.append("events", rows(1), Offset(1))
+    writer.append("events", rows(2, 3), Offset(3))
+    assert offsets(reader) == [1, 2, 3]
+    (folder / "events" / "synced").write_text("0")  # the writer ended before its note
+    again = DeltaHistory(folder)
+    again.append("events", rows(2), Offset(2))
+    again.append("events", rows(3), Offset(3))
+    if upkeep:  # one that joins what it remembers would double rows
+        reader.compact("events", Instant(0), least=2)
+    assert offsets(reader) == [1, 2, 3]
+    assert offsets(DeltaHistory(folder)) == [1, 2, 3]
+
+
+def test_a_writer_that_lives_takes_back_what_another_left_half_done(tmp_path):
+    folder = tmp_path / "history"
+    writer = DeltaHistory(folder)
+    writer.append("events", rows(1), Offset(1))
+    DeltaHistory(folder).append("events", rows(2), Offset(2))
+    (folder / "events" / "synced").write_text("0")  # that one ended before its note
+    writer.append("events", rows(2, 3), Offset(3))
+    assert offsets(writer) == [1, 2, 3]
+    assert offsets(DeltaHistory(folder)) == [1, 2, 3]
 
 
 def test_a_commit_that_was_noted_stays(tmp_path):
