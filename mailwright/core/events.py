@@ -166,6 +166,10 @@ class ListChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     source: str = ""
 
 
+AUDIT = "audit"
+"""Who says it when the audit merges people: no person, so what nobody but a person may overrule holds for it."""
+
+
 class PeopleMerged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="people_merged"):
     """Somebody says that two people are one.
 
@@ -173,7 +177,8 @@ class PeopleMerged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         one: Number of the one who stays, unless the other alone has a user_id.
         other: Number of the other.
         reason: Why, in the words of who said so.
-        by: Who: the name of a session's user, of a write key, or ``cli``.
+        by: Who: the name of a session's user, of a write key, ``cli``, or `AUDIT`, which never joins two accounts, nor
+            people whom somebody set apart, nor any whom the project's rules keep apart.
     """
 
     one: int

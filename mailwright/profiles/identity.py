@@ -182,8 +182,25 @@ class IdentityGraph(GraphColumns):
         counting = sorted(row for row in mine if row not in self._retired)
         self._retired.update(counting[: max(0, len(counting) - rule.limit)])
 
+    def objection(self, one: Person, other: Person) -> str:
+        """Why a machine that takes two people for one must not merge them; empty if it may, or if they are one.
+
+        Raises:
+            IndexError: If a number was never given.
+        """
+        one, other = self.current(one), self.current(other)
+        if one == other:
+            return ""
+        if self._accounts[one] and self._accounts[other]:  # even where the project's rules let events do it
+            return f"#{one} and #{other} each have a {ACCOUNT}"
+        return self._differ(one, other)
+
     def _bars(self, person: Person, other: Person) -> str:
         """Why an event does not merge two people; empty if it does."""
+        return self._differ(person, other) or self._storm(person, other)
+
+    def _differ(self, person: Person, other: Person) -> str:
+        """Whether a person or the rules say that they are two."""
         if self._set_apart(person, other):
             return f"#{person} and #{other} were set apart by hand"
         for kind in sorted(self.rules.unique):
@@ -195,7 +212,7 @@ class IdentityGraph(GraphColumns):
                 n = self._count(person, kind) + self._count(other, kind)
                 if n > rule.limit:
                     return f"#{person} and #{other} together would have {n} {kind}, more than {rule.limit}"
-        return self._storm(person, other)
+        return ""
 
     def _storm(self, person: Person, other: Person) -> str:
         """Whether the cap of merges says no."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -198,7 +197,7 @@ class MergeBook:
 
 def _cut(said: list[Said], n: int) -> Iterator[list[Said]]:
     for start in range(0, n, _CHUNK):
-        yield list(islice(said, start, min(start + _CHUNK, n)))
+        yield said[start : min(start + _CHUNK, n)]
 
 
 def _ordered(by_person: dict[int, T]) -> dict[int, T]:

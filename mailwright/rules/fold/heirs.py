@@ -16,7 +16,7 @@ class Heirs:
 
     def __init__(self) -> None:
         self._into = np.zeros(0, np.int64)  # by person; empty as long as nobody was merged
-        self._gone: list[int] = []
+        self._gone: set[int] = set()
 
     def merge(self, into: Person, gone: Person) -> None:
         """`gone` turns out to be `into`."""
@@ -25,7 +25,7 @@ class Heirs:
             more = np.arange(len(self._into), max(highest + 1, len(self._into) * 5 // 4))
             self._into = np.concatenate([self._into, more])
         self._into[gone] = into
-        self._gone.append(gone)
+        self._gone.add(gone)
 
     def stands_for(self, number: int, person: int) -> None:
         """A number that was gone is `person`'s from now on; its own: it is not gone any more."""
@@ -33,7 +33,7 @@ class Heirs:
             self.merge(Person(person), Person(number))
         elif number < len(self._into):
             self._into[number] = number
-        self._gone = [each for each in dict.fromkeys(self._gone) if each != number or number != person]
+            self._gone.discard(number)
 
     def of(self, person: Ints) -> Ints:
         """Whose rows of these people are now; the same array if none of them is gone."""

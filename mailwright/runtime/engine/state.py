@@ -13,6 +13,7 @@ import numpy as np
 
 from mailwright.core.errors import Corrupt, NotFound
 from mailwright.core.events import (
+    AUDIT,
     PLACES,
     Body,
     Defined,
@@ -187,10 +188,14 @@ class EngineState:
         if not self._given(body.one, body.other):
             folded.merges.append(refused_row(record, body.one, body.other, "nobody has this number", body.by))
             return
+        one, other = Person(body.one), Person(body.other)
+        # As of now: what the audit saw may have been merged or split since.
+        fault = self.identity.objection(one, other) if body.by == AUDIT else ""
         said = Said("merge", by=body.by, reason=body.reason)
-        merge = self.identity.merge_by_hand(Person(body.one), Person(body.other), record.offset, record.at, said)
+        merge = None if fault else self.identity.merge_by_hand(one, other, record.offset, record.at, said)
         if merge is None:
-            folded.merges.append(refused_row(record, body.one, body.other, "they are one person already", body.by))
+            reason = fault or "they are one person already"
+            folded.merges.append(refused_row(record, body.one, body.other, reason, body.by))
         else:
             self._merge(merge)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import MailwrightError
-from mailwright.core.events import Event, Events, Identifier, ListChanged, PeopleMerged, Person
+from mailwright.core.events import AUDIT, Event, Events, Identifier, ListChanged, PeopleMerged, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant, from_datetime
 from mailwright.core.ports import MetaRecords
@@ -24,7 +24,7 @@ from mailwright.runtime.settings import Settings
 
 T = TypeVar("T")
 
-SOURCE = "audit"
+SOURCE = AUDIT
 ARCHIVED = "archived"
 """The list of people whom nobody has seen for long."""
 
@@ -155,7 +155,10 @@ def _opened(there: Installation, value: Any) -> str:
 
 
 def _merge(context: JobContext, found: Sequence[Pair]) -> int:
-    """Merge pairs above the declared score, never two accounts. Each is a record with its reason, and can be undone."""
+    """Ask for merges of pairs above the declared score; each is a record with its reason, and can be undone.
+
+    Never two accounts; where two would be joined through a third, or somebody set the people apart, the engine refuses.
+    """
     above = context.project.quality.audit.duplicates.merge_above
     if above is None:
         return 0

@@ -287,3 +287,34 @@ def test_a_version_on_its_way_gets_people_who_were_parted_meanwhile():
         state.apply(LogRecord(len(log.records) + 2, at(9.1), Tick()), Folded())
         consistent(state, log.history)
     assert again.state_hash() == log.state.state_hash()
+
+
+def said_by(who: str, *pairs: tuple[int, int]) -> list[PeopleMerged]:
+    return [PeopleMerged(one=one, other=other, reason="alike", by=who) for one, other in pairs]
+
+
+def refusals(log: Log) -> list[tuple[str, str]]:
+    return [(row.reason, row.done_by) for row in log.history.folded.merges if row.kind == "refused"]
+
+
+def test_the_audit_joins_no_two_accounts_through_somebody_without_one():
+    log = Log()
+    log.play([("event", [name], "Page Seen", 1) for name in ("user_id:u1", "anonymous_id:a1", "user_id:u2")])
+    log.add(*said_by("audit", (0, 1), (1, 2)))
+    assert log.state.identity.living() == [0, 2]
+    assert refusals(log) == [("#0 and #2 each have a user_id", "audit")]
+    log.add(*said_by("anna", (1, 2)))
+    assert log.state.identity.living() == [0], "a person may"
+
+
+def test_the_audit_leaves_people_apart_whom_somebody_split():
+    log = Log()
+    log.play([("event", [name], "Page Seen", 1) for name in ("user_id:u1", "anonymous_id:a1")])
+    log.add(*said_by("audit", (0, 1)))
+    log.play([("unmerge", 0)])
+    assert log.state.identity.living() == [0, 1]
+    log.add(*said_by("audit", (0, 1)))
+    assert log.state.identity.living() == [0, 1]
+    assert log.state.identity.book.apart == {(0, 1)}
+    assert refusals(log) == [("#0 and #1 were set apart by hand", "audit")]
+    consistent(log.state, log.history)
