@@ -49,12 +49,12 @@ def create(
     sources, now = installation.records.sources, installation.wall.now()
     try:
         if oauth or pem:
-            client = create_client(sources, name, public_key=pem, now=now)
+            client = create_client(sources, name, public_key=pem, now=now, who=BY_COMMAND)
             console.print(f"client_id {client.id}", soft_wrap=True)
             if client.secret:
                 console.print(f"client_secret {client.secret}", soft_wrap=True)
         else:
-            console.print(create_key(sources, name, server=not browser, now=now))
+            console.print(create_key(sources, name, server=not browser, now=now, who=BY_COMMAND))
     finally:
         installation.close()
 

@@ -28,8 +28,10 @@ class Client(NamedTuple):
     secret: str
 
 
-def create_key(sources: SourceRecords, name: str, *, server: bool, now: Instant) -> str:
+def create_key(sources: SourceRecords, name: str, *, server: bool, now: Instant, who: str = "") -> str:
     """Make a write key for a source and return it; only its hash is kept, so it is shown this once.
+
+    `who` made it is noted; empty: nobody to note.
 
     Raises:
         InvalidInput: If the name is empty or longer than 64 characters.
@@ -37,11 +39,13 @@ def create_key(sources: SourceRecords, name: str, *, server: bool, now: Instant)
     _check_name(name)
     key = ("sk_" if server else "pk_") + secrets.token_urlsafe(32)
     kind: SourceKind = "server" if server else "browser"
-    sources.add_key(WriteKey(digest=_digest(key), name=name, kind=kind, created_at=now))
+    made = WriteKey(digest=_digest(key), name=name, kind=kind, created_at=now)
+    sources.add_key(made)
+    _note_made(sources, made, who)
     return key
 
 
-def create_client(sources: SourceRecords, name: str, *, public_key: str = "", now: Instant) -> Client:
+def create_client(sources: SourceRecords, name: str, *, public_key: str = "", now: Instant, who: str = "") -> Client:
     """Make an OAuth client for a server source.
 
     Args:
@@ -49,6 +53,7 @@ def create_client(sources: SourceRecords, name: str, *, public_key: str = "", no
         name: Of the source.
         public_key: PEM; the client then proves itself by assertions signed with RS256 (RFC 7523), and has no secret.
         now: When.
+        who: Made it, to be noted; empty: nobody to note.
 
     Raises:
         InvalidInput: If the name is empty or longer than 64 characters.
@@ -61,7 +66,13 @@ def create_client(sources: SourceRecords, name: str, *, public_key: str = "", no
         digest=digest, name=name, kind="server", created_at=now, client=client, public_key=public_key.strip()
     )
     sources.add_key(made)
+    _note_made(sources, made, who)
     return Client(client, secret)
+
+
+def _note_made(sources: SourceRecords, made: WriteKey, who: str) -> None:
+    if who:
+        sources.note(Note(at=made.created_at, who=who, action="make key", detail=f"{made.name} {made.id}"))
 
 
 def client_digest(client: str, secret: str) -> str:

@@ -18,6 +18,7 @@ from mailwright.runtime.write_keys import create_client, create_key, revoke_key
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response, read_body
 from mailwright.web.context import WebContext
+from mailwright.web.errors import Refused
 from mailwright.web.keys import write_key
 from mailwright.web.pages.shell import Context
 from mailwright.web.sources_view import live_told, replay, replayed_told, sources_told, violations_told
@@ -121,22 +122,38 @@ def keys(context: Context) -> Response:
     return json_response({"keys": [_key(key) for key in context.records.sources.all_keys()]})
 
 
-@router.post("/keys")
+def _owner(request: Request) -> None:
+    """Let in who may make and revoke keys: a server key or a session.
+
+    An access token lasts an hour, and a key that it made would outlast it and its client.
+
+    Raises:
+        Refused: ``key.token``.
+    """
+    key = write_key(request.headers.get("authorization"))
+    if key is not None and not key.startswith("sk_"):
+        raise Refused(
+            "key.token", "an access token can neither make nor revoke keys", "use a server key (sk_...) or sign in"
+        )
+
+
+@router.post("/keys", dependencies=[Depends(_owner)])
 async def make_key(request: Request, context: Context) -> Response:
     """Make a key or an OAuth client; the answer shows it, this once."""
     asked = await _read(request, KeyAsked)
-    return await run_in_threadpool(_make_key, context, asked)
+    return await run_in_threadpool(_make_key, context, asked, _who(request, context))
 
 
-def _make_key(context: WebContext, asked: KeyAsked) -> Response:
+def _make_key(context: WebContext, asked: KeyAsked, who: str) -> Response:
     sources, now = context.records.sources, context.lease_clock.now()
     if asked.kind == "oauth":
-        client = create_client(sources, asked.name, public_key=asked.public_key, now=now)
+        client = create_client(sources, asked.name, public_key=asked.public_key, now=now, who=who)
         return json_response({"client_id": client.id, "client_secret": client.secret}, 201)
-    return json_response({"key": create_key(sources, asked.name, server=asked.kind == "server", now=now)}, 201)
+    key = create_key(sources, asked.name, server=asked.kind == "server", now=now, who=who)
+    return json_response({"key": key}, 201)
 
 
-@router.delete("/keys/{key_id}")
+@router.delete("/keys/{key_id}", dependencies=[Depends(_owner)])
 def remove_key(request: Request, context: Context, key_id: Annotated[str, Path(max_length=64)]) -> Response:
     """Revoke a key: every door refuses it within two seconds."""
     found = revoke_key(context.records.sources, key_id, who=_who(request, context), now=context.lease_clock.now())

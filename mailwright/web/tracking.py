@@ -15,7 +15,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import InvalidInput, MailwrightError
-from mailwright.core.events import Event, Events, Identifier
+from mailwright.core.events import NOBODY, Event, Events, Identifier
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.messages import Message
 from mailwright.core.ports import Consent
@@ -79,10 +79,25 @@ def _with_visit(context: WebContext, url: str, message_id: str) -> str:
     host = (urlsplit(url).hostname or "").rstrip(".")
     if not any(host == own or host.endswith("." + own) for own in context.settings.shop_domains):
         return url
+    if not _is_somebodys(context, message_id):
+        return url
     expires_at = Instant(context.lease_clock.now() + VISIT_MICROS)
     token = _links(context).visit(message_id, secrets.token_urlsafe(12), expires_at)
     address, hash_sign, fragment = url.partition("#")
     return f"{address}{'&' if '?' in address else '?'}{PARAMETER}={token}{hash_sign}{fragment}"
+
+
+def _is_somebodys(context: WebContext, message_id: str) -> bool:
+    """Whether a mail was written to a person; False where nobody can tell.
+
+    A confirmation mail is not: whoever typed the address into a form may be anybody, and a click on it must not make
+    the reader's browser theirs.
+    """
+    try:
+        message = context.records.messages.by_id(message_id)
+    except MailwrightError:
+        return False
+    return message is not None and message.person != NOBODY
 
 
 @router.get("/u/{token}")

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mailwright.core.errors import InvalidInput, MailwrightError
-from mailwright.core.events import Event, Identifier
+from mailwright.core.events import NOBODY, Event, Identifier
 from mailwright.delivery.links import MailLinks, Visiting
 from mailwright.web.context import WebContext
 from mailwright.web.tracking import PARAMETER, mail_event
@@ -73,7 +73,7 @@ def _is_known(context: WebContext, browser: Identifier) -> bool:
 
 def _event(context: WebContext, visit: Visiting, browser: Identifier) -> Event | None:
     message = context.records.messages.by_id(visit.message_id)
-    if message is None:
+    if message is None or message.person == NOBODY:  # a confirmation mail: who asked for it need not be its reader
         return None
     now = context.clock.now()
     event = mail_event(message, VISIT, f"visit:{visit.nonce}", now, {})

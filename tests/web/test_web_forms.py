@@ -17,7 +17,7 @@ from mailwright.core.events import NOBODY, Event, Identifier, Offset, Person
 from mailwright.core.facts import Known
 from mailwright.core.instants import DAY, SECOND, Instant
 from mailwright.core.messages import Message, SendRequest
-from mailwright.core.ports import Handing, OptIn
+from mailwright.core.ports import Consent, Handing, OptIn
 from mailwright.core.sources import QuarantineFilter
 from mailwright.ingest.mending import read_patches
 from mailwright.ingest.plan import EventPlan, TrackingPlan
@@ -308,6 +308,30 @@ def test_nothing_is_granted_before_the_link_is_used_and_then_the_proof_is_kept(s
     assert (row.source, row.wording, row.at) == ("form:club", "Yes, write to me.", NOW)
 
 
+def test_a_click_in_a_confirmation_mail_carries_and_joins_no_visit(site: Site) -> None:
+    """Whoever typed the address in may be anybody: its reader's browser must not become theirs."""
+    shop = site.shop
+    settings = replace(shop.context.settings, shop_domains=("shop.example",))
+    shop.context = replace(shop.context, settings=settings)
+    client = client_of(shop)
+    site.opt_in(anonymous=BROWSER)
+    (mail,) = site.confirmations()
+    claimed = shop.records.messages.claim(NOW, 1000, "w", lease_now=NOW, lease_until=Instant(NOW + DAY))
+    fence = next(one.fence for one in claimed if one.id == mail.id)
+    decision = {"first_identifier": f"anonymous_id:{BROWSER}"}
+    handing = Handing(
+        send_key=mail.send_key, fence=fence, body=b"x", subject="x", decision=decision, template_version="x"
+    )
+    assert shop.records.messages.handing([handing])
+    url = "https://shop.example/sale"
+    link = shop.links.click(mail.id, 0, url).removeprefix("http://testserver")
+    assert client.get(link, follow_redirects=False).headers["location"] == url
+    token = shop.links.visit(mail.id, "nonce", Instant(shop.wall.now() + DAY))
+    seen = {"type": "page", "anonymousId": "victims-browser", "context": {"mw_click": token}}
+    assert client.post("/v1/batch", json={"writeKey": "pk_browser", "batch": [seen]}).json()["accepted"] == 1
+    assert [event.name for event in shop.events() if event.name == "Email Visit Started"] == []
+
+
 def test_an_old_confirmation_never_grants_again(site: Site) -> None:
     site.opt_in()
     url = site.confirm_url()
@@ -368,6 +392,35 @@ def test_without_double_opt_in_the_ticked_purpose_counts_at_once_in_its_exact_wo
     assert [one.kind for one in identify.identifiers] == ["email", "anonymous_id"]
     (proof,) = site.shop.records.opt_ins.of_address(site.shop.sealer.hash_address(ANNA))
     assert (proof.message_id, proof.confirmed_at) == ("", NOW)
+
+
+@pytest.mark.parametrize("why", ["withdrawn", "suppressed"])
+def test_nobody_undoes_an_unsubscribe_by_typing_the_address(site: Site, why: str, caplog: Any) -> None:
+    ticked = {"answers": {"email": ANNA}, "purposes": ["marketing"]}
+    first = site.send("plain", **ticked)
+    records, digest = site.shop.records, site.shop.sealer.hash_address(ANNA)
+    if why == "suppressed":
+        records.consents.suppress({digest: "complaint"}, NOW)
+    else:
+        row = Consent(address_hash=digest, purpose="marketing", granted=False, at=NOW, source="one-click", wording="")
+        records.consents.record([row])
+    before = records.consents.ledger(digest)
+    again = site.send("plain", **ticked)
+    assert (again.status_code, again.json().keys()) == (first.status_code, first.json().keys())
+    assert records.consents.ledger(digest) == before
+    assert "form plain: nothing was granted" in caplog.text
+    assert ANNA not in caplog.text
+    site.opt_in()  # a form that asks for confirmation brings people back
+    site.client.post(site.confirm_url())
+    assert site.granted() is True
+
+
+def test_an_unsubscribe_from_one_purpose_does_not_keep_another_from_being_granted(site: Site) -> None:
+    digest = site.shop.sealer.hash_address(ANNA)
+    row = Consent(address_hash=digest, purpose="other", granted=False, at=NOW, source="one-click", wording="")
+    site.shop.records.consents.record([row])
+    site.send("plain", answers={"email": ANNA}, purposes=["marketing"])
+    assert site.granted()
 
 
 def test_a_box_that_is_not_ticked_grants_nothing(site: Site) -> None:

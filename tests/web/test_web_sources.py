@@ -228,6 +228,16 @@ def test_a_key_is_made_used_and_revoked(fresh_shop: Shop, monkeypatch: pytest.Mo
     assert door.get("/v1/keys", headers=bearer).status_code == 401
 
 
+def test_who_made_a_key_is_noted(fresh_shop: Shop) -> None:
+    shop = with_keys(fresh_shop)
+    first = create_key(shop.records.sources, "till", server=True, now=shop.wall.now())
+    made = {"name": "app", "kind": "oauth"}
+    assert client_of(shop).post("/v1/keys", json=made, headers={"Authorization": f"Bearer {first}"}).status_code == 201
+    (key,) = [one for one in shop.records.sources.all_keys() if one.name == "app"]
+    (note,) = shop.records.sources.notes(10)
+    assert (note.who, note.action, note.detail) == ("key of till", "make key", f"app {key.id}")
+
+
 def test_a_form_of_another_session_makes_no_key(fresh_shop: Shop) -> None:
     client = client_of(fresh_shop)
     sign_in(client, fresh_shop)
@@ -263,6 +273,11 @@ def test_a_client_with_a_secret_gets_a_token_that_is_a_key_for_an_hour(fresh_sho
     bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
     assert door.post("/v1/track", json={"event": "Seen", "userId": "u1"}, headers=bearer).status_code == 200
     assert shop.events()[-1].source == "erp"
+    assert door.get("/v1/keys", headers=bearer).status_code == 200
+    assert "key.token" in door.post("/v1/keys", json={"name": "mine"}, headers=bearer).text
+    (own,) = shop.records.sources.all_keys()
+    assert door.delete(f"/v1/keys/{own.id}", headers=bearer).status_code == 403
+    assert shop.records.sources.all_keys() == [own]
     shop.wall.at = Instant(shop.wall.now() + HOUR)
     assert client_of(with_keys(shop)).get("/v1/keys", headers=bearer).status_code == 401
 

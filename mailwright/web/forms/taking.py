@@ -19,7 +19,7 @@ from mailwright.core.ports import Consent, OptIn
 from mailwright.delivery.opt_ins import confirmation, form_origin
 from mailwright.ingest.context.addresses import client_address
 from mailwright.ingest.forms.checks import Checked, check_all
-from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition
+from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition, PurposeDefinition
 from mailwright.ingest.forms.submission import (
     ANSWERED,
     SUBMITTED,
@@ -202,8 +202,30 @@ class _Said:
         self._tell(self._unproven(email), None)
         if email and self.boxes:
             address = self.context.sealer.seal("email", email)
-            self._keep(address, f"anonymous_id:{self.anonymous_id}")
+            self.boxes = self._not_withdrawn(address["hash"])
+            if self.boxes:
+                self._keep(address, f"anonymous_id:{self.anonymous_id}")
         return False
+
+    def _not_withdrawn(self, address_hash: str) -> list[PurposeDefinition]:
+        """The ticked boxes that may be granted on somebody's mere word: anybody can type in anybody's address.
+
+        None of an address that must get no mail, and none that its owner has withdrawn: to bring these back, the owner
+        has to prove it, by a confirmation mail or a link of their own mail.
+        """
+        consents = self.context.records.consents
+        if consents.suppressed([address_hash]):
+            left: list[PurposeDefinition] = []
+        else:
+            newest = {row.purpose: row.granted for row in consents.ledger(address_hash)}
+            left = [box for box in self.boxes if newest.get(box.purpose, True)]
+        if len(left) < len(self.boxes):
+            _log.warning(
+                "form %s: nothing was granted to an address that had unsubscribed or is suppressed; "
+                "give the form double_opt_in to let people come back",
+                self.visit.name,
+            )
+        return left
 
     def by_link(self) -> bool:
         """Whoever the mail was written to: the mail reached them, so nothing is left to confirm."""

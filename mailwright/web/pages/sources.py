@@ -68,12 +68,12 @@ def make_key(
     kind: Annotated[Literal["server", "browser", "oauth"], Form()] = "server",
 ) -> Response:
     """Make a key and show it, this once."""
-    records, now = context.records.sources, context.lease_clock.now()
+    records, now, who = context.records.sources, context.lease_clock.now(), request.state.user
     if kind == "oauth":
-        client = create_client(records, name.strip(), now=now)
+        client = create_client(records, name.strip(), now=now, who=who)
         made = f"client_id {client.id}\nclient_secret {client.secret}"
     else:
-        made = create_key(records, name.strip(), server=kind == "server", now=now)
+        made = create_key(records, name.strip(), server=kind == "server", now=now, who=who)
     return page_response(request, "sources.html", _told(context) | {"made": made, "made_for": name.strip()})
 
 
