@@ -223,11 +223,12 @@ class SourceRecords(Protocol):
 class QuarantineRecords(Protocol):
     """Items that wait to be mended. What is returned holds sealed bodies."""
 
-    def hold(self, items: Sequence[Quarantined], most: int) -> int:
+    def hold(self, items: Sequence[Quarantined], most: int, most_of_source: int | None = None) -> int:
         """Keep items durably, those of a known source and message id once; returns how many are held now.
 
         Raises:
-            Transient: ``quarantine.full`` if there would be more than `most`; then none is kept.
+            Transient: ``quarantine.full`` if there would be more than `most`, or more than `most_of_source` of the
+                source of one of them; then none is kept.
         """
         ...
 

@@ -24,6 +24,12 @@ from mailwright.privacy.sealing import Sealer
 MOST_HELD = 100_000
 """More are not kept; what would be held then is refused, and told."""
 
+MOST_OF_BROWSER = 5_000
+"""Most of one browser key, which is public: nobody who reads it can take the room of others."""
+
+MOST_OF_OTHER = 50_000
+"""Most of one source of another kind."""
+
 _SEALED_AS = "quarantine"
 _PAGE = 200
 SEALED = "(sealed)"
@@ -116,7 +122,7 @@ class Quarantine:
             for held in parsed.held
         ]
         try:
-            self._held.hold(items, MOST_HELD)
+            self._held.hold(items, MOST_HELD, MOST_OF_BROWSER if source.kind == "browser" else MOST_OF_OTHER)
         except Transient as error:
             if error.code != "quarantine.full":
                 raise

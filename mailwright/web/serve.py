@@ -81,6 +81,7 @@ def serve_door(
         http="httptools",
         loop="uvloop",
         server_header=False,
+        proxy_headers=False,  # else whoever connects from this machine could say who it is: see `trusted_proxies`
         timeout_keep_alive=KEEP_ALIVE_S,
         ws="websockets-sansio",
         ws_max_size=WS_BYTES,

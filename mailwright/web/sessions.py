@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Clock, UserRecords
+from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany
 from mailwright.web.templating import page_response
@@ -93,8 +94,7 @@ def throttled(request: Request) -> None:
     """
     context: WebContext = request.app.state.context
     throttle: Throttle = request.app.state.throttle
-    address = request.client.host if request.client else ""
-    if not throttle.allow(address, context.lease_clock.now()):
+    if not throttle.allow(network_address(request), context.lease_clock.now()):
         raise TooMany("login.throttled", "too many tries from this address", "wait a minute")
 
 

@@ -121,6 +121,14 @@ def test_no_more_are_held_than_were_agreed(records):
     assert records.quarantine.hold([ITEM], 1) == records.quarantine.count() == 1
 
 
+def test_one_source_takes_not_the_room_of_another(records):
+    held = records.quarantine
+    assert held.hold([ITEM, replace(ITEM, message_id="m2")], 10, 2) == 2
+    with pytest.raises(Transient, match="2 items of shop are held for mending already"):
+        held.hold([replace(ITEM, message_id="m3")], 10, 2)
+    assert held.hold([replace(ITEM, source="site")], 10, 2) == held.count() == 3
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -35,6 +36,14 @@ needs_node = pytest.mark.skipif(
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDoor]:
     with running_door(tmp_path_factory.mktemp("door")) as running:
         yield running
+
+
+def test_nobody_on_this_machine_says_whose_a_request_is(door: RunningDoor) -> None:
+    call = {"anonymousId": "a-long-enough-id", "name": "Home"}
+    headers = {"Authorization": f"Bearer {door.browser_key}", "X-Forwarded-For": "203.0.113.9"}
+    assert httpx.post(f"{door.base_url}/v1/page", json=call, headers=headers, timeout=30).status_code == 200
+    event = door.wait_for("site", ["page"])["page"]
+    assert door.there.sealer.unseal(event.context["ip"]).startswith("127.0.0.")
 
 
 def key_for(door: RunningDoor, source: str) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
@@ -7,6 +9,7 @@ from seeded_shop import Shop, make_shop
 from visitors import OURS, client_of, sign_in
 
 from mailwright.core.instants import HOUR, MINUTE, Instant
+from mailwright.ingest.context.addresses import networks
 from mailwright.web.app import create_app
 from mailwright.web.sessions import LINK_MICROS, cookie_name, new_login_link, token_hash
 
@@ -154,6 +157,20 @@ def test_guessing_links_is_slowed_down(fresh_shop: Shop, client: TestClient) -> 
     assert codes == [403] * limit + [429] * 3
     fresh_shop.wall.at = Instant(fresh_shop.wall.at + MINUTE)
     assert client.post(_link(fresh_shop), headers=OURS).status_code == 303
+
+
+def test_who_guesses_behind_a_trusted_proxy_slows_down_nobody_else(fresh_shop: Shop) -> None:
+    settings = replace(fresh_shop.context.settings, trusted_proxies=networks(["10.0.0.0/8"], ""))
+    app = create_app(replace(fresh_shop.context, settings=settings))
+    proxy, stranger = TestClient(app, client=("10.0.0.5", 1)), TestClient(app, client=("192.0.2.7", 1))
+
+    def code(through: TestClient, whose: str) -> int:
+        return through.post("/login/guess", headers={**OURS, "X-Forwarded-For": whose}).status_code
+
+    for n in range(settings.login_tries_per_minute):
+        assert {code(proxy, "203.0.113.9"), code(stranger, f"203.0.113.{n}")} == {403}
+    assert code(proxy, "203.0.113.9") == code(stranger, "203.0.113.77") == 429
+    assert code(proxy, "203.0.113.10") == 403
 
 
 # --- requests that another site makes a browser send -----------------------------------------------------------------

@@ -150,6 +150,16 @@ def test_what_finds_no_room_is_refused_and_told(planned: Shop, monkeypatch: pyte
     assert "held for mending already" in told["refused"][0]["reason"]
 
 
+def test_a_public_key_cannot_fill_the_room_of_others(planned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailwright.runtime.quarantine.MOST_OF_BROWSER", 1)
+    door, browser = client_of(planned), {"Authorization": "Bearer pk_browser"}
+    first, second = ({"batch": [{**BAD, "messageId": f"b-{n}"}]} for n in (1, 2))
+    assert "quarantined" in door.post("/v1/batch", json=first, headers=browser).json()
+    refused = door.post("/v1/batch", json=second, headers=browser).json()["refused"]
+    assert "held for mending already" in refused[0]["reason"]
+    assert "quarantined" in send(door, {**BAD, "messageId": "m-2"}, {**BAD, "messageId": "m-3"})
+
+
 def test_a_browser_key_sees_nothing_of_it(planned: Shop) -> None:
     door = client_of(planned)
     for path in ("/v1/quarantine", "/v1/sources", "/v1/sources/live", "/v1/violations", "/v1/keys"):

@@ -24,14 +24,17 @@ class SqlQuarantine:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def hold(self, items: Sequence[Quarantined], most: int) -> int:
+    def hold(self, items: Sequence[Quarantined], most: int, most_of_source: int | None = None) -> int:
         """See `mailwright.core.sources.QuarantineRecords.hold`."""
         with self._database.write() as connection:
             self._database.insert_new(connection, quarantined, [_row(item) for item in items])
-            n = connection.execute(sa.select(sa.func.count()).select_from(quarantined)).scalar_one()
+            count = sa.select(sa.func.count()).select_from(quarantined)
+            n = connection.execute(count).scalar_one()
             if n > most:
-                message = f"{most:,} items are held for mending already, and no more are kept"
-                raise Transient("quarantine.full", message, "mend or discard some; what is sent again is taken then")
+                raise _full(f"{most:,} items")
+            for source in {item.source for item in items} if most_of_source is not None else ():
+                if connection.execute(count.where(quarantined.c.source == source)).scalar_one() > most_of_source:
+                    raise _full(f"{most_of_source:,} items of {source}")
         return int(n)
 
     def find(self, wanted: QuarantineFilter, limit: int) -> list[Quarantined]:
@@ -82,6 +85,11 @@ class SqlQuarantine:
         """See `mailwright.core.sources.QuarantineRecords.forget`."""
         with self._database.write() as connection:
             return connection.execute(sa.delete(quarantined).where(quarantined.c.received_at < before)).rowcount
+
+
+def _full(held: str) -> Transient:
+    message = f"{held} are held for mending already, and no more are kept"
+    return Transient("quarantine.full", message, "mend or discard some; what is sent again is taken then")
 
 
 def _is_meant(item: Quarantined, wanted: QuarantineFilter) -> bool:

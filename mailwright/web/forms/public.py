@@ -17,9 +17,10 @@ from mailwright.ingest.forms.checks import check_field
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.forms.submission import SEEN, STARTED, track_call
 from mailwright.web.bodies import json_response, read_body
+from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
 from mailwright.web.errors import Refused, TooMany
-from mailwright.web.forms.taking import TRAP, Asked, Taken, network_address, seen_of, take, takes_mail_of, tell
+from mailwright.web.forms.taking import TRAP, Asked, Taken, seen_of, take, takes_mail_of, tell
 from mailwright.web.forms.visit import ANONYMOUS, Visit, form_of, issue, read_issue, shown, shown_field, visit_of
 from mailwright.web.pages.shell import Context
 from mailwright.web.security import PAGE_POLICY

@@ -17,7 +17,6 @@ from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.instants import DAY, Instant
 from mailwright.core.ports import Consent, OptIn
 from mailwright.delivery.opt_ins import confirmation, form_origin
-from mailwright.ingest.context.addresses import client_address
 from mailwright.ingest.forms.checks import Checked, check_all
 from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition, PurposeDefinition
 from mailwright.ingest.forms.submission import (
@@ -31,6 +30,7 @@ from mailwright.ingest.forms.submission import (
     unverified,
 )
 from mailwright.ingest.segment import Source, parse_request
+from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
 from mailwright.web.forms.visit import Visit, facts_of, known_traits, read_issue, remember
 
@@ -87,14 +87,6 @@ def seen_of(request: Request) -> dict[str, str]:
     """The browser's description and network address."""
     agent = request.headers.get("user-agent", "")[:_AGENT_CHARS]
     return {"agent": agent, "ip": network_address(request)}
-
-
-def network_address(request: Request) -> str:
-    """Whose request it is, as far as trusted proxies tell; empty if nobody knows."""
-    context: WebContext = request.app.state.context
-    proxies = context.settings.trusted_proxies
-    forwarded = ",".join(request.headers.getlist("x-forwarded-for")) if proxies else ""
-    return client_address(request.client.host, forwarded, proxies) if request.client else ""
 
 
 def take(context: WebContext, visit: Visit, asked: Asked) -> Taken:
