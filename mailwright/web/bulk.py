@@ -21,7 +21,7 @@ from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import Parsed
 from mailwright.ingest.wire import DECODE_ERRORS, in_words
 from mailwright.runtime.giving_way import CHUNK_ITEMS
-from mailwright.web.errors import TooMany, Unsupported, error_body
+from mailwright.web.errors import TooMany, Unsupported, error_body, error_headers, status_of
 
 _TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonlines", "application/x-jsonlines")
 _BATCH_BYTES = 400_000
@@ -117,17 +117,16 @@ async def take_lines(
 
     Returns:
         200 with what was taken and, of the first 1,000 that were not, each line and its reason; 400 if none was; 429
-        after some seconds of waiting, and the code of an error in the body's stream, each with what is in already.
+        after some seconds of waiting, and the status of any other error (503 while the log or Records do not answer,
+        401 for a key revoked meanwhile), each with what is in already.
     """
     taking = _Taking(put, check_turn)
     try:
         async for line, fault in lines:
             await taking.add(line, fault)
         await taking.flush()
-    except TooMany as error:
-        return BulkAnswer(status=429, body=taking.told() | error_body(error), headers={"Retry-After": "5"})
     except MailwrightError as error:
-        return BulkAnswer(status=400, body=taking.told() | error_body(error))
+        return BulkAnswer(status=status_of(error), body=taking.told() | error_body(error), headers=error_headers(error))
     return taking.answer()
 
 

@@ -8,6 +8,7 @@ import http.client
 import json
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,10 +16,11 @@ from seeded_shop import Shop
 from serving import free_socket, served
 from visitors import client_of
 
-from mailwright.core.errors import Transient
+from mailwright.core.errors import MailwrightError, Transient
 from mailwright.core.events import Tick
 from mailwright.core.instants import Instant
 from mailwright.web.app import create_app
+from mailwright.web.errors import NotSignedIn
 
 SERVER = {"Authorization": "Basic " + base64.b64encode(b"sk_server:").decode()}
 LINES = SERVER | {"Content-Type": "application/x-ndjson"}
@@ -107,6 +109,32 @@ def test_lines_give_way_to_live_events(fresh_shop: Shop, door: TestClient, monke
     assert int(answer.headers["retry-after"]) > 0
     fresh_shop.engine.down = Transient("engine.unreachable", "it does not run")
     assert door.post("/v1/import", content=line(1), headers=LINES).status_code == 200
+
+
+def test_what_is_away_is_asked_again_and_says_what_is_in(
+    fresh_shop: Shop, door: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is told 400 gives the batch up; 503 with Retry-After brings it again."""
+    monkeypatch.setattr("mailwright.web.bulk.CHUNK_ITEMS", 2)
+    put, n_puts = fresh_shop.context.log.put, 0
+    fault: MailwrightError = Transient("log.full", "the disk is full")
+
+    def full(*told: Any) -> Any:
+        nonlocal n_puts
+        n_puts += 1
+        if n_puts > 1:
+            raise fault
+        return put(*told)
+
+    monkeypatch.setattr(fresh_shop.context.log, "put", full)
+    answer = door.post("/v1/import", content=b"".join(map(line, range(4))), headers=LINES)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "log.full")
+    assert (answer.json()["accepted"], answer.headers["retry-after"]) == (2, "5")
+    n_puts, fault = 0, NotSignedIn("key.unknown", "the key was revoked")
+    answer = door.post("/v1/import", content=b"".join(map(line, range(4))), headers=LINES)
+    assert (answer.status_code, answer.json()["accepted"]) == (401, 2)
+    broken = LINES | {"Content-Encoding": "br"}
+    assert door.post("/v1/import", content=line(1), headers=broken).status_code == 415
 
 
 def test_only_a_server_key_may(door: TestClient) -> None:
