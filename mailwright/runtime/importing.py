@@ -135,7 +135,7 @@ class Importer:
         """(pieces delivered, rows) of an import of this file that was broken off on its way into the log, or None."""
         if not self._spool.exists():
             return None
-        return cursor_of(self._there, self._key), trailer_of(self._spool).n_rows
+        return cursor_of(self._there, self._spool, self._key), trailer_of(self._spool).n_rows
 
     def check(self, read: Callable[[int], None] = lambda _: None) -> DryRun:
         """What the door would say to every row; nothing is written. `read` is told the bytes that were read.

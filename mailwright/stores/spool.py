@@ -1,7 +1,8 @@
 """A spool: what an import has read, checked and sealed, on its way to the log, in one file that is whole or not there.
 
-Frames of 4 bytes length, 4 bytes CRC-32 and that many bytes of zstd; the last frame is the trailer, written by `finish`
-together with the name. So whoever finds the file under its name can deliver it from any frame on, after any crash.
+A head with an id of its own, then frames of 4 bytes length, 4 bytes CRC-32 and that many bytes of zstd; the last frame
+is the trailer, written by `finish` together with the name. So whoever finds the file under its name can deliver it from
+any frame on, after any crash.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import zstandard
 
@@ -19,7 +21,8 @@ from mailwright.core.errors import Corrupt
 from mailwright.stores.files import make_folder
 
 _FRAME = struct.Struct("<II")
-_MAGIC = b"MWSPOOL1"
+_MAGIC = b"MWSPOOL2"
+_ID_BYTES = 16
 
 
 class SpoolWriter:
@@ -30,7 +33,7 @@ class SpoolWriter:
         self._path = path
         self._part = path.with_name(f"{path.name}.part-{os.getpid()}")
         self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", 1 << 20)
-        self._file.write(_MAGIC)
+        self._file.write(_MAGIC + os.urandom(_ID_BYTES))
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._done = False
 
@@ -73,14 +76,30 @@ def read_spool(path: Path) -> Iterator[bytes]:
     """
     unpack = zstandard.ZstdDecompressor()
     with path.open("rb", 1 << 20) as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise Corrupt("import.spool", f"{path} is no spool of an import")
+        _read_head(path, file)
         while head := file.read(_FRAME.size):
             length, crc = _FRAME.unpack(head) if len(head) == _FRAME.size else (0, -1)
             data = file.read(length)
             if len(data) != length or zlib.crc32(data) != crc:
                 raise Corrupt("import.spool", f"{path} is torn: delete it and run the import again")
             yield unpack.decompress(data, max_output_size=1 << 28)
+
+
+def spool_id(path: Path) -> str:
+    """What tells this spool from every other one, also from one of the same name before or after it.
+
+    Raises:
+        Corrupt: If it is no spool.
+    """
+    with path.open("rb") as file:
+        return _read_head(path, file)
+
+
+def _read_head(path: Path, file: BinaryIO) -> str:
+    head = file.read(len(_MAGIC) + _ID_BYTES)
+    if len(head) != len(_MAGIC) + _ID_BYTES or not head.startswith(_MAGIC):
+        raise Corrupt("import.spool", f"{path} is no spool of an import")
+    return head[len(_MAGIC) :].hex()
 
 
 def drop_parts(path: Path) -> None:

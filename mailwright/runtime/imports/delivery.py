@@ -12,16 +12,17 @@ from mailwright.core.ports import Consent
 from mailwright.runtime.giving_way import Turns
 from mailwright.runtime.imports.frames import Consents, Frame, Suppressions, Trailer, decode_frame, things_in
 from mailwright.runtime.installation import Installation
-from mailwright.stores.spool import read_spool
+from mailwright.stores.spool import read_spool, spool_id
 
 _MARK_EVERY = 8  # frames between two marks; those after the last mark are sent again, and counted once
 
 _CURSOR = "importing."
 
 
-def cursor_of(there: Installation, key: str) -> int:
-    """How many frames of a spool were delivered, at least."""
-    return int(there.records.meta.get(_CURSOR + key) or 0)
+def cursor_of(there: Installation, path: Path, key: str) -> int:
+    """How many frames of a spool were delivered, at least; a cursor that another spool left under the key says 0."""
+    place, _, of = (there.records.meta.get(_CURSOR + key) or "").partition(" ")
+    return int(place) if of == spool_id(path) else 0
 
 
 def trailer_of(path: Path) -> Trailer:
@@ -40,6 +41,7 @@ class Delivery:
         self._there = there
         self._path = path
         self._key = key
+        self._id = ""
         self._turns = Turns(there.log, there.engine)
 
     def run(
@@ -50,7 +52,8 @@ class Delivery:
         Returns:
             The spool's end, once all is delivered; None if `stopping` said so before.
         """
-        start = cursor_of(self._there, self._key)
+        self._id = spool_id(self._path)
+        start = cursor_of(self._there, self._path, self._key)
         marked = start
         for place, data in enumerate(read_spool(self._path)):
             frame = decode_frame(data)
@@ -69,11 +72,11 @@ class Delivery:
         raise AssertionError("a spool ends with its trailer")
 
     def forget(self) -> None:
-        """The spool is delivered and removed: the next one under this key begins at its start."""
-        self._mark(0)
+        """The spool is delivered and removed: nothing need be known of it."""
+        self._there.records.meta.put(_CURSOR + self._key, "")
 
     def _mark(self, place: int) -> None:
-        self._there.records.meta.put(_CURSOR + self._key, str(place))
+        self._there.records.meta.put(_CURSOR + self._key, f"{place} {self._id}")
 
     def _put(self, frame: Frame) -> None:
         self._turns.wait()

@@ -13,9 +13,10 @@ sys.path[:0] = [str(TESTS / "scenarios"), str(TESTS / "servers")]
 from postgres import Postgres, postgres  # noqa: E402, F401
 from running_project import SETTINGS, make_project, opened  # noqa: E402
 
-from mailwright.core.errors import InvalidInput, MailwrightError  # noqa: E402
+from mailwright.core.errors import InvalidInput, MailwrightError, Transient  # noqa: E402
 from mailwright.core.events import Event, Events, Items  # noqa: E402
 from mailwright.runtime.imports.declared import DeclaredImport  # noqa: E402
+from mailwright.runtime.imports.delivery import Delivery  # noqa: E402
 from mailwright.runtime.imports.state import cursor_start, cursor_text, read_state  # noqa: E402
 from mailwright.runtime.project.versions import apply, current_project, plan  # noqa: E402
 
@@ -281,3 +282,20 @@ def test_a_run_is_remembered(shop: Shop) -> None:
     assert (state.n_run, state.n_rows, state.n_things) == (1, 3, 3)
     assert state.cursor is not None
     assert state.cursor[1].startswith("2026-01-03")
+
+
+def test_a_run_that_ends_before_it_forgets_its_cursor_loses_nothing_of_the_next(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spool is delivered and removed, and then the process dies."""
+
+    def die(_: Delivery) -> None:
+        raise Transient("test.died", "it died")
+
+    shop.declare(CONTACTS.partition("cursor:")[0])
+    with monkeypatch.context() as dying:
+        dying.setattr(Delivery, "forget", die)
+        with pytest.raises(Transient):
+            shop.run()
+    put(shop, 12, "bob", "Bonn", "2026-01-04 10:00:00+00:00")
+    assert users(shop.run()) == ["12"]
