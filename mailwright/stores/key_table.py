@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -89,20 +89,30 @@ class KeyTable:
             self._gone[place] = True
             yield bytes(self._kept[int(place)].as_py())
 
-    def write(self, path: Path) -> None:
-        """Write what the next run must know; durable when this returns."""
+    def write(self, path: Path, refused: Collection[bytes] = ()) -> None:
+        """Write what the next run must know; durable when this returns.
+
+        Args:
+            path: Where to.
+            refused: Keys of rows that could not be taken: of them stays what was known before, so that `is_new` says
+                of the very same row that it is.
+        """
         for (key_high, key_low), (position, told) in self._now.items():
             self._add(key_high, key_low, position, told)
         self._now.clear()
         self._chunks.append(pa.array(self._new_kept, pa.large_binary()))
         self._new_kept = []
         high, low, content = (np.array(column, dtype=np.uint64) for column in self._new)
+        without = {_halves(key) for key in refused}
+        taken = np.array([halves not in without for halves in zip(*self._new[:2], strict=True)] if without else True)
+        taken = np.broadcast_to(taken, high.shape)
         stays = ~self._gone
         columns = [
-            np.concatenate((old[stays], new))
+            np.concatenate((old[stays], new[taken]))
             for old, new in ((self._high, high), (self._low, low), (self._content, content))
         ]
-        kept = pa.chunked_array([*self._kept.filter(pa.array(stays)).chunks, *self._chunks], pa.large_binary())
+        new_kept = pa.chunked_array(self._chunks, pa.large_binary()).filter(pa.array(taken))
+        kept = pa.chunked_array([*self._kept.filter(pa.array(stays)).chunks, *new_kept.chunks], pa.large_binary())
         # Of a key that is there twice the later counts: a stable sort keeps it last.
         order = np.lexsort((np.arange(len(columns[0])), columns[1], columns[0]))
         last = np.ones(len(order), np.bool_)

@@ -142,7 +142,7 @@ class DeclaredImport:
             found = intake.finish()
             self.refuse(found)
             if reading.keys is not None:
-                reading.keys.write(next_keys)
+                reading.keys.write(next_keys, intake.refused)
             state = msgspec.structs.replace(
                 reading.state,
                 ran_at=self._there.wall.now(),

@@ -77,10 +77,13 @@ class Intake:
         self._received_at: Instant = passage.there.clock.now()
         self._waiting: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._lines: dict[DraftKind, list[int]] = {kind: [] for kind in _HEADS}
+        self._keys: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._bytes: dict[DraftKind, int] = dict.fromkeys(_HEADS, _ROOM)
         self._bad_lines: set[int] = set()
         self.n_rows = self.n_faults = self.n_frames = self.n_things = 0
         self.n_unreadable = 0
+        self.refused: set[bytes] = set()
+        """Keys of rows that were not taken: the next run must try them again."""
         self.faults: list[Issue] = []
         self.made: Counter[str] = Counter()
 
@@ -105,15 +108,17 @@ class Intake:
 
     def add(self, line: int, draft: Draft) -> None:
         """Take one draft of the row at a line."""
-        kind, body = draft
+        kind, body, key = draft
         try:
             raw = _encode(body)
         except (TypeError, ValueError, UnicodeEncodeError) as error:
             self._fault(line, [Issue(path=f"{self.prefix}line {line}", message=f"cannot be JSON: {error}")])
+            self.refused.add(key)
             return
         if len(raw) > _LIMITS.event_bytes:
             message = f"it has {len(raw):,} bytes, at most {_LIMITS.event_bytes:,} are taken"
             self._fault(line, [Issue(path=f"{self.prefix}line {line}", message=message)])
+            self.refused.add(key)
             return
         waiting = self._waiting[kind]
         if len(waiting) >= CHUNK_ITEMS or self._bytes[kind] + len(raw) + 1 > _LIMITS.request_bytes:
@@ -121,6 +126,7 @@ class Intake:
             waiting = self._waiting[kind]
         waiting.append(raw)
         self._lines[kind].append(line)
+        self._keys[kind].append(key)
         self._bytes[kind] += len(raw) + 1
 
     def unreadable(self, issue: Issue) -> None:
@@ -148,14 +154,15 @@ class Intake:
     # --- the door ---
 
     def _flush(self, kind: DraftKind) -> None:
-        raws, lines = self._waiting[kind], self._lines[kind]
+        raws, lines, keys = self._waiting[kind], self._lines[kind], self._keys[kind]
         if not raws:
             return
-        self._waiting[kind], self._lines[kind], self._bytes[kind] = [], [], _ROOM
+        self._waiting[kind], self._lines[kind], self._keys[kind], self._bytes[kind] = [], [], [], _ROOM
         frame, refused, warned = self._passed(kind, _HEADS[kind] + b",".join(raws) + b"]}")
         if refused or warned:
             faulty = sorted({*refused, *warned}, key=lambda one: one.index)
             for one in faulty:
+                self.refused.add(keys[one.index])
                 where = f"{self.prefix}line {lines[one.index]}"
                 message = one.reason.removeprefix("left out: ")
                 path = f"{where}, {one.field}" if one.field else where

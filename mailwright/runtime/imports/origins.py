@@ -103,7 +103,7 @@ class Reading:
         """
         deletes = self.definition.deletes
         if whole and deletes and deletes.compare and self.keys is not None:
-            if not self.intake.n_rows and len(self.keys):
+            if not (self.intake.n_rows or table.n_seen) and len(self.keys):
                 message = f"the import {self.name} found no row where there were {len(self.keys):,}"
                 hint = "an empty origin deletes nobody: look whether it is whole"
                 raise Conflict("import.empty", message, hint)

@@ -76,6 +76,8 @@ class TableDrafts:
         """Rows whose end was told."""
         self.n_keyless = 0
         """Rows without a key: which ones are gone cannot be said then."""
+        self.n_seen = 0
+        """Rows that a pass over the keys alone found."""
 
     def __call__(self, line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
         """The drafts of a row as it is now; none if it is as it was.
@@ -97,7 +99,7 @@ class TableDrafts:
         if self._keys is not None and not self._keys.is_new(key, _text(draft.body), self._kept(key, row, draft)):
             return ()
         self._name_message(key, draft, position if self._keys is None else self._n_run)
-        return (draft,)
+        return (draft._replace(key=key),)
 
     def changed(self, line: int, row: Mapping[str, Any], told: Told) -> Sequence[Draft]:
         """The drafts of a change in a topic; none if it is older than what is known. Of a deleted row the key will do.
@@ -126,6 +128,7 @@ class TableDrafts:
 
     def seen(self, row: Mapping[str, Any]) -> None:
         """A row with this key is still there."""
+        self.n_seen += 1
         if self._keys is not None:
             self._keys.seen(self._key(0, row))
 

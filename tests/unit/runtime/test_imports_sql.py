@@ -299,3 +299,30 @@ def test_a_run_that_ends_before_it_forgets_its_cursor_loses_nothing_of_the_next(
             shop.run()
     put(shop, 12, "bob", "Bonn", "2026-01-04 10:00:00+00:00")
     assert users(shop.run()) == ["12"]
+
+
+def test_the_newest_row_may_be_the_one_that_is_gone(shop: Shop) -> None:
+    """Nothing newer is read then; the table is not empty for that."""
+    shop.declare(CONTACTS.replace(", overlap: 10 minutes", "") + "deletes: {compare: true, then: suppress}\n")
+    shop.run()
+    shop.sql("DELETE FROM contacts WHERE id = 13")
+    shop.run()
+    assert shop.suppressed("ada@shop.test", "cem@shop.test") == {"cem@shop.test": "deleted in crm"}
+    shop.sql("DELETE FROM contacts")
+    with pytest.raises(MailwrightError, match="found no row where there were 2"):
+        shop.run()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_row_that_the_door_refused_is_tried_again(shop: Shop, known: bool) -> None:
+    shop.declare(CONTACTS.partition("cursor:")[0] + "deletes: {compare: true, then: suppress}\nskip_bad: true\n")
+    if known:
+        shop.run()
+    put(shop, 12, "no address", "Bonn", "2026-01-01 10:00:00+00:00")
+    assert users(shop.run()) == ([] if known else ["11", "13"])
+    for _ in range(2):
+        assert shop.run() == []
+        assert "1 faults left out" in str(shop.outcome)
+    shop.sql("DELETE FROM contacts WHERE id = 12")
+    shop.run()
+    assert shop.suppressed("bob@shop.test") == ({"bob@shop.test": "deleted in crm"} if known else {})
