@@ -62,7 +62,7 @@ def _digest(root: Path) -> str:
     digest = hashlib.sha256()
     for name in SOURCES:
         path = root / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for file in sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]:
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
