@@ -22,6 +22,7 @@ from typing import NamedTuple
 from mailwright.core.errors import Corrupt
 from mailwright.core.events import Event, Offset, Person
 from mailwright.core.instants import HOUR, Instant
+from mailwright.profiles.counting import Counting
 from mailwright.profiles.identity_columns import NONE, GraphColumns, is_account, key_of
 from mailwright.profiles.identity_rules import ACCOUNT, DEFAULTS, IdentityRules, MergeLimits
 from mailwright.profiles.merge_book import Merged, Refused, Said
@@ -72,7 +73,17 @@ class IdentityGraph(GraphColumns):
         self._told: list[Merged] = []
         self._refusals: list[tuple[Person, Refused]] = []
         self._at = Instant(0)
-        self.rules: IdentityRules = DEFAULTS
+        self.rules = DEFAULTS
+
+    @property
+    def rules(self) -> IdentityRules:
+        """What holds for the next event."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: IdentityRules) -> None:
+        self._rules = rules
+        self._counting = Counting(self, rules.unique | rules.limited)
 
     # --- folding ---
 
@@ -157,8 +168,7 @@ class IdentityGraph(GraphColumns):
         """How many of a kind a person has that still count."""
         if kind == ACCOUNT:
             return self._accounts[person]
-        prefix = f"{kind}:"
-        return sum(self._keys[row].startswith(prefix) and row not in self._retired for row in self._rows_of(person))
+        return len(self._counting.rows(person, kind))
 
     def _full(self, key: str, person: Person) -> str:
         """Why a new identifier cannot be linked to a person; empty if it can."""
@@ -178,9 +188,18 @@ class IdentityGraph(GraphColumns):
         rule = self.rules.rule(kind)
         if rule.limit is None or rule.at_limit != "drop_oldest":
             return
-        mine = [row for row in self._rows_of(person) if self._keys[row].startswith(f"{kind}:")]
-        counting = sorted(row for row in mine if row not in self._retired)
-        self._retired.update(counting[: max(0, len(counting) - rule.limit)])
+        counting = self._counting.rows(person, kind)
+        beyond = max(0, len(counting) - rule.limit)
+        self._retired.update(counting[:beyond])
+        del counting[:beyond]
+
+    def _join_again(self, rows: Sequence[int]) -> None:
+        """What a split leaves to a person, rows ascending, and is within the limit without the rest joins people."""
+        for kind in sorted(self.rules.limited):
+            rule = self.rules.rule(kind)
+            if rule.limit is not None and rule.at_limit == "drop_oldest":
+                mine = [row for row in rows if self._keys[row].startswith(f"{kind}:")]
+                self._retired.difference_update(mine[-rule.limit :])
 
     def objection(self, one: Person, other: Person) -> str:
         """Why a machine that takes two people for one must not merge them; empty if it may, or if they are one.
@@ -322,6 +341,9 @@ class IdentityGraph(GraphColumns):
         self.book.refusals_part(person, part, frozenset(self._keys[row] for row in parting.moved))
         self.book.forget_gains(person)
         self.book.apart.add((min(person, part), max(person, part)))
+        self._join_again(parting.stay)
+        self._join_again(parting.moved)
+        self._counting.forget(person, part)
         return part
 
     def _chain(self, person: Person, rows: Sequence[int], head: int) -> None:
@@ -356,6 +378,7 @@ class IdentityGraph(GraphColumns):
             self._after[self._tail[person]] = row
         self._tail[person] = row
         self._accounts[person] += is_account(key)
+        self._counting.linked(person, row)
         self._changes.append(Belonging(key, person, offset, None))
 
     def _survivor(self, one: Person, other: Person) -> tuple[Person, Person]:
@@ -381,6 +404,7 @@ class IdentityGraph(GraphColumns):
         self._into[gone] = into
         self._absorbed.setdefault(into, set()).update({gone}, self._absorbed.pop(gone, ()))
         self._n_gone += 1
+        self._counting.merged(into, gone, rows)
         number = self.book.add(offset, self._at, into, gone, *by, said)
         self.book.refusals_move(into, gone)
         if not by_hand and self.rules.merges != _NO_LIMITS:

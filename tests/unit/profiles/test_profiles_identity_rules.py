@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.events import Event, Identifier, Offset
+from mailwright.core.events import Event, Identifier, Offset, Person
 from mailwright.core.instants import HOUR, Instant
 from mailwright.ingest.identifiers import Named, Source, identifiers_of
 from mailwright.profiles.identity import IdentityGraph
@@ -266,3 +268,69 @@ def test_the_file_gives_the_rules():
     assert (found.identity.unique, found.identity.limited) == ({"user_id", "crm"}, {"user_id", "email"})
     assert found.naming is found.identity
     assert load_project({}).naming is None
+
+
+class Walked(IdentityGraph):
+    """Counts the rows that are walked over."""
+
+    steps = 0
+
+    def _rows_of(self, person):
+        for row in super()._rows_of(person):
+            self.steps += 1
+            yield row
+
+
+@pytest.mark.parametrize("at_limit", ["refuse", "drop_oldest"])
+def test_a_limit_walks_nobodys_names_again_for_each_new_one(at_limit):
+    graph = Walked()
+    graph.rules = rules(anonymous_id=KindRule(limit=20, at_limit=at_limit), crm_id=KindRule(unique=True))
+    n = 300
+    for number in range(n):
+        graph.resolve(event(f"e:hub a:{number} c:{number}", number), Offset(4096 * (number + 1)), AT)
+        graph.resolve(event(f"e:hub p:{number}", n + number), Offset(4096 * (n + number + 1)), AT)
+    assert graph.steps < 4 * n
+    assert len(graph.identifiers(graph.living()[0])) > n
+
+
+KEPT_COUNT = rules(
+    anonymous_id=KindRule(limit=3, at_limit="drop_oldest"), email=KindRule(limit=2), crm_id=KindRule(unique=True)
+)
+some_event = st.lists(
+    st.sampled_from([f"{kind}:{n}" for kind in "ueac" for n in range(5)]), min_size=1, max_size=3, unique=True
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(some_event, st.integers(1, 6), st.tuples(st.integers(0, 4), st.integers(0, 4))), max_size=25))
+def test_what_is_remembered_of_limits_is_what_a_walk_finds(steps):
+    graph = IdentityGraph()
+    graph.rules = KEPT_COUNT
+    for number, step in enumerate(steps, 1):
+        walked = IdentityGraph.load(graph.dump())
+        walked.rules = KEPT_COUNT
+        for one in (graph, walked):
+            offset = Offset(4096 * number)
+            if isinstance(step, list):
+                one.resolve(event(" ".join(step), number), offset, AT)
+            elif isinstance(step, tuple) and max(step) < one.n_persons:
+                one.merge_by_hand(Person(step[0]), Person(step[1]), offset, AT, Said("merge", by="me"))
+            elif isinstance(step, int) and (merge := one.book.get(step)) is not None:
+                parting = one.parting(merge.into, step, [])
+                if isinstance(parting, Parting):
+                    one.part(parting, offset, AT)
+        assert graph.dump() == walked.dump()
+
+
+def test_names_past_a_limit_join_again_once_the_newer_ones_are_another_persons():
+    dropping = rules(anonymous_id=KindRule(limit=2, at_limit="drop_oldest"))
+    graph = played(["u:1 a:1", "e:x a:2", "e:x a:3", "u:1 e:x", "u:1 a:4", "a:8", "a:9"], dropping)
+    retired = [graph.key(row) for row in range(7) if graph.is_retired(row)]
+    assert retired == ["anonymous_id:1", "anonymous_id:2"]
+    parting = graph.parting(0, 1, [])
+    assert isinstance(parting, Parting), parting
+    graph.part(parting, Offset(10**6), AT)
+    assert people(graph) == {0: "a:1 a:4 u:1", 1: "a:2 a:3 e:x", 2: "a:8", 3: "a:9"}
+    assert not any(graph.is_retired(row) for row in range(7))
+    graph.resolve(event("u:1 a:5", 90), Offset(10**7), AT)
+    assert [graph.key(row) for row in range(10) if graph.is_retired(row)] == ["anonymous_id:1"]
