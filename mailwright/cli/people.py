@@ -170,7 +170,8 @@ def _show_graph(there: Installation, graph: PersonGraph, *, json: bool) -> None:
     for branch in branches(graph):
         _show_branch(branch, events.get(branch.identifier.offset))
     for merge in graph.merges:
-        state = "taken back" if merge.undone else f"taking it back moves {len(merge.moves)}"
+        moves = "can be taken back" if merge.moves is None else f"taking it back moves {len(merge.moves)}"
+        state = "taken back" if merge.undone else moves
         by = f", by {merge.by}" if merge.by else ""
         _line(f"merge {merge.number}  {_when(merge.at)}  #{merge.gone} into #{merge.into}{by}  ({state})")
         _line(f"  {_hashes_cut(merge.reason)}")

@@ -36,11 +36,12 @@ class GraphMerge(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         number: By which a split names it.
         into: The number that stayed; `gone` the one that was retired.
-        one: The two names that were brought together; empty for one by hand.
+        one: With `other`, the two names that were brought together; by hand, those that stood for the two.
         reason: Why, in words.
         source: Of the event, with `message_id`; both empty for one by hand.
         by: Who did it by hand.
-        moves: The identifiers that taking it back would give to the other person; empty if it was taken back.
+        moves: The identifiers that taking it back would give to the other person; empty if it was taken back. None: not
+            worked out, for the person has many newer merges.
         undone: Whether it was taken back.
     """
 
@@ -55,7 +56,7 @@ class GraphMerge(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     message_id: str
     by: str
-    moves: list[str]
+    moves: list[str] | None
     undone: bool
 
 

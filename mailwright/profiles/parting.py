@@ -53,10 +53,8 @@ class Parting:
         if graph.owner(merge.one) != person or graph.owner(merge.other) != person:
             return f"merge {number} is of another person"
         tree = Tree(graph, person)
-        side = tree.reached(merge.one, without=number)
-        moved, stay = sorted(side), sorted(tree.rows - side)
-        if graph.head(person) in side:
-            moved, stay = stay, moved
+        moved = tree.moved(merge)
+        stay = sorted(tree.rows.difference(moved))
         gone, within = tree.number_of(moved), set(moved)
         numbers = {gone, *(number for row, number in tree.heads.items() if row in within)}
         return cls(
@@ -139,6 +137,11 @@ class Tree:
                     found.add(other)
                     left.append(other)
         return found
+
+    def moved(self, merge: Merged) -> list[int]:
+        """The rows, ascending, that taking back one of `merges` gives to the other person."""
+        side = self.reached(merge.one, without=merge.number)
+        return sorted(self.rows - side if self._graph.head(self._person) in side else side)
 
     def number_of(self, rows: Sequence[int]) -> int:
         """The number that a part of the tree has: who survived the merges within it, in their order."""

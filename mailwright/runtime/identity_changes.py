@@ -145,6 +145,8 @@ def people_after(engine: EngineReads, body: PeopleMerged | PersonSplit, before: 
         return [engine.graph(body.one).person]
     moved = list(body.identifiers)
     if before is not None and body.merge is not None:
-        moved = next((each.moves for each in before.merges if each.number == body.merge), [])
-    found = (engine.find(*key.split(":", 1)) for key in moved[:1])
-    return [engine.graph(body.person).person, *(person for person in found if person is not None)]
+        # The two names of a merge are each on a side of it.
+        moved = next(([each.one, each.other] for each in before.merges if each.number == body.merge), [])
+    stays = engine.graph(body.person).person
+    found = dict.fromkeys(engine.find(*key.split(":", 1)) for key in moved[:2])
+    return [stays, *(person for person in found if person is not None and person != stays)]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mailwright.core.errors import NotFound
 from mailwright.core.events import Person
 from mailwright.core.person_graph import GraphIdentifier, GraphMerge, GraphRefusal, PersonGraph
 from mailwright.profiles.identity import IdentityGraph
 from mailwright.profiles.merge_book import NOT_UNDONE, Merged
-from mailwright.profiles.parting import Parting
+from mailwright.profiles.parting import Tree
 from mailwright.runtime.engine.state import EngineState
+
+MOVES_TOLD = 50
+"""Of so many of a person's merges, the newest, it is said what taking them back would move: the engine stands still."""
 
 
 def graph(state: EngineState, person: int) -> PersonGraph:
@@ -24,11 +25,13 @@ def graph(state: EngineState, person: int) -> PersonGraph:
         raise NotFound("person.unknown", f"there is no person {person}", "search by e-mail or user id")
     now = known.current(Person(person))
     rows = known.rows_of(now)
+    merges = known.book.within(set(rows))
+    moves = _moves(known, now)
     return PersonGraph(
         person=now,
         numbers=known.numbers(now),
         identifiers=[_identifier(known, row) for row in rows],
-        merges=[_merge(known, now, merge) for merge in known.book.within(set(rows))],
+        merges=[_merge(known, merge, moves.get(merge.number)) for merge in merges],
         refused=[
             GraphRefusal(one=each.one, other=each.other, reason=each.reason, at=each.at, times=each.times)
             for each in known.book.refused(now)
@@ -49,10 +52,14 @@ def _identifier(known: IdentityGraph, row: int) -> GraphIdentifier:
     )
 
 
-def _merge(known: IdentityGraph, person: Person, merge: Merged) -> GraphMerge:
+def _moves(known: IdentityGraph, person: Person) -> dict[int, list[str]]:
+    """By number of a merge, the identifiers that taking it back moves; of the newest only."""
+    tree = Tree(known, person)
+    return {merge.number: [known.key(row) for row in tree.moved(merge)] for merge in tree.merges[-MOVES_TOLD:]}
+
+
+def _merge(known: IdentityGraph, merge: Merged, moves: list[str] | None) -> GraphMerge:
     said, undone = known.book.said(merge), merge.undone != NOT_UNDONE
-    parting = None if undone else Parting.of_merge(known, person, merge.number)
-    moves: Sequence[int] = parting.moved if isinstance(parting, Parting) else ()
     return GraphMerge(
         number=merge.number,
         at=merge.at,
@@ -65,7 +72,7 @@ def _merge(known: IdentityGraph, person: Person, merge: Merged) -> GraphMerge:
         source=said.source,
         message_id=said.message_id,
         by=said.by,
-        moves=[known.key(row) for row in moves],
+        moves=[] if undone else moves,
         undone=undone,
     )
 
