@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -10,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailwright.core.errors import InvalidInput
-from mailwright.web.errors import TooLarge, Unsupported
+from mailwright.web.errors import TooLarge, TooSlow, Unsupported
 
 
 def json_response(value: Any, status: int = 200) -> Response:
@@ -21,14 +24,34 @@ def json_response(value: Any, status: int = 200) -> Response:
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
+BODY_S = 30
+"""A body must have come so many seconds after it is asked for."""
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """A body read inside this has `BODY_S`.
+
+    Raises:
+        TooSlow: If it takes longer.
+    """
+    try:
+        async with asyncio.timeout(BODY_S):
+            yield
+    except TimeoutError:
+        raise TooSlow("request.slow", f"the body has not come within {BODY_S} seconds", "send it again") from None
+
+
+async def read_body(request: Request, limit_bytes: int, arrived: Callable[[int], None] | None = None) -> bytes:
     """The decoded body.
 
     Args:
         request: Its Content-Encoding may be ``gzip`` or absent.
         limit_bytes: Most bytes, of the body as sent and as decoded.
+        arrived: Told how many decoded bytes each part has, before the next is waited for; it may raise.
 
     Raises:
+        TooSlow: After `BODY_S`.
         TooLarge: As soon as either exceeds the limit.
         Unsupported: For another encoding.
         InvalidInput: If the gzip data is broken or cut off.
@@ -42,12 +65,15 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
     unpacker = _Unpacker(limit_bytes) if encoding == "gzip" else None
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        part = unpacker.feed(chunk) if unpacker else chunk
-        size += len(part)
-        if size > limit_bytes:
-            raise _too_large(limit_bytes)
-        parts.append(part)
+    async with in_time():
+        async for chunk in request.stream():
+            part = unpacker.feed(chunk) if unpacker else chunk
+            size += len(part)
+            if size > limit_bytes:
+                raise _too_large(limit_bytes)
+            if arrived is not None:
+                arrived(len(part))
+            parts.append(part)
     if unpacker:
         unpacker.finish()
     return b"".join(parts)

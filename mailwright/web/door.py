@@ -31,7 +31,7 @@ from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import PATHS, Held, Parsed, Source, parse_request
 from mailwright.runtime.giving_way import MAX_BEHIND, behind
 from mailwright.runtime.write_keys import REVOKED_WITHIN_S
-from mailwright.web.bodies import read_body
+from mailwright.web.bodies import in_time, read_body
 from mailwright.web.bulk import BulkAnswer, body_lines, is_lines, take_lines
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
@@ -59,7 +59,7 @@ _INLINE_BYTES = 65_536
 
 MOST_WAITING = 2_000
 MOST_WAITING_BYTES = 128 * 1024 * 1024
-"""Requests, and bytes of their bodies, that one door holds until they are durable; more are told to come later."""
+"""Requests whose bodies are there, and bytes of bodies, that one door holds until they are durable; more come later."""
 
 _PLAN_S = 0.1
 """The door looks so often whether the tracking plan has changed; `WebContext.project` asks Records once a second."""
@@ -108,7 +108,7 @@ class Door:
         self._plan: TrackingPlan | None = None
         self._plan_until = 0.0
         self._keys_until = 0.0
-        self._waiting = self._waiting_bytes = 0
+        self._room = _Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on what is not the door's."""
@@ -124,25 +124,22 @@ class Door:
             await self._answer(call, _Asked(scope), receive, send)
 
     async def _answer(self, call: str, asked: _Asked, receive: Receive, send: Send) -> None:
-        limit = self._context.settings.limits.request_bytes
-        held = asked.most_bytes(limit)
-        self._waiting += 1
-        self._waiting_bytes += held
+        place = _Place(self._room)
         try:
-            if self._waiting > MOST_WAITING or self._waiting_bytes > MOST_WAITING_BYTES:
-                message = f"{self._waiting:,} requests wait for the disk already"
-                raise TooMany("door.busy", message, "send the same again after the time in Retry-After")
+            if write_key(asked.authorization) and asked.authorization not in self._keys:
+                await run_in_threadpool(self._source, asked, b"")
             if call == "import" and is_lines(asked.header(b"content-type")):
+                place.whole()
                 answer = await self._take_lines(asked, receive)
                 await _send(send, answer.status, self._headers + _raw(answer.headers), _encoder.encode(answer.body))
                 return
-            body = await asked.body(receive, limit)
+            body = await asked.body(receive, self._context.settings.limits.request_bytes, place.arrived)
+            place.whole()
             status, told, headers = await self._taken(call, asked, body)
         except MailwrightError as error:
             status, told, headers = status_of(error), error_body(error), error_headers(error)
         finally:
-            self._waiting -= 1
-            self._waiting_bytes -= held
+            place.leave()
         if status >= 400:  # where the libraries of the shops look for it
             told |= {"code": told["error"]["code"], "message": told["error"]["message"]}
         await _send(send, status, self._headers + _raw(headers), _encoder.encode(told))
@@ -275,6 +272,43 @@ class Door:
         return _SERVER_CALLS[call](self._context, body)
 
 
+class _Room:
+    """What a door holds until it is durable."""
+
+    requests = 0
+    bytes = 0
+
+
+class _Place:
+    """A request's part of the room. What has not arrived takes none, so that idle connections shut out nobody."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self._requests = self._bytes = 0
+
+    def arrived(self, n_bytes: int) -> None:
+        """Some of the body is there."""
+        self._bytes += n_bytes
+        self._room.bytes += n_bytes
+        self._check()
+
+    def whole(self) -> None:
+        """All of the body is there, or is taken while it comes."""
+        self._requests += 1
+        self._room.requests += 1
+        self._check()
+
+    def leave(self) -> None:
+        """The request is answered."""
+        self._room.requests -= self._requests
+        self._room.bytes -= self._bytes
+
+    def _check(self) -> None:
+        if self._room.requests > MOST_WAITING or self._room.bytes > MOST_WAITING_BYTES:
+            message = f"{self._room.requests:,} requests wait for the disk already"
+            raise TooMany("door.busy", message, "send the same again after the time in Retry-After")
+
+
 class _Asked:
     """What the door reads of a request beside its body."""
 
@@ -292,25 +326,21 @@ class _Asked:
         told = [value for name, value in self.scope["headers"] if name == b"x-forwarded-for"]
         return b",".join(told).decode("latin-1")
 
-    def most_bytes(self, limit_bytes: int) -> int:
-        """How many bytes the body may have."""
-        declared = self._headers.get(b"content-length", b"")
-        plain = declared.isdigit() and not self._headers.get(b"content-encoding")
-        return min(int(declared[:9]), limit_bytes) if plain else limit_bytes
-
-    async def body(self, receive: Receive, limit_bytes: int) -> bytes:
+    async def body(self, receive: Receive, limit_bytes: int, arrived: Callable[[int], None]) -> bytes:
         """The decoded body, see `read_body`; one that comes in one piece, which is usual, costs nothing more."""
-        first = await receive()
+        async with in_time():
+            first = await receive()
         plain = not self._headers.get(b"content-encoding") and first["type"] == "http.request"
         body: bytes = first.get("body", b"")
         if plain and not first.get("more_body", False) and len(body) <= limit_bytes:
+            arrived(len(body))
             return body
         waiting = [first]
 
         async def again() -> Message:
             return waiting.pop() if waiting else await receive()
 
-        return await read_body(Request(self.scope, again), limit_bytes)
+        return await read_body(Request(self.scope, again), limit_bytes, arrived)
 
 
 def _unreached(request: Request) -> Response:

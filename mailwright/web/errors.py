@@ -39,11 +39,16 @@ class TooLarge(MailwrightError):
     """The request body is larger than the door takes."""
 
 
+class TooSlow(MailwrightError):
+    """The request body did not come in time."""
+
+
 _STATUS: tuple[tuple[type[MailwrightError], int], ...] = (
     (NotSignedIn, 401),
     (NotGenuine, 401),
     (Refused, 403),
     (TooMany, 429),
+    (TooSlow, 408),
     (TooLarge, 413),
     (Unsupported, 415),
     (InvalidInput, 400),
@@ -98,6 +103,8 @@ def error_headers(error: MailwrightError) -> dict[str, str]:
     match status_of(error):
         case 401:
             return {"WWW-Authenticate": 'Basic realm="Mailwright", charset="UTF-8"'}
+        case 408:
+            return {"Connection": "close"}
         case 429 | 503:
             return {"Retry-After": str(RETRY_AFTER_S)}
         case _:

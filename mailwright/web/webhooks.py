@@ -37,6 +37,7 @@ async def deliver(request: Request, name: Name) -> Response:
     it may be sent again.
     """
     context: WebContext = request.app.state.context
+    await run_in_threadpool(_definition, context, name)  # before a byte is read for a webhook that is none
     body = await read_body(request, context.settings.limits.request_bytes)
     asked = verification.Request(body=body, headers=_headers(request), query=dict(request.query_params))
 

@@ -269,3 +269,59 @@ def test_under_pressure_it_is_429_and_nothing_is_lost(fresh_shop: Shop, monkeypa
     asyncio.run(all_at_once())
     assert sorted(statuses) == [(200, "")] * 3 + [(429, "5")] * 2
     assert len(fresh_shop.events()) == 3
+
+
+def test_idle_connections_shut_out_nobody_and_are_ended(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "MOST_WAITING", 3)
+    monkeypatch.setattr(door_module, "MOST_WAITING_BYTES", 100_000)
+    monkeypatch.setattr("mailwright.web.bodies.BODY_S", 0.5)
+    app, good = create_app(fresh_shop.context), raw_batch(GOOD_TEXT)
+    scope = {"type": "http", "method": "POST", "path": "/v1/batch", "query_string": b"", "client": None}
+
+    async def one(headers: list[tuple[bytes, bytes]], first: list[bytes]) -> tuple[int, dict[bytes, bytes]]:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            if not first:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": first.pop(), "more_body": headers is not KEYED}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app({**scope, "headers": headers}, receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"])
+
+    async def all_at_once() -> None:
+        zipped = [(b"content-encoding", b"gzip")]
+        kinds = [(zipped, []), (zipped, [gzip.compress(b"{}")[:5]]), ([(b"content-length", b"99999")], [b"{"])]
+        idle = [asyncio.create_task(one(list(headers), list(first))) for headers, first in kinds * 5]
+        await asyncio.sleep(0)
+        assert (await one(KEYED, [good]))[0] == 200
+        for status, headers in await asyncio.gather(*idle):
+            assert (status, headers[b"connection"]) == (408, b"close")
+
+    asyncio.run(all_at_once())
+
+
+def test_bytes_that_wait_are_bounded(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "MOST_WAITING_BYTES", 1_000)
+    status, _ = asked(fresh_shop, KEYED, [b"x" * 600] * 2)
+    assert status == 429
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/w/nothing"])
+def test_who_names_no_source_is_told_before_the_body_comes(fresh_shop: Shop, path: str) -> None:
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body is read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app = create_app(fresh_shop.context)
+    unknown = [(b"authorization", b"Bearer sk_unknown"), (b"host", b"testserver")]
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b""}
+    asyncio.run(app({**scope, "headers": unknown, "client": ("127.0.0.1", 1), "app": app}, receive, send))
+    assert sent[0]["status"] == (401 if path == "/v1/batch" else 404)
