@@ -15,6 +15,7 @@ import msgspec
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, format_iso, parse_iso
+from mailwright.ingest.forms.submission import OUR_EVENTS, OURS
 from mailwright.ingest.hooks import Contexts, Declined, Normaliser, Resolve
 from mailwright.ingest.identifiers import (
     PREVIOUS,
@@ -456,6 +457,8 @@ def _properties(call: Call, kind: EventType, name: str, context: Mapping[str, An
         except Declined as fault:
             raise _Refused(fault.place, fault.reason) from None
     if kind != "track":
+        return properties
+    if name in OUR_EVENTS and door.source.name.startswith(OURS) and name not in door.plan.declared:
         return properties
     return _as_planned(properties, door.plan.check_event(name, properties, door.hints), name, door)
 

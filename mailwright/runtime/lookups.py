@@ -267,7 +267,8 @@ class Lookup:
             quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
             parsed = quarantine.kept(source, parsed, received_at=now)
         for refusal in parsed.refused[:1]:
-            _log.warning("what the lookup %s told was refused: %s %s", self._name, refusal.field, refusal.reason)
+            # Its place alone: the reason may show the value.
+            _log.warning("what the lookup %s told was refused: %s", self._name, refusal.field)
         if parsed.events:
             there.log.append([Events(list(parsed.events))], there.clock.now())
             self._n_told += len(parsed.events)

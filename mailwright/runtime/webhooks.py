@@ -128,7 +128,9 @@ class WebhookDoor:
             last_at=now,
             last_fault=_fault(report),
         )
-        webhooks.delivered(name, keys, tally)
+        # What came to nothing may be sent again, once the definition is mended.
+        nothing = not (report.accepted or report.held) and bool(report.refused or report.ignored)
+        webhooks.delivered(name, [] if nothing else keys, tally)
         if self.collected is not None:
             self.collected.add(_source(name).name, _counted(drafted))
         return report
@@ -210,7 +212,7 @@ class WebhookDoor:
         if names and not any(secrets):
             _log.error("the webhook %s cannot be verified: %s is not set", name, " and ".join(names))
             raise Transient("webhook.secret", "this webhook cannot be verified yet", "its secret is not set here")
-        found = verify(definition.verify, request, secrets, self.wall.now())
+        found = verify(definition.verify, request, secrets, self.wall.now(), definition.headers_asked())
         if isinstance(found, str):
             _log.warning("a request to the webhook %s was refused: %s", name, found)
             raise NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")

@@ -552,6 +552,34 @@ def test_a_link_that_is_none_says_so(site: Site, path: str, method: str) -> None
     assert send(path).status_code == 404
 
 
+@pytest.mark.parametrize("policy", ["block", "quarantine"])
+def test_a_plan_of_declared_events_alone_takes_those_of_forms_from_forms_only(site: Site, policy: Any) -> None:
+    context = site.shop.context
+    site.shop.context = replace(
+        context, project=replace(context.project, tracking_plan=TrackingPlan(unknown_events=policy))
+    )
+    site.client = client_of(site.shop)
+    site.send("plain", answers={"email": ANNA})
+    assert [event.name for event in site.told("form:plain") if event.type == "track"] == ["Form Submitted"]
+    site.opt_in()
+    site.client.post(site.confirm_url())
+    assert "Subscription Confirmed" in [event.name for event in site.told()]
+    before = len(site.shop.events())
+    forged = {"type": "track", "event": "Form Submitted", "userId": "u"}
+    site.client.post("/v1/batch", json={"writeKey": "pk_browser", "batch": [forged]})
+    assert len(site.shop.events()) == before
+
+
+def test_a_refusal_is_logged_by_its_place_without_the_value(site: Site, caplog: Any) -> None:
+    plan = TrackingPlan(identify=EventPlan(schema={"properties": {"firstName": {"enum": ["x"]}}}, violation="block"))
+    context = site.shop.context
+    site.shop.context = replace(context, project=replace(context.project, tracking_plan=plan))
+    site.client = client_of(site.shop)
+    site.send("plain", answers={"email": ANNA, "firstName": "Wilhelmine"})
+    assert "does not take traits.firstName" in caplog.text
+    assert "Wilhelmine" not in caplog.text
+
+
 def test_a_submission_that_the_plan_holds_back_is_kept_for_whom_the_link_proves(site: Site) -> None:
     plan = TrackingPlan(identify=EventPlan(properties={"score": "text"}, violation="quarantine"))
     context = site.shop.context

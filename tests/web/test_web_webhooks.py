@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
 from seeded_shop import Shop, StandingClock
@@ -155,6 +156,45 @@ def test_what_the_plan_is_against_is_held_told_and_counted(shop: Shop) -> None:
     assert replayed.taken == [held.id]
     [event] = grown(shop, before[0])[0].events
     assert (event.source, event.name, event.properties["n"]) == ("webhook:ping", "Ping", 1)
+
+
+def test_one_body_under_two_topics_is_two_deliveries(shop: Shop, door: TestClient) -> None:
+    told = [
+        door.post("/w/shopify", **shopify(SHOPIFY_ORDER, *more)).json()
+        for more in (
+            ("orders/create", "w-1"),
+            ("orders/paid", "w-2"),
+            ("orders/paid", "w-3"),
+            ("orders/create", "w-4"),
+        )
+    ]
+    assert [(one["accepted"], one.get("replayed", False)) for one in told] == [
+        (1, False),
+        (1, False),
+        (0, True),
+        (0, True),
+    ]
+
+
+@pytest.mark.parametrize("why", ["ignored", "refused"])
+def test_what_came_to_nothing_may_be_sent_again_once_the_definition_is_mended(shop: Shop, why: str) -> None:
+    wrong = "preset: shopify\nevents:\n  - { when: %s, name: Odd, user_id: $.none }\n"
+    old = defined("shopify", wrong % ("exists($.nowhere)" if why == "ignored" else "exists($.id)"))
+    odd = [one for one in old.events if one.name == "Odd"]
+    old = msgspec.structs.replace(old, events=odd, consents=[], suppressions=[], items=[], ignore="")
+    asked, mended = shopify(SHOPIFY_ORDER), shop.context.project.webhooks
+    broken = replace(shop.context.project, webhooks={**mended, "shopify": old})
+    door = client_of(replace_context(shop, project=broken))
+    for _ in range(2):
+        told = door.post("/w/shopify", **asked).json()
+        assert (told["accepted"], told.get("ignored", False), bool(told["refused"])) == (
+            0,
+            why == "ignored",
+            why == "refused",
+        )
+    door = client_of(replace_context(shop, project=replace(broken, webhooks=mended)))
+    assert door.post("/w/shopify", **asked).json()["accepted"] == 1
+    assert door.post("/w/shopify", **asked).json()["replayed"]
 
 
 def test_what_failed_may_be_sent_again(shop: Shop, door: TestClient) -> None:

@@ -19,6 +19,11 @@ STARTED = "Form Started"
 CONFIRMED = "Subscription Confirmed"
 ANSWERED = "Survey Answered"
 PREFERENCES_CHANGED = "Preferences Changed"
+OUR_EVENTS = frozenset({SUBMITTED, SEEN, STARTED, CONFIRMED, ANSWERED, PREFERENCES_CHANGED})
+"""What forms tell by themselves: no tracking plan has to declare it."""
+
+OURS = "form:"
+"""With what the names of the sources of forms begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from mailwright.ingest.templates import Fault, Place, compile_template
 from mailwright.ingest.webhooks.verification import Verification
 
 __all__ = ["Challenge", "ConsentTemplate", "EventTemplate", "ItemTemplate", "SuppressionTemplate", "WebhookDefinition"]
+
+_HEADER = re.compile(r"""\bheader\(\s*["']([^"']+)["']\s*\)""")
 
 
 class _Output(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +137,11 @@ class WebhookDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
         for name in ("events", "consents", "suppressions", "items"):
             for place, output in enumerate(getattr(self, name)):
                 yield name, place, output
+
+    def headers_asked(self) -> list[str]:
+        """Names, in lower case and sorted, of the headers by which its conditions tell what a body is."""
+        conditions = [self.ignore, *(output.when for _, _, output in self.outputs())]
+        return sorted({found.lower() for text in conditions for found in _HEADER.findall(text)})
 
     def faults(self) -> list[Fault]:
         """Everything that is wrong with its expressions."""

@@ -119,7 +119,9 @@ def secret_names(verification: Verification) -> list[str]:
     return [told] if isinstance(told, str) and told else list(told)
 
 
-def verify(verification: Verification, request: Request, secrets: Sequence[str], now: Instant) -> Authentic | str:
+def verify(
+    verification: Verification, request: Request, secrets: Sequence[str], now: Instant, headers: Sequence[str] = ()
+) -> Authentic | str:
     """Whether a request is genuine; if not, why, in words for a log of ours and not for whoever sent it.
 
     Args:
@@ -127,6 +129,8 @@ def verify(verification: Verification, request: Request, secrets: Sequence[str],
         request: As it came.
         secrets: Values of `secret_names`; empty ones fit nothing.
         now: For signed timestamps, which may be off by the tolerance in either direction.
+        headers: Names, in lower case, of headers that tell what a body is, signed or not: the same body under
+            another topic is another delivery.
     """
     secrets = [secret for secret in secrets if secret]
     signed = _looked_at(verification, request)
@@ -136,7 +140,12 @@ def verify(verification: Verification, request: Request, secrets: Sequence[str],
         return "the signature does not fit" if signed.signatures else "there is no signature"
     if verification.has_timestamp and not _is_fresh(signed.at, now, verification.tolerance):
         return "it was signed too long ago, or the clocks differ"
-    return Authentic(seals=(hashlib.sha256(signed.payload).hexdigest(),))
+    seal = hashlib.sha256(signed.payload)
+    if headers:
+        seal.update(
+            msgspec.json.encode([hashlib.sha256(request.headers.get(one, "").encode()).hexdigest() for one in headers])
+        )
+    return Authentic(seals=(seal.hexdigest(),))
 
 
 def _looked_at(verification: Verification, request: Request) -> _Signed | None:

@@ -374,7 +374,7 @@ def tell(
     if parsed.held:
         parsed = context.quarantine.kept(source, parsed, received_at=now, identifiers=proven)
     for refusal in parsed.refused:
-        _log.warning("form %s: the log does not take %s: %s", name, refusal.field, refusal.reason)
+        _log.warning("form %s: the log does not take %s", name, refusal.field)  # the reason may show the value
     events: list[Event] = list(parsed.events)
     if proven:
         events = [msgspec.structs.replace(event, identifiers=proven) for event in events]
