@@ -199,6 +199,7 @@ class OptIn:
         wording_version: Version of the definitions whose wording was shown.
         message_id: The confirmation mail; empty where the form asks for none, and `confirmed_at` is `asked_at`.
         confirmed_at: When the link was used; None before.
+        mailbox_hash: Keyed hash of the mailbox, the same for every way to write its address; empty if nobody told.
     """
 
     id: str
@@ -216,6 +217,7 @@ class OptIn:
     confirmed_at: Instant | None = None
     confirmed_ip: Mapping[str, Any] | None = None
     confirmed_agent: str = ""
+    mailbox_hash: str = ""
 
 
 class OptInRecords(Protocol):
@@ -224,7 +226,7 @@ class OptInRecords(Protocol):
     def ask(self, opt_in: OptIn, request: SendRequest | None, *, most: int, since: Instant) -> bool:
         """Keep an opt-in that waits for its confirmation, with the id of its mail, and queue that.
 
-        False, and nothing is written, if the address was asked `most` times or more after `since` already.
+        False, and nothing is written, if the address or its mailbox was asked `most` times or more after `since`.
         """
         ...
 

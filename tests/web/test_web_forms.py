@@ -19,11 +19,13 @@ from mailwright.core.instants import DAY, SECOND, Instant
 from mailwright.core.messages import Message, SendRequest
 from mailwright.core.ports import Consent, Handing, OptIn
 from mailwright.core.sources import QuarantineFilter
+from mailwright.ingest.forms.submission import mailbox_of
 from mailwright.ingest.mending import read_patches
 from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.rendering.filters import OWN_PAGES
 from mailwright.runtime.collected import Collected
 from mailwright.web.app import create_app
+from mailwright.web.clients import network_of
 
 ANNA = "anna@example.com"
 BROWSER = "browser-0000-1111"
@@ -241,6 +243,30 @@ def test_one_address_gets_few_confirmation_mails_a_day_and_nobody_is_told(site: 
     finally:
         clock.at = NOW  # type: ignore[attr-defined]
     assert len(site.confirmations()) == 4
+
+
+def test_other_ways_to_write_an_address_get_no_more_confirmation_mails(site: Site) -> None:
+    for email in ("anna+1@example.com", "anna+2@example.com", "anna+3@example.com", ANNA):
+        site.opt_in(email)
+    assert len(site.confirmations()) == 2
+    site.opt_in("an.na@example.com")  # somebody else, but for Gmail
+    assert len(site.confirmations()) == 3
+    assert mailbox_of("An.Na+x@googlemail.com") == mailbox_of("anna@gmail.com") != mailbox_of("anna@example.com")
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("", ""),
+    ],
+)
+def test_floods_are_counted_by_ipv6_network(address: str, network: str) -> None:
+    assert network_of(address) == network
 
 
 def test_a_form_takes_nothing_from_pages_of_other_hosts(site: Site) -> None:

@@ -93,3 +93,12 @@ def track_call(message_id: str, anonymous_id: str, name: str, properties: Mappin
     """A track."""
     call = {"type": "track", "messageId": message_id, "anonymousId": anonymous_id, "event": name}
     return {**call, "properties": dict(properties)}
+
+
+def mailbox_of(email: str) -> str:
+    """One way to write an address's mailbox: without what follows a plus sign, and for Gmail without dots."""
+    local, _, domain = email.strip().lower().rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in ("gmail.com", "googlemail.com"):
+        local, domain = local.replace(".", ""), "gmail.com"
+    return f"{local}@{domain}"

@@ -28,7 +28,10 @@ class SqlOptIns:
 
     def ask(self, opt_in: OptIn, request: SendRequest | None, *, most: int, since: Instant) -> bool:
         """See `mailwright.core.ports.OptInRecords.ask`."""
-        asked = sa.and_(table.c.address_hash == opt_in.address_hash, table.c.asked_at > since)
+        same = table.c.address_hash == opt_in.address_hash
+        if opt_in.mailbox_hash:
+            same = sa.or_(same, table.c.mailbox_hash == opt_in.mailbox_hash)
+        asked = sa.and_(same, table.c.asked_at > since)
         mailed = sa.and_(asked, table.c.message_id != "")
         with self._database.write() as connection:
             if connection.execute(sa.select(sa.func.count()).where(mailed)).scalar_one() >= most:

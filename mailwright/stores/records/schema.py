@@ -146,7 +146,9 @@ opt_in = sa.Table(
     sa.Column("confirmed_at", sa.BigInteger),
     sa.Column("confirmed_ip", sa.LargeBinary),
     sa.Column("confirmed_agent", sa.Text, nullable=False),
+    sa.Column("mailbox_hash", sa.Text, nullable=False, server_default=""),
     sa.Index("opt_in_address", "address_hash", "asked_at"),
+    sa.Index("opt_in_mailbox", "mailbox_hash", "asked_at"),
 )
 
 suppression = sa.Table(

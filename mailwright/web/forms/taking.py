@@ -23,6 +23,7 @@ from mailwright.ingest.forms.submission import (
     ANSWERED,
     SUBMITTED,
     identify_call,
+    mailbox_of,
     tags_after,
     ticked,
     told_by,
@@ -296,7 +297,10 @@ class _Said:
         double = self.visit.form.double_opt_in
         assert double is not None  # noqa: S101  # the caller has looked
         address = self.context.sealer.seal("email", email)
-        opt_in = self._opt_in(address, f"anonymous_id:{self.anonymous_id}")
+        opt_in = replace(
+            self._opt_in(address, f"anonymous_id:{self.anonymous_id}"),
+            mailbox_hash=self.context.sealer.hash_address(mailbox_of(email)),
+        )
         try:
             asked = self.context.records.opt_ins.ask(
                 opt_in, confirmation(opt_in), most=double.mails_a_day, since=Instant(self.now - DAY)
