@@ -47,7 +47,10 @@ def test_no_acknowledged_step_is_lost_by_kill_9(tmp_path, n_lines):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lines = [process.stdout.readline() for _ in range(n_lines)]
     process.kill()
-    lines += [line for line in process.communicate(timeout=60)[0].splitlines(keepends=True) if line.endswith("\n")]
+    # Not communicate(): it reads past what readline has already taken into its buffer, and would begin amid a line.
+    lines += [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+    process.stdout.close()
+    process.wait(60)
     told_states = dict(line.split() for line in lines)
     order = ["claimed", "handing", "dot", "sent"]
     with SqlRecords.open(path) as records:
