@@ -87,9 +87,7 @@ def data_map(
     """Print the data map: sources, events, properties and traits, who answers for them and what uses them."""
     there = open_installation(load_settings(project))
     try:
-        definitions = current_project(there)[1]
-        context = JobContext(there=there, project=definitions, now=there.clock.now(), stopping=lambda: False)
-        pieces = [piece for piece in map_of(context) if piece.unused or not unused]
+        pieces = [piece for piece in map_of(_context(there)) if piece.unused or not unused]
     finally:
         there.close()
     if as_json:
@@ -105,12 +103,16 @@ def data_map(
 def _report(there: Installation, change: bool, last: bool) -> AuditReport | None:
     if last:
         return newest_audit(there.records.meta)
-    definitions = current_project(there)[1]
-    context = JobContext(there=there, project=definitions, now=there.clock.now(), stopping=lambda: False)
     if change:
-        run_audit(context)
+        run_audit(_context(there))
         return newest_audit(there.records.meta)
-    return make_audit(context, change=False)
+    return make_audit(_context(there), change=False)
+
+
+def _context(there: Installation) -> JobContext:
+    """As the worker gives it, for a look by hand."""
+    project = current_project(there)[1]
+    return JobContext(there=there, project=project, now=there.clock.now(), stopping=lambda: False)
 
 
 def _print(there: Installation, report: AuditReport | None) -> None:

@@ -168,7 +168,7 @@ def new_values(past: Past, definition: QualityDefinition) -> Iterator[Finding]:
     for row in past.values():
         fields.setdefault((row["event"], row["field"]), []).append(row)
     judged = past.season.day.isoformat()
-    since = past.season.day.toordinal() - LEAST_DAYS
+    since = past.season.n_days - 1 - LEAST_DAYS
     for (event, field), rows in fields.items():
         if definition.ignores("new values", event=event, field=field):
             continue
@@ -177,7 +177,7 @@ def new_values(past: Past, definition: QualityDefinition) -> Iterator[Finding]:
         others = [row["first"] for row in rows if row["first"] != judged]
         # Where new values are usual, such as names of campaigns, one more is no news.
         settled = others and past.season.place(oldest) <= past.season.n_days - LEAST_DAYS
-        lately = [first for first in others if first != oldest and past.season.place(first) >= _lately(past, since)]
+        lately = [first for first in others if first != oldest and past.season.place(first) >= since]
         if not settled or lately:
             continue
         least = max(NEW_LEAST, NEW_SHARE * today)
@@ -193,10 +193,6 @@ def new_values(past: Past, definition: QualityDefinition) -> Iterator[Finding]:
                 suggestion="add it to the tracking plan if it is meant; rules that name the other values miss it",
                 figures={"values": len(news), "events": sum(row["today"] for row in news)},
             )
-
-
-def _lately(past: Past, ordinal: int) -> int:
-    return ordinal - past.season.first.toordinal()
 
 
 def outliers(past: Past, definition: QualityDefinition) -> Iterator[Finding]:

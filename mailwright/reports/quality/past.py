@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from mailwright.core.instants import DAY, Instant, from_datetime, to_datetime
+from mailwright.core.instants import Instant, from_datetime, to_datetime
 from mailwright.core.ports import History
 
 MANY_VALUES = 100
@@ -238,8 +238,3 @@ def json_path(field: str) -> str:
     """The JSON path of one key, whatever characters it has."""
     escaped = field.replace("\\", "\\\\").replace('"', '\\"')
     return f'$."{escaped}"'
-
-
-def span_days(micros: int) -> float:
-    """Microseconds as days."""
-    return micros / DAY

@@ -66,5 +66,7 @@ def test_hints_of_a_wrong_shape_say_nothing(hints):
 
 
 @pytest.mark.parametrize("text", ["", "x", "Mozilla/5.0 " * 5000, "\x00\ud800", "(" * 600, "🛒" * 300])
-def test_any_text_is_read(text):
-    read_agent(text)
+def test_any_text_is_read_and_says_only_what_can_be_stored(text):
+    found = read_agent(text)
+    told = [*found.device.values(), *found.os.values(), *found.browser.values()]
+    assert all(isinstance(value, str) and value.encode() for value in told)
