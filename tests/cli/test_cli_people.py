@@ -17,7 +17,6 @@ sys.path[:0] = [str(Path(__file__).parent.parent / each) for each in ("scenarios
 from engine_world import ThreadJob, wait_for  # noqa: E402
 from running_project import SETTINGS, make_project  # noqa: E402
 
-from mailwright.cli import output  # noqa: E402
 from mailwright.cli.main import app  # noqa: E402
 from mailwright.core.errors import MailwrightError, Transient  # noqa: E402
 from mailwright.core.events import PLACES, Event, Events, Identifier, Tick  # noqa: E402
@@ -85,11 +84,7 @@ def shop(tmp_path: Path) -> Iterator[SimpleNamespace]:
 
 
 def said(shop: SimpleNamespace, *words: str, width: int = 200) -> str:
-    before, output.console.width = output.console.width, width
-    try:
-        found = CliRunner().invoke(app, [*words, "--project", str(shop.folder)], catch_exceptions=True)
-    finally:
-        output.console.width = before
+    found = CliRunner().invoke(app, [*words, "--project", str(shop.folder)], env={"COLUMNS": str(width)})
     if isinstance(found.exception, MailwrightError):
         raise found.exception
     assert found.exit_code == 0, found.output
