@@ -151,7 +151,7 @@ class WebSettings:
         base_url: How the world reaches this installation, without a slash at the end; links in mail begin with it.
         session_micros: A session ends this long after login, used or not.
         preview_micros: The address of a mail preview works this long.
-        login_tries_per_minute: Opened login links per client address.
+        login_tries_per_minute: Opened login links per client address; of IPv6 per /64, likewise `pixels_per_minute`.
         page_rows: People, mails and members per page of a list.
         trusted_proxies: Whose X-Forwarded-For tells whose a request is.
         allow_reserved_domains: Forms take addresses at example.com and the like (demo and tests).

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Clock, UserRecords
-from mailwright.web.clients import network_address
+from mailwright.web.clients import network_address, network_of
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany
 from mailwright.web.templating import page_response
@@ -70,7 +70,7 @@ def signed_in(request: HTTPConnection) -> str:
 
 
 class Throttle:
-    """At most `limit` calls per client address and minute, counted in fixed minutes of system time."""
+    """At most `limit` calls per client and minute, see `network_of`, counted in fixed minutes of system time."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -78,7 +78,7 @@ class Throttle:
 
     def allow(self, address: str, now: Instant, limit: int | None = None) -> bool:
         """Count a call and tell whether it is within the limit, or within `limit` if that is given."""
-        key = (address, now // MINUTE)
+        key = (network_of(address), now // MINUTE)
         count = self._counts.get(key, 0) + 1
         self._counts[key] = count
         while len(self._counts) > _MOST_ADDRESSES:

@@ -146,6 +146,13 @@ def test_a_link_expires(fresh_shop: Shop, client: TestClient) -> None:
     assert client.post(link, headers=OURS).status_code == 403
 
 
+def test_tries_are_counted_for_all_ipv6_addresses_of_one_household(fresh_shop: Shop) -> None:
+    app, most = create_app(fresh_shop.context), fresh_shop.context.settings.login_tries_per_minute
+    tried = [TestClient(app, client=(f"2001:db8::{n:x}", 443)).get("/login/nothing") for n in range(1, most + 2)]
+    assert [answer.status_code for answer in tried[-2:]] == [200, 429]
+    assert TestClient(app, client=("2001:db8:0:1::1", 443)).get("/login/nothing").status_code == 200
+
+
 def test_a_session_expires(fresh_shop: Shop, client: TestClient) -> None:
     sign_in(client, fresh_shop)
     fresh_shop.wall.at = Instant(fresh_shop.wall.at + fresh_shop.context.settings.session_micros)

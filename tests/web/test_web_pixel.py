@@ -138,6 +138,15 @@ def test_an_address_sends_so_many_a_minute(fresh_shop: Shop) -> None:
     assert [event.message_id for event in fresh_shop.events()] == ["0", "1", "2"]
 
 
+def test_one_household_sends_no_more_by_all_of_its_ipv6_addresses(fresh_shop: Shop) -> None:
+    settings = replace(fresh_shop.context.settings, pixels_per_minute=3)
+    app = create_app(replace(fresh_shop.context, settings=settings))
+    for n in range(5):
+        _ask(TestClient(app, client=(f"2001:db8:1:2::{n + 1}", 443)), writeKey=KEY, event="E", messageId=str(n))
+    _ask(TestClient(app, client=("2001:db8:1:3::1", 443)), writeKey=KEY, event="E", messageId="another")
+    assert [event.message_id for event in fresh_shop.events()] == ["0", "1", "2", "another"]
+
+
 @given(query=st.binary(max_size=200), referer=st.text(max_size=30))
 def test_no_address_breaks_it(query: bytes, referer: str) -> None:
     told = pixel_body(query, referer)

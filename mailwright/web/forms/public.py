@@ -17,7 +17,7 @@ from mailwright.ingest.forms.checks import check_field
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.forms.submission import SEEN, STARTED, track_call
 from mailwright.web.bodies import json_response, read_body
-from mailwright.web.clients import network_address, network_of
+from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
 from mailwright.web.errors import Refused, TooMany
 from mailwright.web.forms.taking import TRAP, Asked, Taken, seen_of, take, takes_mail_of, tell
@@ -292,7 +292,7 @@ def throttle(request: Request, context: WebContext, visit: Visit) -> None:
 def _limit(request: Request, context: WebContext, kind: str, name: str, limit: int, *, whole: bool = False) -> None:
     counts: dict[tuple[str, str], Throttle] = request.app.state.form_throttles
     one = counts.setdefault((kind, name), Throttle(limit))
-    address = "" if whole else network_of(network_address(request))
+    address = "" if whole else network_address(request)
     if not one.allow(address, context.lease_clock.now(), limit):
         raise TooMany("form.throttled", "too many tries from here", "wait a minute and send it again")
 
