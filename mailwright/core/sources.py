@@ -227,8 +227,9 @@ class QuarantineRecords(Protocol):
         """Keep items durably, those of a known source and message id once; returns how many are held now.
 
         Raises:
-            Transient: ``quarantine.full`` if there would be more than `most`, or more than `most_of_source` of the
-                source of one of them; then none is kept.
+            Transient: ``quarantine.full`` if there would be more than `most`, more than `most_of_source` of the source
+                of one of them, or more of it than room is left for all others; then none is kept. So however many
+                sources are full of it, one that holds little finds room.
         """
         ...
 

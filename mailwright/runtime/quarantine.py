@@ -13,6 +13,7 @@ from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.instants import Instant
 from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason
+from mailwright.ingest.forms.submission import OURS
 from mailwright.ingest.hooks import Normaliser, Resolve
 from mailwright.ingest.identifiers import Naming, Seal
 from mailwright.ingest.limits import Refusal
@@ -24,11 +25,8 @@ from mailwright.privacy.sealing import Sealer
 MOST_HELD = 100_000
 """More are not kept; what would be held then is refused, and told."""
 
-MOST_OF_BROWSER = 5_000
-"""Most of one browser key, which is public: nobody who reads it can take the room of others."""
-
-MOST_OF_OTHER = 50_000
-"""Most of one source of another kind."""
+MOST_OF_PUBLIC = 5_000
+"""Most of one source that everybody can write to: a browser's key, a form."""
 
 _SEALED_AS = "quarantine"
 _PAGE = 200
@@ -122,7 +120,7 @@ class Quarantine:
             for held in parsed.held
         ]
         try:
-            self._held.hold(items, MOST_HELD, MOST_OF_BROWSER if source.kind == "browser" else MOST_OF_OTHER)
+            self._held.hold(items, MOST_HELD, MOST_OF_PUBLIC if _is_public(source) else None)
         except Transient as error:
             if error.code != "quarantine.full":
                 raise
@@ -259,6 +257,10 @@ class Quarantine:
     def _note(self, who: str, action: str, detail: str) -> None:
         note = Note(at=self._clock.now(), who=who, action=action, detail=detail[:500])
         self._records.sources.note(note)
+
+
+def _is_public(source: Source) -> bool:
+    return source.kind == "browser" or source.name.startswith(OURS)
 
 
 def _of(events: Sequence[Event], identifiers: Sequence[Identifier]) -> list[Event]:

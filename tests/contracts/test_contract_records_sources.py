@@ -1,5 +1,6 @@
 """The Records ports of sources: keys, counts, quarantine."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
@@ -127,6 +128,16 @@ def test_one_source_takes_not_the_room_of_another(records):
     with pytest.raises(Transient, match="2 items of shop are held for mending already"):
         held.hold([replace(ITEM, message_id="m3")], 10, 2)
     assert held.hold([replace(ITEM, source="site")], 10, 2) == held.count() == 3
+
+
+def test_however_many_sources_are_full_another_finds_room(records):
+    held = records.quarantine
+    for source in ("form:a", "form:b", "form:c"):
+        for n in range(100):
+            with contextlib.suppress(Transient):
+                held.hold([replace(ITEM, source=source, message_id=str(n))], 100)
+    assert held.count() < 90
+    assert held.hold([replace(ITEM, source="shop", message_id=str(n)) for n in range(5)], 100) == held.count()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from form_site import Site
 from seeded_shop import Shop, make_shop
 from visitors import client_of, sign_in
 
@@ -35,3 +37,10 @@ def marketer(shop: Shop) -> TestClient:
     client = client_of(shop)
     sign_in(client, shop)
     return client
+
+
+@pytest.fixture
+def site(fresh_shop: Shop) -> Site:
+    context = fresh_shop.context
+    fresh_shop.context = replace(context, settings=replace(context.settings, allow_reserved_domains=True))
+    return Site(fresh_shop, client_of(fresh_shop))

@@ -151,7 +151,7 @@ def test_what_finds_no_room_is_refused_and_told(planned: Shop, monkeypatch: pyte
 
 
 def test_a_public_key_cannot_fill_the_room_of_others(planned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailwright.runtime.quarantine.MOST_OF_BROWSER", 1)
+    monkeypatch.setattr("mailwright.runtime.quarantine.MOST_OF_PUBLIC", 1)
     door, browser = client_of(planned), {"Authorization": "Bearer pk_browser"}
     first, second = ({"batch": [{**BAD, "messageId": f"b-{n}"}]} for n in (1, 2))
     assert "quarantined" in door.post("/v1/batch", json=first, headers=browser).json()

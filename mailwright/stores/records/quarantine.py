@@ -32,10 +32,10 @@ class SqlQuarantine:
             n = connection.execute(count).scalar_one()
             if n > most:
                 raise _full(f"{most:,} items")
-            if most_of_source is not None:
-                for source in {item.source for item in items}:
-                    if connection.execute(count.where(quarantined.c.source == source)).scalar_one() > most_of_source:
-                        raise _full(f"{most_of_source:,} items of {source}")
+            room = min(most_of_source or most, max(1, most - n))
+            for source in {item.source for item in items}:
+                if connection.execute(count.where(quarantined.c.source == source)).scalar_one() > room:
+                    raise _full(f"{room:,} items of {source}")
         return int(n)
 
     def find(self, wanted: QuarantineFilter, limit: int) -> list[Quarantined]:
