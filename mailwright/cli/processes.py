@@ -42,15 +42,14 @@ def serve(
         int | None, typer.Option(help="Listen here, whatever the settings say; 0 takes a free port.")
     ] = None,
 ) -> None:
-    """Run everything: the door, the engine, the sender and, on the machine's clock, the jobs."""
+    """Run everything: the door, the engine, the sender and the worker with its jobs."""
     settings = load_settings(project)
     installation = open_installation(settings)
     with only_one(settings.data_folder / "serve.lock", "Mailwright"):
         current_project(installation)
         listener = listen(settings.door.host, settings.door.port if port is None else port)
         base_url = address(settings, listener.getsockname()[1])
-        jobs = settings.clock.kind == "system"
-        supervisor = Supervisor(children(project, listener, base_url=base_url, jobs=jobs))
+        supervisor = Supervisor(children(project, listener, base_url=base_url, jobs=True))
         release_leases(installation.records.messages, installation.clock.now())
         supervisor.start()
         show_address(installation, base_url)

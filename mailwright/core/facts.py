@@ -132,6 +132,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
         segments: Name -> size at the last tick.
         lists: Name -> list, as of the last record.
         clock: Set while ticks wait because the machine's clock has jumped.
+        ticked_at: Instant of that last tick; None before the first.
     """
 
     offset: Offset
@@ -146,3 +147,4 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     lists: dict[str, ListInfo] = {}
     installing: Installing | None = None
     clock: ClockParted | None = None
+    ticked_at: Instant | None = None

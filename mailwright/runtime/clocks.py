@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mailwright.core.instants import Instant
-from mailwright.core.ports import EventLog
+from mailwright.core.ports import EngineReads, EventLog
 
 
 class SystemClock:
@@ -29,6 +29,21 @@ class VirtualClock:
     def now(self) -> Instant:
         """The instant of the newest record."""
         return self._log.last()[1]
+
+
+class TickClock:
+    """Stands at the newest tick whose effects are written. On a virtual clock jobs live by it, and find what it did."""
+
+    def __init__(self, engine: EngineReads) -> None:
+        self._engine = engine
+
+    def now(self) -> Instant:
+        """The instant of that tick; 0 before the first.
+
+        Raises:
+            Transient: If the engine does not answer.
+        """
+        return self._engine.status().ticked_at or Instant(0)
 
 
 def machine_wall() -> Instant:

@@ -85,7 +85,7 @@ class Lookup:
         self._there: Installation = context.there
         self._project = context.project
         self._stopping = context.stopping
-        self._now = context.there.wall.now()
+        self._now = context.now
         self._stopped = ""
         self._n_asked = 0
         self._n_told = self._n_held = 0

@@ -109,7 +109,7 @@ def test_serve_killed_takes_its_processes_along_and_starts_again(tmp_path: Path)
     folder = make_project(tmp_path / "shop")
     with serving(folder) as served, opened(folder) as there:
         pids = served.children()
-        assert set(pids) == {"engine", "door", "sender"}
+        assert set(pids) == {"engine", "door", "sender", "worker"}
         Shop(there, served).batch([identify("ada", "ada@example.com"), order("ada", 1)])
         served.process.kill()
         served.process.wait()

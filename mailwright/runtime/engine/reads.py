@@ -39,6 +39,7 @@ def status(state: EngineState) -> EngineStatus:
         lists=state.lists.info(),
         installing=state.installing,
         clock=state.clock,
+        ticked_at=state.ticked_at,
     )
 
 

@@ -145,7 +145,7 @@ class DeclaredImport:
                 reading.keys.write(next_keys, intake.refused)
             state = msgspec.structs.replace(
                 reading.state,
-                ran_at=self._there.wall.now(),
+                ran_at=self._there.clock.now(),
                 n_rows=found.n_rows,
                 n_things=intake.n_things,
                 n_deleted=reading.n_deleted,

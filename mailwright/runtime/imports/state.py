@@ -30,7 +30,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         digest: Of the definition; another one reads everything anew.
         cursor: Greatest value of the cursor column, as (kind, text).
         files: Path -> what was imported.
-        ran_at: When the newest run was done, on the machine's clock.
+        ran_at: When the newest run was done, on the project's clock.
         n_rows: Rows that the newest run read; `n_things` came in, `n_deleted` of them for deleted rows.
         n_faults: Faults of rows that it left out.
     """

@@ -24,7 +24,7 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         planned_at: For which planned time.
-        started_at: When it began; `ended_at` when it was done, both on the machine's clock.
+        started_at: When it began; `ended_at` when it was done, both on the project's clock.
         said: What was done; that of the newest run that did something stays while later ones have nothing to say.
         error: Why it failed; empty if it did not.
         failures: How many runs have failed since the last that did not.
@@ -60,12 +60,12 @@ class Runner:
         there, meta = self.there, self.there.records.meta
         lock = there.settings.data_folder / "jobs" / f"{sha256(job.name.encode()).hexdigest()[:16]}.lock"
         with only_one(lock, f"the job {job.name}", there.settings.folder):
-            last, started_at = newest_run(meta, job.name), there.wall.now()
+            last, started_at = newest_run(meta, job.name), there.clock.now()
             said, error = self._outcome(job, project)
             run = JobRun(
                 planned_at=planned_at,
                 started_at=started_at,
-                ended_at=there.wall.now(),
+                ended_at=there.clock.now(),
                 said=said or (last.said if last else ""),
                 error=error,
                 failures=(last.failures if last else 0) + 1 if error else 0,

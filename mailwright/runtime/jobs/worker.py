@@ -1,4 +1,9 @@
-"""The worker process: runs every job when it is due. On the machine's clock only: a virtual one has its driver."""
+"""The worker process: runs every job when it is due, on the project's clock.
+
+A virtual clock moves at the ticks of its driver. After each, the worker runs what has become due and says in Records
+that it is at rest; a driver that wants jobs waits for that (`rest_of`) before it goes on, so that nothing depends on
+who was faster.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from mailwright.core.errors import Conflict, MailwrightError, NotFound
+from mailwright.core.errors import Conflict, MailwrightError, NotFound, Transient
 from mailwright.core.instants import Instant
+from mailwright.core.ports import Clock, MetaRecords
 from mailwright.runtime.clock_watch import parted
+from mailwright.runtime.clocks import TickClock
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.jobs.registry import jobs_of
@@ -22,31 +29,47 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 4
 """Jobs that run side by side: a long import holds up no follower of the log."""
 
-LOOK_S = 1.0
-"""Seconds between two looks at what is due."""
+LOOK_S = {"system": 1.0, "virtual": 0.05}
+"""Seconds between two looks at what is due. A virtual clock's driver waits for the jobs, so there it is short."""
+
+_REST = "jobs.rest"
 
 
 class Worker:
     """Runs what is due until it is stopped."""
 
-    def __init__(self, there: Installation, jobs: Callable[[Project], dict[str, Job]] | None = None) -> None:
-        """Take the installation; `jobs` gives those of a project, by default all that are registered."""
+    def __init__(
+        self,
+        there: Installation,
+        jobs: Callable[[Project], dict[str, Job]] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Take the installation.
+
+        Args:
+            there: Where.
+            jobs: Gives the jobs of a project; by default all that are registered.
+            clock: What is due by; by default the machine's or, where time is virtual, that of ticks.
+        """
         self._there = there
+        self._kind = there.settings.clock.kind
+        self._clock: Clock = clock or (TickClock(there.engine) if self._kind == "virtual" else there.clock)
         self._jobs = jobs or (lambda project: jobs_of(project, there.settings))
         self._stop = threading.Event()
         self._runner = Runner(there, self._stop.is_set)
         self._running: dict[str, Future[JobRun]] = {}
         self._planned: dict[str, Instant] = {}
         self._known: tuple[int, Project, dict[str, Job]] = (0, Project(), {})
+        self._rest = ""
 
     def stop(self) -> None:
         """End `run` once the jobs that run have come to a stop."""
         self._stop.set()
 
     def run(self) -> None:
-        """Look for what is due, once a second, until `stop`."""
+        """Look for what is due, again and again, until `stop`."""
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="job") as pool:
-            while not self._stop.wait(LOOK_S):
+            while not self._stop.wait(LOOK_S[self._kind]):
                 try:
                     self.look(pool)
                 except MailwrightError as error:
@@ -57,13 +80,26 @@ class Worker:
         self._running = {name: run for name, run in self._running.items() if not run.done()}
         if parted(self._there.records.meta):
             return
-        now = self._there.wall.now()
+        try:
+            now = self._clock.now()
+        except Transient:  # the engine starts, or starts again: its time stands still
+            return
         project, jobs = self._current()
+        if not now:
+            return
         for job in jobs.values():
             planned = job.schedule.planned(now, project.zone)
             if job.name not in self._running and self._is_due(job, planned):
                 self._planned[job.name] = planned
                 self._running[job.name] = pool.submit(self._run, job, project, planned)
+        if self._kind == "virtual" and not self._running:
+            self._tell_rest(now)
+
+    def _tell_rest(self, now: Instant) -> None:
+        rest = f"{self._known[0]} {now}"
+        if rest != self._rest:
+            self._there.records.meta.put(_REST, rest)
+            self._rest = rest
 
     def _is_due(self, job: Job, planned: Instant) -> bool:
         if job.name not in self._planned:
@@ -88,6 +124,12 @@ class Worker:
                 return self._known[1:]
             self._known = (version, project, self._jobs(project))
         return self._known[1:]
+
+
+def rest_of(meta: MetaRecords) -> tuple[int, Instant]:
+    """On a virtual clock: at which version of the definitions, and up to which tick's instant, all jobs have run."""
+    version, _, at = (meta.get(_REST) or "0 0").partition(" ")
+    return int(version), Instant(int(at))
 
 
 def run_worker(there: Installation, on_ready: Callable[[Callable[[], None]], None]) -> None:

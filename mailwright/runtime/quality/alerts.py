@@ -32,7 +32,7 @@ def alert(there: Installation, alerts: Alerts, monitors: Collection[str]) -> lis
     told = [one for one in untold if alerts.from_severity == "warning" or one.severity == "serious"]
     failed = _told(there, alerts, told) if told else []
     if untold and not failed:
-        there.records.findings.alerted(untold, there.wall.now())
+        there.records.findings.alerted(untold, there.clock.now())
     return failed
 
 
@@ -58,7 +58,7 @@ def _posted(there: Installation, address: str, told: Sequence[Finding]) -> list[
 
 
 def _mailed(there: Installation, addresses: Sequence[str], told: Sequence[Finding]) -> list[str]:
-    now = there.wall.now()
+    now = there.clock.now()
     envelopes = [_envelope(there, address, told, now) for address in addresses]
 
     async def hand_over() -> list[str]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mailwright.core.errors import Conflict, Transient
+from mailwright.core.events import ClockMoved
+from mailwright.core.instants import DAY, HOUR, Instant, parse_iso
 from mailwright.core.schedules import Schedule
 from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.jobs import Job, JobContext
 from mailwright.runtime.jobs.runs import Runner, newest_run
-from mailwright.runtime.jobs.worker import Worker
+from mailwright.runtime.jobs.worker import Worker, rest_of
 from mailwright.runtime.project import starter
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.versions import apply, plan
@@ -137,3 +142,75 @@ def test_a_run_is_told_that_the_worker_wants_to_end(there: Installation) -> None
     worker.stop()
     looked(there, worker)
     assert told == [True]
+
+
+# --- a virtual clock -------------------------------------------------------------------------------------------------
+
+START = parse_iso("2030-05-01T12:00:00Z")
+
+
+@pytest.fixture
+def virtual(tmp_path: Path) -> Iterator[Installation]:
+    starter.write(tmp_path / "shop")
+    clock = {"MAILWRIGHT__CLOCK__KIND": "virtual", "MAILWRIGHT__CLOCK__START": "2030-05-01T12:00:00Z"}
+    found = open_installation(load_settings(tmp_path / "shop", clock))
+    apply(found, plan(found))
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+class Ticks:
+    """An engine that has written the effects of a tick at `at`, or is away."""
+
+    def __init__(self, at: Instant) -> None:
+        self.at: Instant | None = at
+
+    def status(self) -> Any:
+        if self.at is None:
+            raise Transient("engine.away", "the engine does not answer", "wait")
+        return SimpleNamespace(ticked_at=self.at or None)
+
+    def close(self) -> None:
+        pass
+
+
+def test_days_of_jobs_run_by_the_ticks_of_a_virtual_clock_alone(virtual: Installation) -> None:
+    engine = Ticks(Instant(0))
+    there = replace(virtual, engine=engine)  # type: ignore[arg-type]
+    runs: list[Instant] = []
+    jobs = {"count": job("count", lambda context: runs.append(context.now) or "", "1 day")}
+    worker = Worker(there, lambda project: jobs)
+    looked(there, worker)
+    assert (runs, rest_of(there.records.meta)) == ([], (0, 0)), "before the first tick nothing is due"
+    for hours in range(0, 72, 6):
+        there.log.append([ClockMoved()], Instant(START + hours * HOUR))
+        looked(there, worker)
+        engine.at = Instant(START + hours * HOUR)
+        looked(there, worker)
+        looked(there, worker)
+        assert rest_of(there.records.meta) == (1, engine.at)
+    assert runs == [START, *(Instant(START + 12 * HOUR + days * DAY) for days in range(3))]
+    newest = newest_run(there.records.meta, "count")
+    assert newest is not None
+    assert newest.started_at == newest.ended_at == runs[-1]
+
+
+def test_while_a_job_runs_or_the_engine_is_away_the_worker_is_not_at_rest(virtual: Installation) -> None:
+    engine = Ticks(START)
+    there = replace(virtual, engine=engine)  # type: ignore[arg-type]
+    go_on = threading.Event()
+    jobs = {"long": job("long", lambda context: "done" if go_on.wait(30) else "late")}
+    worker = Worker(there, lambda project: jobs)
+    with ThreadPoolExecutor(1) as pool:
+        worker.look(pool)
+        worker.look(pool)
+        assert rest_of(there.records.meta) == (0, 0)
+        go_on.set()
+    engine.at = None
+    looked(there, worker)
+    assert rest_of(there.records.meta) == (0, 0)
+    engine.at = START
+    looked(there, worker)
+    assert rest_of(there.records.meta) == (1, START)
