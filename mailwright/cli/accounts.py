@@ -87,8 +87,7 @@ def _number(there: Installation, who: str) -> Person:
     if number.isdecimal() and len(number) < 16:
         return Person(int(number))
     kind, _, value = who.partition(":")
-    normaliser = current_project(there)[1].normaliser
-    seal = normaliser.sealing(there.sealer) if normaliser else there.sealer
+    seal = current_project(there)[1].ingest_rules(there.sealer).seal
     asked = identifier_of(seal, kind, value)
     found = there.engine.find(asked.kind, asked.value)
     if found is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -44,17 +47,14 @@ def listing(
     project: ProjectOption = HERE,
 ) -> None:
     """List held events, newest first."""
-    installation = open_installation(load_settings(project))
-    try:
+    with _opened(project) as (there, held):
         wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
         table = Table("number", "received", "source", "event", "why", box=None, pad_edge=False)
-        for item in _quarantine(installation).find(wanted, limit):
+        for item in held.find(wanted, limit):
             why = "; ".join(f"{one.field} {one.reason}" for one in item.reasons)
             table.add_row(str(item.id), format_iso(item.received_at), item.source, Text(item.event), Text(why))
         console.print(table)
-        console.print(f"{installation.records.quarantine.count():,} held in all.")
-    finally:
-        installation.close()
+        console.print(f"{there.records.quarantine.count():,} held in all.")
 
 
 @app.command()
@@ -63,15 +63,11 @@ def show(
     project: ProjectOption = HERE,
 ) -> None:
     """Show a held event as JSON; personal values stay sealed."""
-    installation = open_installation(load_settings(project))
-    try:
-        held = _quarantine(installation)
+    with _opened(project) as (_, held):
         item = held.get(number)
         for one in item.reasons:
             console.print(Text(f"{one.field}: {one.reason}"))
         console.print_json(msgspec.json.encode(held.shown(item)).decode())
-    finally:
-        installation.close()
 
 
 @app.command()
@@ -86,14 +82,11 @@ def mend(
 ) -> None:
     """Rename, cast, drop or set fields of held events; they stay held until they are replayed."""
     patches = read_patches(_json(patch))
-    installation = open_installation(load_settings(project))
-    try:
-        held = _quarantine(installation)
-        chosen = _chosen(held, numbers, QuarantineFilter(source=source, event=event, field=field, kind=kind))
+    wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
+    with _opened(project) as (_, held):
+        chosen = _chosen(held, numbers, wanted)
         held.mend(chosen, patches, who=BY_COMMAND)
         console.print(f"{len(chosen):,} mended.")
-    finally:
-        installation.close()
 
 
 @app.command()
@@ -106,24 +99,13 @@ def replay(
     project: ProjectOption = HERE,
 ) -> None:
     """Let held events in, with their own time, if the plan in force now takes them; the others stay."""
-    installation = open_installation(load_settings(project))
-    try:
-        held = _quarantine(installation)
-        _, definitions = current_project(installation)
-        chosen = _chosen(held, numbers, QuarantineFilter(source=source, event=event, field=field, kind=kind))
-        done = held.replay(
-            chosen,
-            who=BY_COMMAND,
-            plan=definitions.tracking_plan,
-            normaliser=definitions.normaliser,
-            naming=definitions.naming,
-            resolve=installation.resolve,
-        )
+    wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
+    with _opened(project) as (there, held):
+        rules = current_project(there)[1].ingest_rules(there.sealer, there.resolve)
+        done = held.replay(_chosen(held, numbers, wanted), rules, who=BY_COMMAND)
         for number, why in done.still:
             console.print(Text(f"{number}: {why}"))
         console.print(f"{len(done.taken):,} taken, {len(done.still):,} still held.")
-    finally:
-        installation.close()
 
 
 @app.command()
@@ -136,20 +118,22 @@ def discard(
     project: ProjectOption = HERE,
 ) -> None:
     """Drop held events for good."""
-    installation = open_installation(load_settings(project))
+    wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
+    with _opened(project) as (_, held):
+        n = held.discard(_chosen(held, numbers, wanted), who=BY_COMMAND)
+        console.print(f"{n:,} discarded.")
+
+
+@contextmanager
+def _opened(project: Path) -> Iterator[tuple[Installation, Quarantine]]:
+    """The installation and what it holds back, under the definitions in force if any were applied."""
+    there = open_installation(load_settings(project))
     try:
-        held = _quarantine(installation)
-        chosen = _chosen(held, numbers, QuarantineFilter(source=source, event=event, field=field, kind=kind))
-        console.print(f"{held.discard(chosen, who=BY_COMMAND):,} discarded.")
+        current = there.records.definitions.current()
+        rules = load_project(current.files if current else {}).ingest_rules(there.sealer)
+        yield there, Quarantine(there.records, there.sealer, there.clock, there.log, seal=rules.seal)
     finally:
-        installation.close()
-
-
-def _quarantine(there: Installation) -> Quarantine:
-    current = there.records.definitions.current()
-    normaliser = load_project(current.files).normaliser if current else None
-    seal = normaliser.sealing(there.sealer) if normaliser else there.sealer
-    return Quarantine(there.records, there.sealer, there.clock, there.log, seal=seal)
+        there.close()
 
 
 def _chosen(held: Quarantine, numbers: list[int] | None, wanted: QuarantineFilter) -> list[int]:

@@ -18,8 +18,8 @@ from mailwright.ingest.webhooks.verification import Request
 from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.versions import plan
-from mailwright.runtime.settings import environment_secret, load_settings
-from mailwright.runtime.webhooks import Drafted, WebhookDoor
+from mailwright.runtime.settings import load_settings
+from mailwright.runtime.webhooks import Drafted, draft
 
 
 def register(app: typer.Typer) -> None:
@@ -47,26 +47,11 @@ def webhook(
         if body is None:
             raise InvalidInput.one("webhook.dry_run", "there is no body to look at", hint="add --body FILE")
         request = Request(body=body.read_bytes(), headers=dict(map(_header, header or [])))
-        drafted = _door(there, found).draft(name, found.webhooks[name], request)
-        _show(drafted)
+        rules = found.ingest_rules(there.sealer, there.resolve)
+        now = there.clock.now()
+        _show(draft(name, found.webhooks[name], request, rules=rules, catalogs=found.catalogs, now=now))
     finally:
         there.close()
-
-
-def _door(there: Installation, project: Project) -> WebhookDoor:
-    return WebhookDoor(
-        log=there.log,
-        records=there.records,
-        clock=there.clock,
-        wall=there.wall,
-        sealer=there.sealer,
-        plan=project.tracking_plan,
-        catalogs=project.catalogs,
-        secret=environment_secret,
-        normaliser=project.normaliser,
-        naming=project.naming,
-        resolve=there.resolve,
-    )
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -1,17 +1,19 @@
-"""What may have a word between the limits of the door and the log: names and units of fields, and the context.
+"""What a project says about incoming events, and what may have a word between the limits of the door and the log.
 
-Both are optional arguments of `mailwright.ingest.segment.parse_request`. The order is fixed: an item within its limits
--> `Normaliser` -> the tracking plan -> `Resolve` -> sealed.
+The order is fixed: an item within its limits -> `Normaliser` -> the tracking plan -> `Resolve` -> sealed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
 
-from mailwright.ingest.identifiers import Seal
+from mailwright.ingest.identifiers import Naming, Seal
+from mailwright.ingest.limits import LIMITS, Limits
+from mailwright.ingest.plan import TrackingPlan
 
 Warn = Callable[[str, str], None]
 """Takes the dotted place of a field, such as ``traits.phone``, and what was done about it, in words."""
@@ -24,7 +26,7 @@ Called once per distinct context of a request, with clear text, before sealing; 
 
 
 class Declined(Exception):
-    """A field for which a `Normaliser` refuses the whole item: its dotted place, and why."""
+    """A field for which the whole item is refused: its dotted place (empty: the item's own), and why."""
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(reason)
@@ -65,6 +67,34 @@ class Normaliser(Protocol):
     def prepare(self) -> None:
         """Make now what the first call would else wait for."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestRules:
+    """What a project says about incoming events, whatever brings them; made by `Project.ingest_rules`.
+
+    Attributes:
+        sealer: Seals what is personal everywhere, and hashes personal identifiers.
+        plan: Checked before sealing.
+        normaliser: Brings names and units of traits and properties to the project's own, before the plan sees them.
+        naming: Blocked values of identifiers, external ids, their order.
+        resolve: Adds to each context what is known besides, after the plan and before sealing.
+        limits: Sizes.
+        seal: `sealer`, with what the project declares as personal besides.
+    """
+
+    sealer: Seal
+    plan: TrackingPlan = field(default_factory=TrackingPlan)
+    normaliser: Normaliser | None = None
+    naming: Naming | None = None
+    resolve: Resolve | None = None
+    limits: Limits = LIMITS
+    seal: Seal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let the project's own personal fields be sealed too."""
+        seal = self.normaliser.sealing(self.sealer) if self.normaliser else self.sealer
+        object.__setattr__(self, "seal", seal)
 
 
 _MAX_CONTEXTS = 64

@@ -13,10 +13,10 @@ from typing import Any
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import Event, EventType, Identifier
 from mailwright.core.instants import Instant, parse_iso
-from mailwright.ingest.definitions import TrackingPlan
-from mailwright.ingest.hooks import Contexts, Declined, Normaliser
-from mailwright.ingest.identifiers import Naming, Seal, in_order, is_blocked
-from mailwright.ingest.limits import INT64_MAX, INT64_MIN, Limits
+from mailwright.ingest.hooks import Declined
+from mailwright.ingest.identifiers import in_order, is_blocked
+from mailwright.ingest.limits import INT64_MAX, INT64_MIN
+from mailwright.ingest.reading import Reading
 from mailwright.ingest.wire import DECODE_ERRORS, Call, Id, decode_call, decode_context
 
 _KINDS: dict[str | None, EventType] = {"track": "track", "page": "page", "screen": "screen"}
@@ -30,39 +30,26 @@ _MAX_CONTEXTS = 64  # of one request
 class QuickDoor:
     """What holds for all calls of one request; gives an event, or None where the long way must look."""
 
-    def __init__(
-        self,
-        *,
-        source: str,
-        received_at: Instant,
-        seal: Seal,
-        plan: TrackingPlan,
-        limits: Limits,
-        history: bool,
-        imported: bool,
-        context: dict[str, Any],
-        sent_at: Instant | None,
-        normaliser: Normaliser | None = None,
-        naming: Naming | None = None,
-        contexts: Contexts | None = None,
-    ) -> None:
-        self._source = source
-        self._received_at = received_at
-        self._seal = seal
-        self._suspects = seal.suspects
-        self._fits = plan.fits
+    def __init__(self, reading: Reading) -> None:
+        """Take what holds for the request; nothing is told to it."""
+        rules, limits = reading.rules, reading.rules.limits
+        self._source = reading.source.name
+        self._received_at = reading.received_at
+        self._seal = rules.seal
+        self._suspects = rules.seal.suspects
+        self._fits = rules.plan.fits
         self._max_bytes = limits.event_bytes
         self._max_keys = limits.keys
         self._max_chars = limits.id_chars
         self._depth = limits.depth - 2  # the call and its properties
-        self._first_at, self._last_at = limits.earliest_at, received_at + limits.future_micros
-        self._history, self._imported = history, imported
-        self._context = context
+        self._first_at, self._last_at = limits.earliest_at, reading.received_at + limits.future_micros
+        self._history, self._imported = reading.history, reading.imported
+        self._context = reading.context
         self._known: dict[bytes, tuple[dict[str, Any] | None, Any]] = {}
-        self._sent_at = sent_at
-        self._normaliser = normaliser
-        self._naming = naming
-        self._contexts = contexts
+        self._sent_at = reading.sent_at
+        self._normaliser = rules.normaliser
+        self._naming = rules.naming
+        self._contexts = reading.contexts
 
     def event(self, raw: bytes, path_type: str) -> Event | None:
         """The event of a call, or None."""

@@ -253,15 +253,11 @@ class Lookup:
         parsed = parse_request(
             "batch",
             msgspec.json.encode({"batch": [call for call, _ in made]}),
+            self._project.ingest_rules(there.sealer, there.resolve),
             source=source,
             received_at=now,
-            seal=there.sealer,
             new_id=lambda: f"mailwright-{uuid4()}",
             keeps_held=True,
-            normaliser=self._project.normaliser,
-            naming=self._project.naming,
-            plan=self._project.tracking_plan,
-            resolve=there.resolve,
         )
         if parsed.held:
             quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)

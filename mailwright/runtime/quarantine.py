@@ -14,11 +14,10 @@ from mailwright.core.instants import Instant
 from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason
 from mailwright.ingest.forms.submission import OURS
-from mailwright.ingest.hooks import Normaliser, Resolve
-from mailwright.ingest.identifiers import Naming, Seal
+from mailwright.ingest.hooks import IngestRules
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.mending import Patch, mended
-from mailwright.ingest.plan import TrackingPlan
 from mailwright.ingest.segment import Held, Parsed, Source, parse_request
 from mailwright.privacy.sealing import Sealer
 
@@ -177,16 +176,7 @@ class Quarantine:
         self._held.explain(number, item.reasons, self._seal(call, identifiers))
         self._note(who, "edit", f"{number}: {', '.join(sorted(changed))}")
 
-    def replay(
-        self,
-        numbers: Sequence[int],
-        *,
-        who: str,
-        plan: TrackingPlan,
-        normaliser: Normaliser | None = None,
-        naming: Naming | None = None,
-        resolve: Resolve | None = None,
-    ) -> Replayed:
+    def replay(self, numbers: Sequence[int], rules: IngestRules, *, who: str) -> Replayed:
         """Read items again as the door would have, with their own time and message id; what is still bad stays."""
         taken: list[int] = []
         still: list[tuple[int, str]] = []
@@ -196,16 +186,12 @@ class Quarantine:
             parsed = parse_request(
                 "import" if item.imported else "batch",
                 msgspec.json.encode({"batch": [call]}),
+                rules,
                 source=Source(item.source, item.source_kind),
                 received_at=item.received_at,
-                seal=self._sealer,
                 new_id=lambda item=item: item.message_id,  # type: ignore[misc] # it takes none
                 history=item.history,
                 keeps_held=True,
-                normaliser=normaliser,
-                naming=naming,
-                plan=plan,
-                resolve=resolve,
             )
             if parsed.events:
                 # First the log, then out of here: broken off in between, it is replayed again and counted once.

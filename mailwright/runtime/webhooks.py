@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,11 +17,9 @@ from mailwright.core.outside import WebhookTally
 from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.ingest.consents import ParsedConsents, ParsedSuppressions, parse_consents, parse_suppressions
 from mailwright.ingest.definitions import CatalogDefinition
-from mailwright.ingest.hooks import Normaliser, Resolve
-from mailwright.ingest.identifiers import Naming
+from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.items import ParsedItems, parse_items
-from mailwright.ingest.limits import LIMITS, Limits, Refusal
-from mailwright.ingest.plan import TrackingPlan
+from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import Parsed, Source, parse_request
 from mailwright.ingest.webhooks.definitions import Challenge, WebhookDefinition
 from mailwright.ingest.webhooks.mapping import Mapped, Mapper, Refused, encoded
@@ -28,6 +27,7 @@ from mailwright.ingest.webhooks.verification import Request, secret_names, verif
 from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.quarantine import Quarantine
+from mailwright.runtime.settings import environment_secret
 
 _log = logging.getLogger(__name__)
 
@@ -91,14 +91,10 @@ class WebhookDoor:
     clock: Clock
     wall: Clock
     sealer: Sealer
-    plan: TrackingPlan
+    rules: IngestRules
     catalogs: Mapping[str, CatalogDefinition]
-    secret: Callable[[str], str]
-    normaliser: Normaliser | None = None
-    naming: Naming | None = None
-    resolve: Resolve | None = None
     collected: Collected | None = None
-    limits: Limits = field(default=LIMITS)
+    secret: Callable[[str], str] = environment_secret
 
     def take(self, name: str, definition: WebhookDefinition, request: Request) -> WebhookReport:
         """Verify a delivery and write what it holds.
@@ -109,7 +105,7 @@ class WebhookDoor:
             InvalidInput: ``webhook.body``.
         """
         seals = self._verified(name, definition, request)
-        drafted = self.draft(name, definition, request)
+        drafted = draft(name, definition, request, rules=self.rules, catalogs=self.catalogs, now=self.clock.now())
         keys = [_key(seal) for seal in seals]
         keys += [_key("id\0" + drafted.mapped.delivery)] if drafted.mapped.delivery else []
         webhooks, now = self.records.webhooks, self.wall.now()
@@ -141,53 +137,6 @@ class WebhookDoor:
             return calls
         quarantine = Quarantine(self.records, self.sealer, self.clock, self.log)
         return quarantine.kept(_source(name), calls, received_at=self.clock.now())
-
-    def draft(self, name: str, definition: WebhookDefinition, request: Request) -> Drafted:
-        """What a body would write; writes nothing and verifies nothing.
-
-        Raises:
-            InvalidInput: ``webhook.body``; or all that it becomes is more than the door takes in one request.
-        """
-        mapped = Mapper(name, definition, self.limits).map(request)
-        now, wider = self.clock.now(), replace(self.limits, request_bytes=_WIDER * self.limits.request_bytes)
-        source = _source(name)
-        calls = (
-            parse_request(
-                "batch",
-                encoded("batch", mapped.events),
-                source=source,
-                received_at=now,
-                seal=self.sealer,
-                new_id=lambda: f"mailwright-{uuid4()}",
-                normaliser=self.normaliser,
-                naming=self.naming,
-                plan=self.plan,
-                resolve=self.resolve,
-                limits=wider,
-                keeps_held=True,
-            )
-            if mapped.events
-            else Parsed(events=[], refused=[], warned=[])
-        )
-        consents = parse_consents(
-            encoded("consents", [{"source": source.name, **one} for one in mapped.consents]),
-            hash_address=self.sealer.hash_address,
-            received_at=now,
-            limits=wider,
-        )
-        suppressions = parse_suppressions(
-            encoded("suppressions", mapped.suppressions), hash_address=self.sealer.hash_address, limits=wider
-        )
-        items = parse_items(encoded("items", mapped.items), catalogs=self.catalogs, received_at=now, limits=wider)
-        drafted = Drafted(
-            mapped=mapped,
-            calls=calls,
-            consents=consents,
-            suppressions=suppressions,
-            items=items,
-            report=WebhookReport(),
-        )
-        return replace(drafted, report=_report(drafted))
 
     def challenged(self, challenge: Challenge | None, query: Mapping[str, str]) -> str:
         """What a sender's GET is answered with.
@@ -233,6 +182,55 @@ class WebhookDoor:
             bodies.append(Events(list(drafted.calls.events)))
         if bodies:
             self.log.append(bodies, self.clock.now())
+
+
+def draft(
+    name: str,
+    definition: WebhookDefinition,
+    request: Request,
+    *,
+    rules: IngestRules,
+    catalogs: Mapping[str, CatalogDefinition],
+    now: Instant,
+) -> Drafted:
+    """What a body would write; writes nothing and verifies nothing.
+
+    Raises:
+        InvalidInput: ``webhook.body``; or all that it becomes is more than the door takes in one request.
+    """
+    mapped = Mapper(name, definition, rules.limits).map(request)
+    wider = replace(rules.limits, request_bytes=_WIDER * rules.limits.request_bytes)
+    source, hash_address = _source(name), partial(rules.sealer.hash, "email")
+    calls = Parsed(events=[], refused=[], warned=[])
+    if mapped.events:
+        calls = parse_request(
+            "batch",
+            encoded("batch", mapped.events),
+            replace(rules, limits=wider),
+            source=source,
+            received_at=now,
+            new_id=lambda: f"mailwright-{uuid4()}",
+            keeps_held=True,
+        )
+    consents = parse_consents(
+        encoded("consents", [{"source": source.name, **one} for one in mapped.consents]),
+        hash_address=hash_address,
+        received_at=now,
+        limits=wider,
+    )
+    suppressions = parse_suppressions(
+        encoded("suppressions", mapped.suppressions), hash_address=hash_address, limits=wider
+    )
+    items = parse_items(encoded("items", mapped.items), catalogs=catalogs, received_at=now, limits=wider)
+    drafted = Drafted(
+        mapped=mapped,
+        calls=calls,
+        consents=consents,
+        suppressions=suppressions,
+        items=items,
+        report=WebhookReport(),
+    )
+    return replace(drafted, report=_report(drafted))
 
 
 _CHALLENGE_CHARS = 256

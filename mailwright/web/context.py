@@ -11,10 +11,10 @@ from mailwright.core.instants import HOUR, MINUTE
 from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, MailDomains, Records
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.context.addresses import Network
-from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
+from mailwright.ingest.definitions import CatalogDefinition
 from mailwright.ingest.forms.definitions import FormDefinition
-from mailwright.ingest.hooks import Normaliser, Resolve
-from mailwright.ingest.identifiers import Naming, Seal
+from mailwright.ingest.hooks import IngestRules, Normaliser, Resolve
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
@@ -90,11 +90,6 @@ class ProjectView(Protocol):
         ...
 
     @property
-    def tracking_plan(self) -> TrackingPlan:
-        """What the door checks events against."""
-        ...
-
-    @property
     def profile(self) -> ProfileSchema:
         """What is declared of traits, properties and accounts."""
         ...
@@ -102,11 +97,6 @@ class ProjectView(Protocol):
     @property
     def normaliser(self) -> Normaliser | None:
         """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
-        ...
-
-    @property
-    def naming(self) -> Naming | None:
-        """What the project says about identifiers at the door; None if nothing."""
         ...
 
     @property
@@ -132,6 +122,10 @@ class ProjectView(Protocol):
     @property
     def models(self) -> Mapping[str, Definition]:
         """Models."""
+        ...
+
+    def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
+        """What the project says about incoming events."""
         ...
 
     def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
@@ -205,10 +199,14 @@ class WebContext:
     jobs: Callable[[], Mapping[str, Job]] = field(default=dict)
 
     @property
+    def ingest_rules(self) -> IngestRules:
+        """What the project in force says about incoming events."""
+        return self.project.ingest_rules(self.sealer, self.resolve, self.settings.limits)
+
+    @property
     def seal(self) -> Seal:
         """What hashes identifiers as the door does: by the forms that the project declares."""
-        normaliser = self.project.normaliser
-        return normaliser.sealing(self.sealer) if normaliser else self.sealer
+        return self.project.ingest_rules(self.sealer).seal
 
     @property
     def quarantine(self) -> Quarantine:

@@ -25,7 +25,7 @@ from mailwright.core.events import Events, Items
 from mailwright.core.instants import Instant
 from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.context.addresses import Network, client_address
-from mailwright.ingest.definitions import TrackingPlan
+from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import PATHS, Held, Parsed, Source, parse_request
@@ -61,8 +61,8 @@ MOST_WAITING = 2_000
 MOST_WAITING_BYTES = 128 * 1024 * 1024
 """Requests whose bodies are there, and bytes of bodies, that one door holds until they are durable; more come later."""
 
-_PLAN_S = 0.1
-"""The door looks so often whether the tracking plan has changed; `WebContext.project` asks Records once a second."""
+_RULES_S = 0.1
+"""The door looks so often whether the definitions have changed; `WebContext.project` asks Records once a second."""
 
 Headers = list[tuple[bytes, bytes]]
 _Answer = tuple[int, dict[str, Any], dict[str, str]]
@@ -105,8 +105,8 @@ class Door:
         self._throttle = Throttle(context.settings.pixels_per_minute)
         self._preflight = [*headers, *_raw(_PREFLIGHT)]
         self._keys: dict[str, Source] = {}
-        self._plan: TrackingPlan | None = None
-        self._plan_until = 0.0
+        self._rules: IngestRules | None = None
+        self._rules_until = 0.0
         self._keys_until = 0.0
         self._room = _Room()
 
@@ -171,12 +171,12 @@ class Door:
 
     async def _put(self, call: str, asked: _Asked, body: bytes) -> Parsed:
         """What a body brings, once its good events are durable."""
-        plan, known = self._plan_in_force(), self._keys.get(asked.authorization)
+        rules, known = self._rules_in_force(), self._keys.get(asked.authorization)
         received_at = self._context.clock.now()
-        if known is None or plan is None or len(body) > _INLINE_BYTES:
+        if known is None or rules is None or len(body) > _INLINE_BYTES:
             source, parsed = await run_in_threadpool(self._parsed_by_thread, call, asked, body, received_at)
         else:
-            source, parsed = known, self._parsed(call, asked, body, known, plan, received_at)
+            source, parsed = known, self._parsed(call, asked, body, known, rules, received_at)
         if parsed.held:
             parsed = await run_in_threadpool(self._kept, call, asked, source, parsed, received_at)
         if parsed.events:
@@ -207,15 +207,15 @@ class Door:
             lines, lambda body: self._put("import", asked, body), lambda: run_in_threadpool(self._check_turn)
         )
 
-    def _plan_in_force(self) -> TrackingPlan | None:
-        """The tracking plan; None when it is to be looked at again, which one request does for all."""
+    def _rules_in_force(self) -> IngestRules | None:
+        """The project's rules; None when they are to be looked at again, which one request does for all."""
         now = time.monotonic()
-        if now < self._plan_until:
-            return self._plan
+        if now < self._rules_until:
+            return self._rules
         if now >= self._keys_until:
             self._keys.clear()
             self._keys_until = now + REVOKED_WITHIN_S
-        self._plan_until = now + _PLAN_S
+        self._rules_until = now + _RULES_S
         return None
 
     def _check_turn(self) -> None:
@@ -227,28 +227,22 @@ class Door:
 
     def _parsed_by_thread(self, call: str, asked: _Asked, body: bytes, received_at: Instant) -> tuple[Source, Parsed]:
         source = self._source(asked, body)
-        self._plan = plan = self._context.project.tracking_plan
-        return source, self._parsed(call, asked, body, source, plan, received_at)
+        self._rules = rules = self._context.ingest_rules
+        return source, self._parsed(call, asked, body, source, rules, received_at)
 
     def _parsed(
-        self, call: str, asked: _Asked, body: bytes, source: Source, plan: TrackingPlan, received_at: Instant
+        self, call: str, asked: _Asked, body: bytes, source: Source, rules: IngestRules, received_at: Instant
     ) -> Parsed:
-        context = self._context
         return parse_request(
             call,
             body,
+            rules,
             source=source,
             received_at=received_at,
-            seal=context.sealer,
             new_id=_new_id,
             history=_declared_history(call, asked),
             keeps_held=True,
-            normaliser=context.project.normaliser,
-            naming=context.project.naming,
-            plan=plan,
-            resolve=context.resolve,
-            context=_seen_by_the_door(source, asked, context.settings.trusted_proxies),
-            limits=context.settings.limits,
+            context=_seen_by_the_door(source, asked, self._context.settings.trusted_proxies),
         )
 
     def _source(self, asked: _Asked, body: bytes) -> Source:

@@ -13,9 +13,10 @@ from mailwright.core.ports import Clock, DefinitionRecords
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
-from mailwright.ingest.hooks import Normaliser
-from mailwright.ingest.identifiers import Naming
+from mailwright.ingest.hooks import IngestRules, Normaliser, Resolve
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
@@ -123,10 +124,9 @@ class CurrentProject:
         """All definitions in force, as they were read."""
         return self._now()
 
-    @property
-    def naming(self) -> Naming | None:
-        """What the project says about identifiers at the door."""
-        return self._now().naming
+    def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
+        """What the project says about incoming events."""
+        return self._now().ingest_rules(sealer, resolve, limits)
 
     @property
     def catalogs(self) -> Mapping[str, CatalogDefinition]:

@@ -72,7 +72,7 @@ def serve_door(
 ) -> None:
     """Answer HTTP on the inherited socket `fd` until stopped; `on_ready` gets the function that stops it."""
     context = web_context(installation, base_url)
-    context.project.tracking_plan  # noqa: B018 reads the definitions: a second that the first request need not wait
+    context.ingest_rules  # noqa: B018 reads the definitions: a second that the first request need not wait
     app = create_app(context)
     config = uvicorn.Config(
         app,

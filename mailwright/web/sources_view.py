@@ -110,14 +110,7 @@ def _added(newest: ViolationCount, older: ViolationCount) -> ViolationCount:
 
 def replay(context: WebContext, numbers: list[int], who: str) -> Replayed:
     """Replay under the definitions in force now."""
-    return context.quarantine.replay(
-        numbers,
-        who=who,
-        plan=context.project.tracking_plan,
-        normaliser=context.project.normaliser,
-        naming=context.project.naming,
-        resolve=context.resolve,
-    )
+    return context.quarantine.replay(numbers, context.ingest_rules, who=who)
 
 
 def replayed_told(done: Replayed) -> Mapping[str, Any]:

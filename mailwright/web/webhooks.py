@@ -13,7 +13,6 @@ from mailwright.core.instants import format_iso
 from mailwright.core.outside import WebhookTally
 from mailwright.ingest.webhooks import verification
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
-from mailwright.runtime.settings import environment_secret
 from mailwright.runtime.webhooks import WebhookDoor, report_body
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response, read_body
@@ -97,21 +96,15 @@ def _definition(context: WebContext, name: str) -> WebhookDefinition:
 
 
 def _door(context: WebContext) -> WebhookDoor:
-    project = context.project
     return WebhookDoor(
         log=context.log,
         records=context.records,
         clock=context.clock,
         wall=context.lease_clock,
         sealer=context.sealer,
-        plan=project.tracking_plan,
-        catalogs=project.catalogs,
-        secret=environment_secret,
-        normaliser=project.normaliser,
-        naming=project.naming,
-        resolve=context.resolve,
+        rules=context.ingest_rules,
+        catalogs=context.project.catalogs,
         collected=context.collected,
-        limits=context.settings.limits,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailwright.core.events import Events
+from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.ingest.segment import Source, parse_request
 from mailwright.runtime.installation import open_installation
@@ -37,11 +38,10 @@ def folder(tmp_path: Path) -> Path:
         parsed = parse_request(
             "track",
             json.dumps(body).encode(),
+            IngestRules(sealer=there.sealer, plan=declared),
             source=source,
             received_at=now,
-            seal=there.sealer,
             new_id=lambda: "",
-            plan=declared,
             keeps_held=True,
         )
         held = Quarantine(there.records, there.sealer, there.clock, there.log)

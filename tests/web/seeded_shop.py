@@ -37,9 +37,10 @@ from mailwright.delivery.links import MailLinks
 from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
-from mailwright.ingest.hooks import Normaliser
-from mailwright.ingest.identifiers import Naming
+from mailwright.ingest.hooks import IngestRules, Normaliser, Resolve
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import AccountsDefinition, ProfileSchema, RollUp, TraitDefinition
@@ -375,7 +376,6 @@ class ShopProject:
         }
     )
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
-    naming: Naming | None = None
     profile: ProfileSchema = field(
         default_factory=lambda: ProfileSchema(
             traits={
@@ -389,6 +389,11 @@ class ShopProject:
     @property
     def normaliser(self) -> Normaliser:
         return SchemaNormaliser(self.profile)
+
+    def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
+        return IngestRules(
+            sealer=sealer, plan=self.tracking_plan, normaliser=self.normaliser, resolve=resolve, limits=limits
+        )
 
     forms: Mapping[str, FormDefinition] = field(default_factory=lambda: FORMS)
     webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from mailwright.core.events import Events, Items
 from mailwright.core.instants import MINUTE, Instant, parse_iso
 from mailwright.core.sources import QuarantineFilter
 from mailwright.delivery.gate import Audience, SenderIdentity, gate
+from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.runtime.collected import Collected
@@ -152,7 +153,7 @@ def test_what_the_plan_is_against_is_held_told_and_counted(shop: Shop) -> None:
     assert (seen["accepted"], seen["held"], seen["refused"]) == (0, 1, 1)
     told = door.get("/v1/violations", headers=key).json()["violations"]
     assert [(one["source"], one["field"], one["n"]) for one in told] == [("webhook:ping", "properties.n", 1)]
-    replayed = shop.context.quarantine.replay([held.id], who="me", plan=TrackingPlan())
+    replayed = shop.context.quarantine.replay([held.id], IngestRules(sealer=shop.context.sealer), who="me")
     assert replayed.taken == [held.id]
     [event] = grown(shop, before[0])[0].events
     assert (event.source, event.name, event.properties["n"]) == ("webhook:ping", "Ping", 1)

@@ -75,6 +75,7 @@ class Intake:
         self.prefix = ""
         """Before the line in each fault's path, such as the file's name and a colon."""
         self._received_at: Instant = passage.there.clock.now()
+        self._rules = passage.project.ingest_rules(passage.there.sealer, passage.there.resolve, _LIMITS)
         self._waiting: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._lines: dict[DraftKind, list[int]] = {kind: [] for kind in _HEADS}
         self._keys: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
@@ -189,16 +190,11 @@ class Intake:
                 calls = parse_request(
                     "import",
                     body,
+                    self._rules,
                     source=passage.source,
                     received_at=at,
-                    seal=seal,
                     new_id=lambda: "",
                     history=passage.history,
-                    normaliser=passage.project.normaliser,
-                    naming=passage.project.naming,
-                    plan=passage.project.tracking_plan,
-                    resolve=passage.there.resolve,
-                    limits=_LIMITS,
                 )
                 return Events(list(calls.events)), calls.refused, calls.warned
             case "item":

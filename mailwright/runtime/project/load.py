@@ -15,8 +15,10 @@ from mailwright.decisions.content_rules import ContentRuleDefinition, condition_
 from mailwright.ingest.context.channels import ChannelDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
 from mailwright.ingest.forms.definitions import FormDefinition
-from mailwright.ingest.hooks import Normaliser
+from mailwright.ingest.hooks import IngestRules, Normaliser, Resolve
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.imports import ImportDefinition
+from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.schema import ProfileSchema
@@ -108,10 +110,16 @@ class Project:
         """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
         return None if self.profile == ProfileSchema() else SchemaNormaliser(self.profile, self.zone)
 
-    @property
-    def naming(self) -> IdentityRules | None:
-        """What the project says about identifiers at the door; None if nothing."""
-        return None if self.identity.plain else self.identity
+    def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
+        """What the project says about incoming events; `resolve` tells more of their contexts."""
+        return IngestRules(
+            sealer=sealer,
+            plan=self.tracking_plan,
+            normaliser=self.normaliser,
+            naming=None if self.identity.plain else self.identity,
+            resolve=resolve,
+            limits=limits,
+        )
 
     @cached_property
     def rules(self) -> Rules:

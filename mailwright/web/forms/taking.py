@@ -362,16 +362,11 @@ def tell(
     parsed = parse_request(
         "batch",
         msgspec.json.encode({"batch": list(calls)}),
+        context.ingest_rules,
         source=source,
         received_at=now,
-        seal=context.sealer,
         new_id=lambda: f"form-{uuid.uuid4()}",
-        normaliser=context.project.normaliser,
-        naming=context.project.naming,
-        plan=context.project.tracking_plan,
-        resolve=context.resolve,
         context=_seen(asked) if asked else {},
-        limits=context.settings.limits,
         keeps_held=True,
     )
     proven = [identifier] if identifier is not None else []

@@ -16,7 +16,7 @@ from mailwright.ingest.normalise.faults import Unfit
 from mailwright.ingest.normalise.normaliser import Normaliser
 from mailwright.ingest.plan import TrackingPlan
 from mailwright.ingest.schema import ProfileSchema
-from mailwright.ingest.segment import Source, parse_request
+from mailwright.ingest.segment import IngestRules, Source, parse_request
 from mailwright.privacy import KeyRing, Sealer
 
 SEAL = Sealer(KeyRing.generate())
@@ -205,16 +205,18 @@ def call(**sent):
     return {"type": "identify", "userId": "u1", "messageId": "m1", "traits": sent}
 
 
-def parse(path, body, source="web", **options):
+def parse(path, body, source="web", keeps_held=False, **options):
     ids = count(1)
-    given_ = {
-        "source": Source(source),
-        "received_at": NOW,
-        "seal": SEAL,
-        "new_id": lambda: f"new-{next(ids)}",
-        "normaliser": NORMALISER,
-    }
-    return parse_request(path, json.dumps(body).encode(), **{**given_, **options})
+    rules = IngestRules(**{"sealer": SEAL, "normaliser": NORMALISER, **options})
+    return parse_request(
+        path,
+        json.dumps(body).encode(),
+        rules,
+        source=Source(source),
+        received_at=NOW,
+        new_id=lambda: f"new-{next(ids)}",
+        keeps_held=keeps_held,
+    )
 
 
 def test_three_spellings_of_a_phone_and_of_an_address_are_one_identifier_and_old_hashes_stay_valid():
@@ -297,7 +299,7 @@ def test_what_is_held_back_by_the_plan_holds_no_secret_either():
 
 
 def long_way(path, body, **options):
-    with mock.patch.object(segment, "_quick", return_value=mock.Mock(event=lambda raw, path_type: None)):
+    with mock.patch.object(segment, "QuickDoor", return_value=mock.Mock(event=lambda raw, path_type: None)):
         return parse(path, body, **options)
 
 

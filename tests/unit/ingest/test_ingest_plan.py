@@ -12,7 +12,7 @@ from mailwright.core import errors
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import parse_iso
 from mailwright.ingest.plan import EventPlan, TrackingPlan, without
-from mailwright.ingest.segment import Source, parse_request
+from mailwright.ingest.segment import IngestRules, Source, parse_request
 from mailwright.ingest.standard import STANDARD
 from mailwright.privacy import KeyRing, Sealer
 from mailwright.runtime.project.load import load_project
@@ -38,15 +38,15 @@ GOOD = {"order_id": "o1", "total": 3, "at": "2026-05-01T11:00:00Z", "products": 
 
 def parse(body, plan, kind="track", **options):
     ids = count(1)
+    told = {name: options.pop(name) for name in ("limits", "normaliser") if name in options}
     return parse_request(
         kind,
         json.dumps(body).encode(),
+        IngestRules(sealer=SEAL, plan=plan, **told),
         **{
             "source": Source("shop"),
             "received_at": NOW,
-            "seal": SEAL,
             "new_id": lambda: f"new-{next(ids)}",
-            "plan": plan,
             "keeps_held": True,
             **options,
         },

@@ -17,7 +17,8 @@ from mailwright.ingest import segment
 from mailwright.ingest.definitions import EventPlan, TrackingPlan
 from mailwright.ingest.limits import Limits
 from mailwright.ingest.quick import QuickDoor
-from mailwright.ingest.segment import Source, parse_request
+from mailwright.ingest.reading import Reading
+from mailwright.ingest.segment import IngestRules, Source, parse_request
 from mailwright.privacy import KeyRing, Sealer
 
 SEAL = Sealer(KeyRing.generate(), ["email", "ip", "name", "address.street", "nick"])
@@ -75,12 +76,14 @@ LONG = SimpleNamespace(event=lambda raw, path_type: None)
 
 def parse(path, body, **options):
     ids = count(1)
-    given_ = {"source": Source("shop"), "received_at": NOW, "seal": SEAL, "new_id": lambda: f"new-{next(ids)}"}
-    return parse_request(path, json.dumps(body).encode(), **{**given_, **options})
+    told = {name: options[name] for name in ("plan", "limits", "normaliser", "naming", "resolve") if name in options}
+    given_ = {"source": Source("shop"), "received_at": NOW, "new_id": lambda: f"new-{next(ids)}"}
+    asked = given_ | {name: value for name, value in options.items() if name not in told}
+    return parse_request(path, json.dumps(body).encode(), IngestRules(sealer=SEAL, **told), **asked)
 
 
 def long_way(path, body, **options):
-    with mock.patch.object(segment, "_quick", return_value=LONG):
+    with mock.patch.object(segment, "QuickDoor", return_value=LONG):
         return parse(path, body, **options)
 
 
@@ -258,17 +261,8 @@ def outcome(way, path, body, options):
 
 
 def test_what_the_short_way_gives_is_an_event():
-    quick = QuickDoor(
-        source="shop",
-        received_at=NOW,
-        seal=SEAL,
-        plan=PLAN,
-        limits=Limits(),
-        history=False,
-        imported=False,
-        context={},
-        sent_at=None,
-    )
+    rules = IngestRules(sealer=SEAL, plan=PLAN)
+    quick = QuickDoor(Reading(rules=rules, source=Source("shop"), received_at=NOW, new_id=lambda: "new"))
     event = quick.event(json.dumps(PLAIN).encode(), "")
     assert isinstance(event, Event)
     assert event.identifiers == [Identifier("user_id", "household-1"), Identifier("anonymous_id", "browser-17")]

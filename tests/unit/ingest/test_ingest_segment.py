@@ -12,7 +12,7 @@ from mailwright.core.events import Events, Identifier, decode_body, encode_body
 from mailwright.core.instants import DAY, SECOND, Instant, parse_iso
 from mailwright.ingest.definitions import EventPlan, TrackingPlan
 from mailwright.ingest.limits import LIMITS, Limits, Refusal
-from mailwright.ingest.segment import PATHS, Source, parse_request
+from mailwright.ingest.segment import PATHS, IngestRules, Source, parse_request
 from mailwright.privacy import KeyRing, Sealer
 
 SEAL = Sealer(KeyRing.generate())
@@ -24,8 +24,9 @@ EMAIL = "anna@example.com"
 def parse(path, body, **options):
     ids = count(1)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given_ = {"source": SHOP, "received_at": NOW, "seal": SEAL, "new_id": lambda: f"new-{next(ids)}"}
-    return parse_request(path, raw, **{**given_, **options})
+    told = {name: options.pop(name) for name in ("plan", "limits", "normaliser", "resolve") if name in options}
+    given_ = {"source": SHOP, "received_at": NOW, "new_id": lambda: f"new-{next(ids)}"}
+    return parse_request(path, raw, IngestRules(sealer=SEAL, **told), **{**given_, **options})
 
 
 def one(path, body, **options):

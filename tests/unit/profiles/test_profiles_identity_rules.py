@@ -10,6 +10,7 @@ from mailwright.core.errors import InvalidInput
 from mailwright.core.events import Event, Identifier, Offset, Person
 from mailwright.core.instants import HOUR, Instant
 from mailwright.ingest.identifiers import Named, Source, identifiers_of
+from mailwright.privacy import KeyRing, Sealer
 from mailwright.profiles.identity import IdentityGraph
 from mailwright.profiles.identity_rules import DEFAULTS, IdentityRules, KindRule, MergeLimits
 from mailwright.profiles.merge_book import Said
@@ -266,8 +267,9 @@ def test_the_file_gives_the_rules():
     text = "priority: [email, user_id]\nkinds:\n  email: {limit: 5}\n  crm: {unique: true}\nmerges: {per_hour: 20}\n"
     found = load_project({"identity.yaml": text})
     assert (found.identity.unique, found.identity.limited) == ({"user_id", "crm"}, {"user_id", "email"})
-    assert found.naming is found.identity
-    assert load_project({}).naming is None
+    sealer = Sealer(KeyRing.generate())
+    assert found.ingest_rules(sealer).naming is found.identity
+    assert load_project({}).ingest_rules(sealer).naming is None
 
 
 class Walked(IdentityGraph):

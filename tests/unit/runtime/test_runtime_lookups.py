@@ -27,7 +27,7 @@ from mailwright.core.sources import QuarantineFilter  # noqa: E402
 from mailwright.decisions.mail import VariableDefinition  # noqa: E402
 from mailwright.decisions.variables import resolve  # noqa: E402
 from mailwright.ingest.plan import EventPlan, TrackingPlan  # noqa: E402
-from mailwright.ingest.segment import Source, parse_request  # noqa: E402
+from mailwright.ingest.segment import IngestRules, Source, parse_request  # noqa: E402
 from mailwright.privacy.keys import KeyRing  # noqa: E402
 from mailwright.privacy.sealing import Sealer  # noqa: E402
 from mailwright.runtime.engine import reads  # noqa: E402
@@ -119,8 +119,8 @@ class World:
 
     def tell(self, *calls: dict[str, Any]) -> None:
         parsed = parse_request(
-            "batch", msgspec.json.encode({"batch": calls}), source=Source("shop"), received_at=self.hands.at,
-            seal=self.sealer, new_id=lambda: str(uuid4()),
+            "batch", msgspec.json.encode({"batch": calls}), IngestRules(sealer=self.sealer), source=Source("shop"),
+            received_at=self.hands.at, new_id=lambda: str(uuid4()),
         )  # fmt: skip
         assert parsed.refused == []
         self.log.append([Events(list(parsed.events))], self.hands.at)
@@ -307,7 +307,9 @@ def test_what_the_plan_holds_back_of_an_answer_is_kept_and_counted_once(world, s
     [violation] = shop.records.sources.violations(0)
     assert (violation.source, violation.field, violation.n) == ("lookup:it", "traits.weather", 1)
     assert "weather" not in shop.person("ada").traits
-    Quarantine(shop.records, shop.sealer, shop.hands, shop.log).replay([held.id], who="me", plan=TrackingPlan())
+    Quarantine(shop.records, shop.sealer, shop.hands, shop.log).replay(
+        [held.id], IngestRules(sealer=shop.sealer), who="me"
+    )
     shop.engine.catch_up(shop.hands.at)
     assert shop.person("ada").traits["weather"].value["condition"] == "rain"
 

@@ -19,7 +19,7 @@ from engine_world import BLOBS
 from mailwright.core.events import Defined, Event, Events, Identifier, LogRecord, Person, Tick
 from mailwright.core.instants import DAY, HOUR, MINUTE, SECOND, Instant, format_iso, parse_iso
 from mailwright.ingest.identifiers import Source
-from mailwright.ingest.segment import parse_request
+from mailwright.ingest.segment import IngestRules, parse_request
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.engine import reads
@@ -101,9 +101,9 @@ class Shop:
         parsed = parse_request(
             path,
             json.dumps(body).encode(),
+            IngestRules(sealer=SEAL),
             source=Source("shop", kind),  # type: ignore[arg-type]
             received_at=self.now,
-            seal=SEAL,
             new_id=lambda: "none",
             context={"ip": "192.0.2.7", "userAgent": "Mozilla/5.0"},
         )

@@ -1,0 +1,143 @@
+"""What a call tells: traits, properties and context, in the project's own words and as its tracking plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mailwright.core.events import EventType
+from mailwright.ingest.forms.submission import OUR_EVENTS, OURS
+from mailwright.ingest.hooks import Declined
+from mailwright.ingest.identifiers import is_address, is_phone
+from mailwright.ingest.limits import Refusal
+from mailwright.ingest.parsed import Violated
+from mailwright.ingest.plan import Policy, Violation, without
+from mailwright.ingest.reading import Reading
+from mailwright.ingest.typed_values import shape
+from mailwright.ingest.wire import Call
+
+_MOST_TOLD = 20
+"""So many violations of one item are told; of more only the number, so that many cost little."""
+
+_GRAVEST_FIRST: Sequence[Policy] = ("block", "quarantine", "drop", "allow")
+_CONTACTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
+    ("email", is_address, "is no e-mail address"),
+    ("phone", is_phone, "is no phone number"),
+)
+
+
+def told_by(
+    call: Call, said: dict[str, Any], kind: EventType, reading: Reading
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(traits, context). An identify's traits may come in ``context.traits``, as RudderStack's libraries send them."""
+    context = {**reading.context, **said}
+    traits = call.traits or {} if kind in ("identify", "group") else {}
+    theirs = context.get("traits")
+    if isinstance(theirs, dict):
+        if kind == "identify":
+            del context["traits"]
+            traits = {**theirs, **traits}
+        else:
+            theirs = _normalised(theirs, "identify", context, reading)
+            context["traits"] = _contacts_checked(theirs, reading, "context.traits")
+    if kind == "group":
+        context["groupId"] = reading.text(call.group_id, "groupId")
+        if not context["groupId"]:
+            raise Declined("groupId", "a group call needs it")
+        traits = _normalised(traits, kind, context, reading)
+        traits = _as_planned(traits, reading.rules.plan.check_group(traits, reading.hints), "group", reading)
+    if kind == "identify":
+        traits = _normalised(traits, kind, context, reading)
+        violations = reading.rules.plan.check_traits(traits, reading.hints)
+        traits = _as_planned(_contacts_checked(traits, reading, "traits"), violations, "identify", reading)
+    return traits, context
+
+
+def _normalised(
+    traits: dict[str, Any], kind: EventType, context: Mapping[str, Any], reading: Reading
+) -> dict[str, Any]:
+    if reading.rules.normaliser is None or not traits:
+        return traits
+    normalise = reading.rules.normaliser.account_traits if kind == "group" else reading.rules.normaliser.traits
+    return normalise(reading.source.name, traits, reading.warn, context.get("timezone"))
+
+
+def _contacts_checked(traits: dict[str, Any], reading: Reading, place: str) -> dict[str, Any]:
+    """Traits without addresses that are none; from a browser, addresses under a name that says so.
+
+    A browser key is public: whoever reads it could name any address for any user. So its addresses become traits
+    ``unverified_email`` and ``unverified_phone``, which identify nobody and get no mail before they are confirmed.
+    """
+    for name, fits, fault in _CONTACTS:
+        value = traits.get(name)
+        if value is None or value == "":
+            continue
+        if not (isinstance(value, str | int) and fits(str(value))):
+            traits = {key: each for key, each in traits.items() if key != name}
+            reading.warn(f"{place}.{name}", f"left out: what was sent {fault}")
+        elif reading.source.kind == "browser":
+            traits = {f"unverified_{name}" if key == name else key: each for key, each in traits.items()}
+    return traits
+
+
+def properties_of(
+    call: Call, kind: EventType, name: str, context: Mapping[str, Any], reading: Reading
+) -> dict[str, Any]:
+    """The properties of a track, page or screen call."""
+    if kind not in ("track", "page", "screen"):
+        return {}
+    properties = call.properties or {}
+    if call.category and kind != "track":
+        properties = {"category": call.category, **properties}
+    if reading.rules.normaliser is not None:
+        event, zone = name if kind == "track" else "", context.get("timezone")
+        properties = reading.rules.normaliser.properties(reading.source.name, event, properties, reading.warn, zone)
+    if kind != "track":
+        return properties
+    if name in OUR_EVENTS and reading.source.name.startswith(OURS) and name not in reading.rules.plan.declared:
+        return properties
+    return _as_planned(properties, reading.rules.plan.check_event(name, properties, reading.hints), name, reading)
+
+
+def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: str, reading: Reading) -> dict[str, Any]:
+    """`data` without the fields that the plan leaves out; one that it blocks ends the item."""
+    if not violations:
+        return data
+    told = violations
+    if len(violations) > _MOST_TOLD:
+        told = sorted(violations, key=lambda one: _GRAVEST_FIRST.index(one.policy))[:_MOST_TOLD]
+    reading.violations += [_violated(one, data, event, reading) for one in told]
+    for one in told:
+        if one.policy == "block" or (one.policy == "quarantine" and not reading.keeps_held):
+            raise Declined(one.field, one.reason)
+    for one in told:
+        if one.policy == "quarantine":
+            reading.holding.append(Refusal(reading.index, one.field, one.reason))
+        else:
+            reading.warn(one.field, f"{'left out' if _goes(one) else 'taken as it is'}: {one.reason}")
+    if len(violations) > len(told):
+        place, more = str(violations[0].path[0]), f"and {len(violations) - len(told):,} more"
+        if told[0].policy == "quarantine":
+            reading.holding.append(Refusal(reading.index, place, more))
+        reading.warn(place, more)
+    return without(data, *(one.path[1:] for one in violations if _goes(one)))
+
+
+def _goes(one: Violation) -> bool:
+    return one.policy == "drop" and one.kind != "required"
+
+
+def _violated(one: Violation, data: dict[str, Any], event: str, reading: Reading) -> Violated:
+    value: Any = data
+    for step in one.path[1:]:
+        inside = isinstance(step, int) or (isinstance(value, dict) and step in value)
+        value = value[step] if inside else None
+    return Violated(
+        index=reading.index,
+        event=event[: reading.rules.limits.id_chars],
+        field=".".join(step for step in one.path if isinstance(step, str))[: reading.rules.limits.id_chars],
+        kind=one.kind,
+        reason=one.masked,
+        policy=one.policy,
+        example="" if value is None or value is data else shape(value),
+    )
