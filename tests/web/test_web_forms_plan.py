@@ -10,6 +10,7 @@ from form_site import ANNA, Site, reader
 from visitors import client_of
 
 from mailwright.core.sources import QuarantineFilter
+from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.mending import read_patches
 from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.runtime.collected import Collected
@@ -81,7 +82,8 @@ def test_a_submission_that_the_plan_holds_back_is_kept_for_whom_the_link_proves(
     quarantine = site.shop.context.quarantine
     quarantine.mend([held.id], read_patches([{"op": "set", "field": "traits.note", "value": "x"}]), who="me")
     assert quarantine.shown(quarantine.get(held.id))["traits"]["score"] == 9
-    assert quarantine.replay([held.id], who="me", plan=TrackingPlan()).taken == [held.id]
+    rules = IngestRules(sealer=context.sealer)
+    assert quarantine.replay([held.id], rules, who="me").taken == [held.id]
     identify = next(event for event in site.told("form:nps") if event.type == "identify")
     assert (identify.traits["score"], identify.traits["note"]) == (9, "x")
     facts = site.shop.engine.people[person]
