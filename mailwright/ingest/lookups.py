@@ -14,7 +14,10 @@ from mailwright.core.errors import InvalidInput
 from mailwright.ingest.expressions import Scope, Unfit
 from mailwright.ingest.templates import Fault, compile_template
 
-__all__ = ["LookupDefinition"]
+__all__ = ["ATTRIBUTE", "LookupDefinition"]
+
+ATTRIBUTE = "attribute "
+"""What the name of an attribute stands behind in `LookupDefinition.place`; any other name is a trait's."""
 
 _HOLE = re.compile(r"\{(\w+)\}")
 
@@ -31,7 +34,8 @@ class LookupDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
         body: JSON whose texts may hold the same names in braces.
         headers: The same.
         secret_env: Environment variable that holds the service's key, for ``{secret}``.
-        place: Name -> trait that holds it, such as ``city: address.city``; people without one of them are passed over.
+        place: Name -> trait that holds it (``city: address.city``), or attribute (``city: attribute city``; may be
+            that of the IP address, ``geo.city``); people without one of them are passed over.
         values: What is used of the answer: name -> expression over it.
         into: Trait that holds all values as one object; without, each value is a trait of its own.
         overwrite: Whether a trait that the person has already is written over; a value that this lookup told always is.

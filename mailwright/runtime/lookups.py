@@ -20,7 +20,10 @@ from mailwright.core.fetching import FetchRequest
 from mailwright.core.instants import MINUTE, SECOND, format_iso
 from mailwright.core.outside import LookupAnswer
 from mailwright.core.schedules import Schedule
-from mailwright.ingest.lookups import LookupDefinition
+from mailwright.decisions.mail import Source as FactSource
+from mailwright.decisions.mail import parse_source
+from mailwright.decisions.variables import look_up
+from mailwright.ingest.lookups import ATTRIBUTE, LookupDefinition
 from mailwright.ingest.segment import Parsed, Source, parse_request
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.installation import Installation
@@ -33,6 +36,8 @@ from mailwright.runtime.webhooks import forget_deliveries
 _log = logging.getLogger(__name__)
 
 _PAGE = 500
+_TOLD_AT_ONCE = 20  # as many questions are asked again at most if the worker is killed
+_TRIES = 10
 _PEOPLE_A_RUN = 20_000
 _RECORDS_A_RUN = 2_000
 _NOT_PERSONAL = ("email", "phone")
@@ -87,6 +92,7 @@ class Lookup:
         self._stopping = context.stopping
         self._now = context.now
         self._stopped = ""
+        self._n_failed = 0
         self._n_asked = 0
         self._n_told = self._n_held = 0
         there, plan = self._there, self._project.tracking_plan
@@ -100,16 +106,30 @@ class Lookup:
             self._collected.flush_or_log()
 
     def _run(self) -> str:
-        addresses = self._addresses() if self._of.by == "ip" else {}
+        addresses, read = self._addresses() if self._of.by == "ip" else ({}, 0)
         for page in self._pages(addresses):
-            asked = {person: one for person, facts in page.items() if (one := self._question(facts, addresses))}
-            answers = self._answers([*{one.key: one for one in asked.values()}.values()])
-            self._tell([(page[person], answers[one.key]) for person, one in asked.items() if one.key in answers])
+            self._see_to(page, addresses)
             if self._stopping():
                 break
+        if self._of.by == "ip":
+            self._addresses_done(read)
         said = f"asked {self._n_asked:,}, told {self._n_told:,}" if self._n_asked or self._n_told else ""
         held = f"{self._n_held:,} held back by the tracking plan" if self._n_held else ""
         return "; ".join(part for part in (said, held, self._stopped) if part)
+
+    def _see_to(self, page: Mapping[Person, PersonFacts], addresses: Mapping[Person, str]) -> None:
+        """Ask and tell by and by: what is said of people is kept nowhere until it is told."""
+        asked: dict[str, _Asked] = {}
+        persons: dict[str, list[Person]] = {}
+        for person, facts in page.items():
+            if one := self._question(facts, addresses):
+                asked[one.key] = one
+                persons.setdefault(one.key, []).append(person)
+        questions = [*asked.values()]
+        for start in range(0, len(questions), _TOLD_AT_ONCE):
+            answers = self._answers(questions[start : start + _TOLD_AT_ONCE])
+            self._tell([(page[person], answer) for key, answer in answers.items() for person in persons[key]])
+            self._keep_told(answers)
 
     # --- whom ---
 
@@ -133,11 +153,12 @@ class Lookup:
             if after is None or self._stopped:
                 return
 
-    def _addresses(self) -> dict[Person, str]:
-        """The newest address of everybody whose events have come since the last run; sealed ones are opened here."""
-        meta, key = self._there.records.meta, f"lookup.{self._name}.read"
-        told = meta.get(key)
-        after = int(told) if told else max(0, self._there.log.last()[0] - _RECORDS_A_RUN)
+    def _addresses(self) -> tuple[dict[Person, str], int]:
+        """The newest address of everybody whose events have come since, and up to which record that is.
+
+        Sealed ones are opened here.
+        """
+        after = self._addresses_read()[0]
         seen: dict[tuple[str, str], str] = {}
         for record in self._there.log.read(after, _RECORDS_A_RUN):
             after = record.number
@@ -150,28 +171,47 @@ class Lookup:
             person = self._there.engine.find(kind, value)
             if person is not None:
                 found[person] = address
-        meta.put(key, str(after))
-        return found
+        return found, after
+
+    def _addresses_read(self) -> tuple[int, int]:
+        """Up to which record addresses have been seen to, and how often what follows was tried in vain."""
+        told = self._there.records.meta.get(f"lookup.{self._name}.read")
+        if not told:
+            return max(0, self._there.log.last()[0] - _RECORDS_A_RUN), 0
+        number, _, tries = told.partition(" ")
+        return int(number), int(tries or 0)
+
+    def _addresses_done(self, read: int) -> None:
+        """Go on behind these records, unless some address is still to be asked about: then they are read again.
+
+        One that fails again and again while the service answers about others is left behind.
+        """
+        after, tries = self._addresses_read()
+        if self._stopped or self._stopping():
+            read = after
+        elif self._n_failed and tries + 1 < _TRIES:
+            read, tries = after, tries + 1
+        else:
+            tries = 0
+        self._there.records.meta.put(f"lookup.{self._name}.read", f"{read} {tries}")
 
     def _question(self, facts: PersonFacts, addresses: Mapping[Person, str]) -> _Asked | None:
         """What to ask about a person; None if that is not known."""
         sealer = self._there.sealer
         if self._of.by == "place":
-            told = {name: self._trait(facts, trait) for name, trait in self._of.place.items()}
+            told = {name: self._fact(facts, where) for name, where in self._of.place.items()}
             if not all(told.values()):
                 return None
             text = "\0".join(f"{name}={value.strip().casefold()}" for name, value in sorted(told.items()))
             return _Asked(key=hashlib.sha256(text.encode()).hexdigest()[:32], told=told)
-        value = addresses.get(facts.person, "") if self._of.by == "ip" else self._trait(facts, "email")
+        value = addresses.get(facts.person, "") if self._of.by == "ip" else self._fact(facts, "email")
         return _Asked(key=sealer.hash(self._of.by, value), told={self._of.by: value}) if value else None
 
-    def _trait(self, facts: PersonFacts, path: str) -> str:
-        name, *steps = path.split(".")
-        known = facts.traits.get(path) or facts.traits.get(name)
-        value = known.value if known else None
-        for step in steps if path not in facts.traits else ():
-            value = value.get(step) if isinstance(value, dict) else None
-        return self._opened(value)
+    def _fact(self, facts: PersonFacts, path: str) -> str:
+        """A trait or, so named, an attribute; empty if it is not known."""
+        source = parse_source(path) if path.startswith(ATTRIBUTE) else FactSource("trait", path)
+        known = look_up(source, facts)
+        return self._opened(known.value if known else None)
 
     def _opened(self, value: Any) -> str:
         """A value as text; opened here and sent to the declared service alone."""
@@ -197,15 +237,21 @@ class Lookup:
                 if error.code in _STOPS or isinstance(error, NotFound):
                     self._stopped = error.message
                 else:
+                    self._n_failed += 1
                     _log.warning("the lookup %s got no answer: %s", self._name, error.message)
                 continue
             if self._of.by == "place":
                 lookups.keep(self._name, {one.key: answer})
-            else:  # what is said of a person lies sealed in the log alone
-                lookups.keep(self._name, {one.key: LookupAnswer(at=answer.at, found=answer.found)})
             known[one.key] = answer
         # An old one is not told again: it would look young.
-        return {key: answer for key, answer in known.items() if answer.values and answer.at > oldest}
+        return {key: answer for key, answer in known.items() if answer.at > oldest}
+
+    def _keep_told(self, answers: Mapping[str, LookupAnswer]) -> None:
+        """Keep that people were asked about: what was said of them lies sealed in the log alone."""
+        if self._of.by != "place":
+            new = {key: one for key, one in answers.items() if one.at == self._now}
+            told = {key: LookupAnswer(at=one.at, found=one.found) for key, one in new.items()}
+            self._there.records.lookups.keep(self._name, told)
 
     def _asked(self, one: _Asked) -> LookupAnswer:
         """The service's answer.
@@ -246,7 +292,7 @@ class Lookup:
 
     def _tell(self, answers: Sequence[tuple[PersonFacts, LookupAnswer]]) -> None:
         """Identify calls for those for whom something has changed, through the door's own checks."""
-        made = [(call, answer) for facts, answer in answers if (call := self._call(facts, answer))]
+        made = [(call, answer) for facts, answer in answers if answer.values and (call := self._call(facts, answer))]
         if not made:
             return
         there, source, now = self._there, Source(name=self._source, kind="server"), self._there.clock.now()
@@ -285,7 +331,7 @@ class Lookup:
         call: dict[str, Any] = {"type": "identify", "traits": traits}
         named = next((one for one in facts.identifiers if one.kind not in _NOT_PERSONAL), None)
         if named is None:
-            traits["email"] = self._trait(facts, "email")
+            traits["email"] = self._fact(facts, "email")
         elif named.kind == "user_id":
             call["userId"] = named.value
         elif named.kind == "anonymous_id":

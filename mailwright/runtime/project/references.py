@@ -12,6 +12,7 @@ from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.decisions.check import Fault, Names, check_mail
 from mailwright.decisions.mail import MailDefinition, merged
 from mailwright.experiments.definitions import ExperimentDefinition
+from mailwright.ingest.lookups import ATTRIBUTE
 from mailwright.models.definitions import check_models
 from mailwright.rules.check import cycle_message, find_cycle
 from mailwright.runtime.project.documents import Document, Path, explain
@@ -70,11 +71,7 @@ def check_references(project: Project, documents: _Documents) -> list[Issue]:
     issues += _triggers(project, documents)
     issues += _circle(project, documents)
     issues += _data(project, documents)
-    for name, lookup in project.lookups.items():
-        if lookup.segment not in project.segments:
-            hint = nearest(lookup.segment, project.segments)
-            message = f"there is no segment {lookup.segment!r}"
-            issues.append(documents[f"lookups/{name}.yaml"].issue(("segment",), message, hint))
+    issues += _lookups(project, documents)
     issues += _profile(project, documents)
     issues += check_forms(project, documents)
     issues += [
@@ -144,6 +141,19 @@ def _data(project: Project, documents: _Documents) -> Iterator[Issue]:
             yield documents["tracking-plan.yaml"].issue((*at, *inside), issue.message, issue.hint)
     for issue in plan.check():
         yield documents["tracking-plan.yaml"].issue(("traits",), issue.message, issue.hint)
+
+
+def _lookups(project: Project, documents: _Documents) -> Iterator[Issue]:
+    for name, lookup in project.lookups.items():
+        document = documents[f"lookups/{name}.yaml"]
+        if lookup.segment not in project.segments:
+            hint = nearest(lookup.segment, project.segments)
+            yield document.issue(("segment",), f"there is no segment {lookup.segment!r}", hint)
+        for key, where in lookup.place.items():
+            attribute = where.removeprefix(ATTRIBUTE).strip().partition(".")[0]
+            if where.startswith(ATTRIBUTE) and attribute not in project.attributes:
+                hint = nearest(attribute, project.attributes)
+                yield document.issue(("place", key), f"there is no attribute {attribute!r}", hint)
 
 
 def _profile(project: Project, documents: _Documents) -> Iterator[Issue]:

@@ -47,7 +47,9 @@ FILES = {
     "segments.yaml": (
         "everyone: {title: Everyone, rule: count of 'None Such' >= 0}\n"
         "wet: {title: In the rain, rule: trait weather.condition = 'rain'}\n"
-    )
+        "runners: {title: Where a marathon is, rule: trait news.all contains 'marathon'}\n"
+    ),
+    "attributes.yaml": "town: {title: Town, value: trait town}\n",
 }
 WEATHER = """
 preset: openweather
@@ -63,6 +65,12 @@ ADDRESS = """
 preset: clearbit-reveal
 segment: everyone
 url: {url}/company?ip={{ip}}
+"""
+NEWS = """
+preset: newsapi
+segment: everyone
+url: {url}/news?q={{city}}
+place: {{city: attribute town}}
 """
 ANSWER = {
     "person": {"name": {"givenName": "Ada", "familyName": "Byron"}, "geo": {"city": "London", "countryCode": "GB"}},
@@ -155,6 +163,7 @@ def server() -> Iterator[FaultyHttp]:
 def world(tmp_path: Path, server: FaultyHttp, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OPENWEATHER_KEY", "k3y")
     monkeypatch.setenv("CLEARBIT_KEY", "k3y")
+    monkeypatch.setenv("NEWSAPI_KEY", "k3y")
     made: list[World] = []
 
     def make(lookup: str) -> World:
@@ -203,6 +212,33 @@ def test_a_rule_and_a_mail_change_with_the_weather(world, server):
     assert seen()[1:3] == ["any", "fallback"]  # too old for the mail, which goes out all the same
 
 
+def test_a_rule_and_a_mail_change_with_the_news(world, server):
+    shop = world(NEWS)
+
+    def news(*titles: str) -> None:
+        articles = [{"title": one, "url": f"https://news.example/{n}"} for n, one in enumerate(titles)]
+        server.json("/news", {"status": "ok", "totalResults": len(titles), "articles": articles})
+
+    news("Mayor opens bridge", "City Marathon on Sunday")
+    shop.tell(known("ada", town="Bergen"), known("bob", town="Bergen"), known("cyd"))
+    assert shop.run() == "asked 1, told 2"
+    assert (server.seen[0].path, server.seen[0].headers["x-api-key"]) == ("/news?q=Bergen", "k3y")
+    variable = VariableDefinition(source="trait news.headline", max_age="1 day", fallback="")
+
+    def seen() -> list[Any]:
+        ada = shop.person("ada")
+        return [ada.segments, resolve("headline", variable, ada, [], shop.hands.at).value]
+
+    assert seen() == [["everyone", "runners"], "Mayor opens bridge"]
+    news("Rain for a week")
+    shop.run(6 * HOUR)
+    assert seen() == [["everyone"], "Rain for a week"]
+    news()
+    shop.run(6 * HOUR)
+    shop.run(DAY)
+    assert seen()[1] == ""  # nothing new: yesterday's headline is too old for the mail
+
+
 def test_an_unchanged_value_is_told_again_after_a_day(world, server):
     shop = world(WEATHER)
     weather(server, "Rain")
@@ -231,6 +267,18 @@ def test_a_person_is_enriched_by_email_once_and_with_provenance(world, server):
     assert shop.records.lookups.count("it")[:2] == (2, 2)
 
 
+def test_an_answer_that_could_not_be_told_is_not_taken_for_told(world, server, monkeypatch):
+    shop = world(PERSON)
+    server.json("/person", ANSWER)
+    shop.tell(known("ada", email="ada@engines.example"))
+    with monkeypatch.context() as broken:
+        broken.setattr(shop.log, "append", lambda *_: exec("raise OSError('the disk is gone')"))
+        with pytest.raises(OSError, match="the disk is gone"):
+            shop.run()
+    assert shop.run(MINUTE) == "asked 1, told 1"
+    assert shop.person("ada").traits["company"].value == "Engines"
+
+
 def test_what_the_service_does_not_know_is_remembered(world, server):
     shop = world(PERSON)
     shop.tell(known("ada", email="ada@engines.example"))
@@ -247,6 +295,20 @@ def test_a_person_is_enriched_by_address(world, server):
     assert server.seen[0].path == "/company?ip=203.0.113.9"
     person = shop.engine.find("anonymous_id", "visitor")
     assert shop.engine.facts([person])[person].traits["company"].value == "Engines"
+    assert shop.run(MINUTE) == ""
+
+
+def test_addresses_wait_for_a_service_that_is_down_and_one_that_always_fails_holds_up_no_other(world, server):
+    shop = world(ADDRESS)
+    server.answers["/company"] = reply(b"", 500)
+    shop.tell({"type": "page", "anonymousId": "visitor", "context": {"ip": "203.0.113.9"}})
+    shop.run()
+    server.json("/company", {"domain": "engines.example", "company": {"name": "Engines"}})
+    assert shop.run(MINUTE) == "asked 1, told 1"
+    server.answers["/company"] = reply(b"<html>")
+    shop.tell({"type": "page", "anonymousId": "odd", "context": {"ip": "203.0.113.10"}})
+    for _ in range(10):
+        assert shop.run(MINUTE) == "asked 1, told 0"
     assert shop.run(MINUTE) == ""
 
 
@@ -346,6 +408,7 @@ def test_presets_are_whole_but_for_whom(preset):
         (PERSON + "values: {a: numbr($.x)}\n", "did you mean 'number'?"),
         (PERSON + "every: often\n", "every: "),
         (PERSON + "place: {city: city}\n", "the others have none"),
+        (NEWS.replace("attribute town", "attribute twn"), "did you mean 'town'?"),
         (PERSON.replace("clearbit", "clearbitt"), "there is no preset 'clearbitt'"),
     ],
 )
