@@ -21,7 +21,8 @@ class FetchRequest:
         body: Empty for GET.
         timeout_s: Seconds for all of it: name, connection, redirects, the last byte.
         max_bytes: Most bytes of the body, as sent and as unpacked.
-        per_minute: Most questions to the service in any 60 seconds; None takes the installation's.
+        per_minute: Most questions to the service in any 60 seconds, of all processes of the installation together; None
+            takes the number of its settings.
         fresh_s: An answer (2xx) at most so old is given again without asking; 0 never. GET only.
         stale_s: How old an answer is still given when the service cannot be asked; 0 never.
     """

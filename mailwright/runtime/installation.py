@@ -132,6 +132,7 @@ def _fetch(settings: Settings, wall: Clock, meta: MetaRecords) -> HttpxFetch:
         user_agent=outgoing.user_agent,
         certificates=certificates,
         on_change=noted,
+        folder=settings.data_folder / "services",
     )
 
 

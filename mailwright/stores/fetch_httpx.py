@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import urljoin, urlunsplit
@@ -49,6 +50,7 @@ class HttpxFetch:
         user_agent: str = "Mailwright",
         certificates: str | None = None,
         on_change: Callable[[ServiceHealth], None] = lambda _: None,
+        folder: Path | None = None,
     ) -> None:
         """Ask what `guard` lets through.
 
@@ -59,6 +61,7 @@ class HttpxFetch:
             user_agent: What we call ourselves.
             certificates: A PEM file of authorities to trust instead of the usual ones.
             on_change: Told when a service begins to fail, is paused, or does well again.
+            folder: Where processes share budgets and breakers; without, they are this one's alone.
         """
         self._guard = guard
         self._clock = clock
@@ -66,7 +69,7 @@ class HttpxFetch:
         self._user_agent = user_agent
         self._certificates = certificates
         self._cache = AnswerCache()
-        self.services = Services(clock.now, on_change)
+        self.services = Services(clock.now, on_change, folder)
 
     def fetch(self, request: FetchRequest) -> FetchAnswer:
         """See `mailwright.core.ports.Fetch.fetch`."""

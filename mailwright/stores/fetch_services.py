@@ -3,98 +3,112 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
 
 from mailwright.core.errors import Transient
-from mailwright.core.fetching import FetchAnswer, ServiceHealth, ServiceState
+from mailwright.core.fetching import FetchAnswer, ServiceHealth
+from mailwright.core.fetching import ServiceState as Health
 from mailwright.core.instants import MINUTE, SECOND, Instant
+from mailwright.stores.fetch_states import ServiceState, ServiceStates, StatesInFolder, StatesInMemory
 
 FAILURES = 5
 """Failures in a row after which a service is left alone."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 30 * SECOND, 10 * MINUTE
 _LONGEST_ASKED = 60 * MINUTE  # a Retry-After that asks for more is not believed
+_PROBE = MINUTE  # its process may die
 _CACHE_BYTES = 16_000_000
 
 
-@dataclass(slots=True)
-class _Service:
-    asked: deque[int] = field(default_factory=deque)
-    failures: int = 0
-    pause: int = _FIRST_PAUSE
-    until: int = 0
-    probing: bool = False
-    why: str = ""
-
-
 class Services:
-    """Budgets and breakers by service name. Safe to use from many threads. Times are of the machine's clock."""
+    """Budgets and breakers by service name. Safe to use from many threads. Times are of the machine's clock.
 
-    def __init__(self, now: Callable[[], Instant], on_change: Callable[[ServiceHealth], None] = lambda _: None) -> None:
-        """`on_change` is told whenever a service's state changes, outside of any lock."""
+    Processes that share a folder share both: a declared budget is that of the installation, a service that asked one
+    process for a pause is left alone by all, and neither is forgotten when a process dies.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], Instant],
+        on_change: Callable[[ServiceHealth], None] = lambda _: None,
+        folder: Path | None = None,
+    ) -> None:
+        """Keep states in `folder`, or else in memory; `on_change` is told of changes, outside of any lock."""
         self._now = now
         self._on_change = on_change
-        self._lock = threading.Lock()
-        self._services: dict[str, _Service] = {}
+        self._states: ServiceStates = StatesInFolder(folder) if folder else StatesInMemory()
 
     def begin(self, name: str, per_minute: int) -> None:
         """Take one question from the budget.
 
         Raises:
-            Transient: ``fetch.paused``, ``fetch.budget``.
+            Transient: ``fetch.paused``, ``fetch.budget``; ``fetch.failed`` if that cannot be kept.
         """
-        with self._lock:
-            now, service = self._now(), self._services.setdefault(name, _Service())
-            if service.until > now or (service.until and service.probing):
-                seconds = max(1, (service.until - now) // SECOND)
-                message = f"{name} is left alone for {seconds} s after {service.failures} failures: {service.why}"
-                raise Transient("fetch.paused", message, "it is asked again by itself")
-            while service.asked and service.asked[0] <= now - MINUTE:
-                service.asked.popleft()
-            if len(service.asked) >= per_minute:
-                message = f"{name} was asked {per_minute} times in the last minute, which is its budget"
-                raise Transient("fetch.budget", message, "it is asked again by itself; raise per_minute for more")
-            service.asked.append(now)
-            service.probing = bool(service.until)  # after a pause one question goes first, alone
+        try:
+            with self._states.change(name) as state:
+                self._begin(name, state, per_minute)
+        except OSError as error:
+            message = f"{name} is not asked, for its budget cannot be kept: {error.strerror}"
+            raise Transient("fetch.failed", message, "make room in the data folder") from error
+
+    def _begin(self, name: str, state: ServiceState, per_minute: int) -> None:
+        now = self._now()
+        if state.until > now + _LONGEST_ASKED:  # the machine's clock was set back since
+            state.until = now
+        if state.until > now or (state.until and state.probe_until > now):
+            seconds = max(1, (state.until - now) // SECOND)
+            message = f"{name} is left alone for {seconds} s after {state.failures} failures: {state.why}"
+            raise Transient("fetch.paused", message, "it is asked again by itself")
+        asked = state.asked_since(now - MINUTE, now + MINUTE)
+        if len(asked) >= per_minute:
+            message = f"{name} was asked {per_minute} times in the last minute, which is its budget"
+            raise Transient("fetch.budget", message, "it is asked again by itself; raise per_minute for more")
+        asked.append(now)
+        state.asked = asked.tobytes()
+        state.probe_until = now + _PROBE if state.until else 0  # after a pause one question goes first, alone
 
     def answered(self, name: str) -> None:
         """It did well."""
-        with self._lock:
-            service = self._services[name]
-            changed = service.failures > 0
-            service.failures, service.until, service.pause = 0, 0, _FIRST_PAUSE
-            service.probing, service.why = False, ""
+        with suppress(OSError), self._states.change(name) as state:
+            changed = state.failures > 0
+            state.failures = state.until = state.pause = state.probe_until = 0
+            state.why = ""
         if changed:
             self._on_change(self.health(name))
 
     def failed(self, name: str, why: str, retry_after_s: float | None = None) -> None:
         """It failed; `retry_after_s` is what it asked for itself."""
-        with self._lock:
-            service, now = self._services[name], self._now()
-            service.failures += 1
-            service.why = why
+        with suppress(OSError), self._states.change(name) as state:
+            now, probing = self._now(), state.probe_until > 0
+            state.failures += 1
+            state.why = why
+            state.probe_until = 0
             if retry_after_s is not None:
-                service.until = now + min(max(int(retry_after_s * SECOND), SECOND), _LONGEST_ASKED)
-            elif service.probing or service.failures >= FAILURES:
-                service.until = now + service.pause
-                service.pause = min(2 * service.pause, _LONGEST_PAUSE)
-            service.probing = False
+                state.until = now + min(max(int(retry_after_s * SECOND), SECOND), _LONGEST_ASKED)
+            elif probing or state.failures >= FAILURES:
+                state.until = now + (state.pause or _FIRST_PAUSE)
+                state.pause = min(2 * (state.pause or _FIRST_PAUSE), _LONGEST_PAUSE)
         self._on_change(self.health(name))
 
     def no_answer_to_judge(self, name: str) -> None:
         """The question was at fault, or the answer too large: that says nothing of how the service does."""
-        with self._lock:
-            self._services[name].probing = False
+        with suppress(OSError), self._states.change(name) as state:
+            state.probe_until = 0
 
     def health(self, name: str) -> ServiceHealth:
         """How it does; one that was never asked does well."""
-        with self._lock:
-            service = self._services.get(name, _Service())
-            state: ServiceState = "paused" if service.until else "failing" if service.failures else "well"
-            until = Instant(service.until) if service.until else None
-            return ServiceHealth(service=name, state=state, failures=service.failures, until=until, why=service.why)
+        known = ServiceState()
+        with suppress(OSError), self._states.change(name) as state:
+            known = msgspec.structs.replace(state)
+        kind: Health = "paused" if known.until else "failing" if known.failures else "well"
+        until = Instant(known.until) if known.until else None
+        return ServiceHealth(service=name, state=kind, failures=known.failures, until=until, why=known.why)
 
 
 class AnswerCache:

@@ -2,6 +2,8 @@
 
 import ipaddress
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -48,9 +50,10 @@ def changes():
     return []
 
 
-@pytest.fixture
-def fetch(hands, changes):
-    made = HttpxFetch(Guard(allow=["127.0.0.1"]), hands, on_change=changes.append)
+@pytest.fixture(params=["memory", "folder"])
+def fetch(request, hands, changes, tmp_path):
+    folder = tmp_path / "services" if request.param == "folder" else None
+    made = HttpxFetch(Guard(allow=["127.0.0.1"]), hands, on_change=changes.append, folder=folder)
     yield made
     made.close()
 
@@ -471,3 +474,57 @@ def test_nothing_secret_is_logged_or_told(fetch, server, caplog):
     assert "ada" not in told
     assert "secret" not in told
     assert not [record for record in caplog.records if record.name.startswith("http") and record.levelno < 30]
+
+
+# --- processes that share a folder ------------------------------------------------------------------------------------
+
+
+def shared(folder: Path, hands: Hands) -> HttpxFetch:
+    return HttpxFetch(Guard(allow=["127.0.0.1"]), hands, folder=folder)
+
+
+def test_two_processes_have_one_budget(server, tmp_path):
+    server.answers["/"] = reply(b"well")
+    command = [sys.executable, str(Path(__file__).with_name("asker.py")), str(tmp_path / "services"), server.url("/")]
+    askers = [subprocess.Popen([*command, "12", "9"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(2)]
+    for each in askers:
+        assert each.stdout.readline() == b"ready\n"
+    for each in askers:  # both at once
+        each.stdin.write(b"go\n")
+        each.stdin.flush()
+    told = b"".join(each.communicate(timeout=60)[0] for each in askers).split()
+    assert (told.count(b"200"), told.count(b"fetch.budget"), len(server.seen)) == (9, 15, 9)
+
+
+def test_what_one_process_learns_of_a_service_holds_for_the_others_and_survives_them(server, hands, tmp_path):
+    server.answers["/"] = reply(b"", 503, "Retry-After: 40\r\n")
+    first, second = (shared(tmp_path / "services", hands) for _ in range(2))
+    assert first.fetch(asking(server.url("/"))).status == 503
+    assert refused(lambda: second.fetch(asking(server.url("/")))).code == "fetch.paused"
+    hands.move(40 * SECOND)
+    first.services.begin("weather", 60)  # a probe whose process dies
+    assert refused(lambda: second.fetch(asking(server.url("/")))).code == "fetch.paused"
+    hands.move(MINUTE)
+    server.answers["/"] = reply(b"well")
+    assert second.fetch(asking(server.url("/"))).body == b"well"
+    assert shared(tmp_path / "services", hands).services.health("weather").state == "well"
+
+
+def test_a_broken_file_and_a_clock_that_was_set_back_stop_nobody(server, hands, tmp_path):
+    server.answers["/"] = reply(b"", 429, "Retry-After: 3600\r\n")
+    fetch = shared(tmp_path / "services", hands)
+    fetch.fetch(asking(server.url("/"), per_minute=1))
+    hands.move(-DAY)
+    server.answers["/"] = reply(b"well")
+    assert fetch.fetch(asking(server.url("/"), per_minute=1)).body == b"well"
+    (path,) = (tmp_path / "services").iterdir()
+    for torn in (b"\xff", path.read_bytes()[:-3], b"\x86\xa5asked\xc4\x01x"):
+        path.write_bytes(torn)
+        assert fetch.fetch(asking(server.url("/"), per_minute=1)).body == b"well"
+
+
+def test_where_the_budget_cannot_be_kept_nothing_is_asked(server, hands, tmp_path):
+    (tmp_path / "services").write_text("no folder")
+    fetch = shared(tmp_path / "services", hands)
+    assert "budget cannot be kept" in refused(lambda: fetch.fetch(asking(server.url("/")))).message
+    assert server.seen == []
