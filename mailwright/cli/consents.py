@@ -13,6 +13,7 @@ from mailwright.core.instants import format_iso
 from mailwright.core.ports import Consent
 from mailwright.ingest.consents import ConsentCall, Fault, SuppressionCall, consent_of, suppression_of
 from mailwright.ingest.identifiers import is_address
+from mailwright.runtime.collected import count_by_hand
 from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.settings import load_settings
 
@@ -72,6 +73,7 @@ def suppress(
         if entry is None:
             raise _refused(faults)
         there.records.consents.suppress({entry.address_hash: entry.reason}, there.clock.now())
+        count_by_hand(there.records.sources, there.clock, "suppressions", 1)
         console.print(_suppression(there, entry.address_hash), markup=False, soft_wrap=True)
     finally:
         there.close()
@@ -82,6 +84,7 @@ def _record(there: Installation, call: ConsentCall) -> None:
     if row is None:
         raise _refused(faults)
     there.records.consents.record([row])
+    count_by_hand(there.records.sources, there.clock, "consents", 1)
 
 
 def _refused(faults: Sequence[Fault]) -> InvalidInput:

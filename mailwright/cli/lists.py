@@ -16,6 +16,7 @@ from mailwright.core.facts import ListInfo
 from mailwright.core.instants import format_iso
 from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.lists import parse_list
+from mailwright.runtime.collected import count_by_hand
 from mailwright.runtime.engine.sql_segments import Refresh, newest_refresh
 from mailwright.runtime.installation import open_installation
 from mailwright.runtime.project.load import load_project
@@ -113,6 +114,7 @@ def _change(project: Path, name: str, field: str, who: Sequence[str]) -> None:
             message = f"nothing was changed: entry {one.index + 1} of {len(entries)} {one.reason}"
             raise InvalidInput.one("list.entry", message, hint="correct or leave out the entry")
         there.log.append(list(parsed.records), there.clock.now())
+        count_by_hand(there.records.sources, there.clock, "list entries", parsed.accepted)
     finally:
         there.close()
     console.print(f"{parsed.accepted:,} identifiers were taken for list {name}.", markup=False)

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import NotFound
-from mailwright.core.instants import format_iso
+from mailwright.core.instants import DAY, format_iso
+from mailwright.core.sources import summed
 from mailwright.runtime.installation import open_installation
 from mailwright.runtime.settings import load_settings
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
@@ -24,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("create-key")(create)
     app.command("keys")(keys)
     app.command("revoke-key")(revoke)
+    app.command()(sources)
     app.command()(login)
 
 
@@ -79,6 +82,32 @@ def keys(project: ProjectOption = HERE) -> None:
         console.print(table)
     finally:
         installation.close()
+
+
+def sources(
+    source: Annotated[str, typer.Argument(help="One source; without, all.")] = "",
+    days: Annotated[int, typer.Option(min=1, max=800, help="So many days back (UTC), today included.")] = 7,
+    by_day: Annotated[bool, typer.Option("--by-day", help="Each day by itself.")] = False,
+    project: ProjectOption = HERE,
+) -> None:
+    """Show how much of what kind each source brought, and what became of it: to compare with what it says it sent."""
+    installation = open_installation(load_settings(project))
+    try:
+        since = installation.clock.now() // DAY - days + 1
+        found = installation.records.sources.days(since, source)
+    finally:
+        installation.close()
+    if not found:
+        console.print("Nothing came in.")
+        return
+    first = ("day",) if by_day else ()
+    table = Table(*first, "source", "what", "received", "accepted", "refused", "held", "fields left out")
+    table.box, table.pad_edge = None, False
+    for one in found if by_day else summed(found):
+        told = (one.received, one.accepted, one.refused, one.held, one.dropped)
+        day = (one.date,) if by_day else ()
+        table.add_row(*day, Text(one.source), one.kind, *(f"{n:,}" for n in told))
+    console.print(table)
 
 
 def revoke(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from mailwright.core.instants import Instant
+from mailwright.core.instants import DAY, Instant, format_iso
 
 SourceKind = Literal["server", "browser"]
 Outcome = Literal["accepted", "refused", "held"]
+CountKind = Literal["events", "items", "consents", "suppressions", "unsubscribes", "list entries"]
+"""What a source brings; an unsubscribe is the use of a link in a mail, a consent any other row of the ledger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +42,63 @@ class WriteKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How many items of a source a minute brought; `minute` counts from 1970."""
+    """How many items of a source and kind a minute brought; `minute` counts from 1970.
+
+    Of events that were held and let in later, `held` is negative. `dropped` counts fields that the tracking plan left
+    out of items that were taken.
+    """
 
     source: str
     minute: int
+    kind: CountKind = "events"
     accepted: int = 0
     refused: int = 0
     held: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCount:
+    """What a source brought of a kind on one day (UTC, since 1970); `held` of it are held still, or were forgotten."""
+
+    day: int
+    source: str
+    kind: CountKind
+    accepted: int
+    refused: int
+    held: int
+    dropped: int
+
+    @property
+    def date(self) -> str:
+        """The day in ISO 8601."""
+        return format_iso(Instant(self.day * DAY))[:10]
+
+    @property
+    def received(self) -> int:
+        """All that came, whatever became of it."""
+        return self.accepted + self.refused + self.held
+
+
+def summed(counts: Iterable[DayCount]) -> list[DayCount]:
+    """Counts added up over their days, by source and kind; `day` is the newest."""
+    found: dict[tuple[str, CountKind], DayCount] = {}
+    for one in counts:
+        old = found.get((one.source, one.kind))
+        found[one.source, one.kind] = one if old is None else _added(old, one)
+    return sorted(found.values(), key=lambda one: (one.source, one.kind))
+
+
+def _added(first: DayCount, second: DayCount) -> DayCount:
+    return DayCount(
+        day=max(first.day, second.day),
+        source=first.source,
+        kind=first.kind,
+        accepted=first.accepted + second.accepted,
+        refused=first.refused + second.refused,
+        held=first.held + second.held,
+        dropped=first.dropped + second.dropped,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +144,7 @@ class SourceSeen:
 
     Attributes:
         first_at: When its first counted item came, `last_at` its newest; to the minute.
-        in_minute: Items of this minute or of the one before, whichever brought more; accepted or not.
+        in_minute: Items of any kind of this minute or of the one before, whichever brought more; accepted or not.
         in_hour: Of the last 60 minutes.
         accepted: Since counting began; likewise `refused` and `held`.
     """
@@ -190,9 +242,20 @@ class SourceRecords(Protocol):
         ...
 
     def count(
-        self, tallies: Sequence[Tally], violations: Sequence[ViolationCount], refused: Sequence[NotTaken]
+        self,
+        tallies: Sequence[Tally],
+        violations: Sequence[ViolationCount],
+        refused: Sequence[NotTaken],
+        once: tuple[str, str] | None = None,
     ) -> None:
-        """Add to what was counted before, in one transaction; of items not taken a few hundred are kept."""
+        """Add to what was counted before, in one transaction; of items not taken a few hundred are kept.
+
+        `once`, (key, id): nothing is added if what was last counted under the key has that id.
+        """
+        ...
+
+    def days(self, since_day: int, source: str = "") -> list[DayCount]:
+        """Counts of that day and later, of one source or of all: newest day first, then by source and kind."""
         ...
 
     def seen(self, now: Instant) -> list[SourceSeen]:
@@ -207,8 +270,8 @@ class SourceRecords(Protocol):
         """Newest first."""
         ...
 
-    def forget(self, minutes_before: int, days_before: int) -> None:
-        """Drop counts of minutes, and violations of days, before those."""
+    def forget(self, minutes_before: int, days_before: int, counts_before: int) -> None:
+        """Drop counts of minutes, violations of days, and counts of days, before those."""
         ...
 
     def note(self, note: Note) -> None:

@@ -6,20 +6,23 @@ import logging
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from mailwright.core.errors import MailwrightError
 from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.instants import DAY, MINUTE, Instant
 from mailwright.core.ports import Clock, EventLog
-from mailwright.core.sources import NotTaken, SourceRecords, Tally, ViolationCount
+from mailwright.core.sources import CountKind, NotTaken, SourceRecords, Tally, ViolationCount
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import Parsed, Violated
 
 FLUSH_S = 1.0
 OWN_SOURCE = "mailwright"
 """Source of the events that tell of violations."""
+
+BY_HAND = "cli"
+"""Source of what somebody tells by a command."""
 
 _MOST_LISTED = 50  # items not taken that a flush lists; the others are counted
 _MOST_KEYS = 2_000  # distinct violations a day and process: names of events and fields come from outside
@@ -30,46 +33,85 @@ _log = logging.getLogger(__name__)
 _Key = tuple[int, str, str, str, str]
 
 
-class Collected:
-    """Counts of one process. Safe to use from many threads; `add` never waits for Records."""
+@dataclass(slots=True)
+class Counted:
+    """What is to be told to Records."""
 
-    def __init__(
-        self,
-        records: SourceRecords,
-        clock: Clock,
-        log: EventLog | None = None,
-        tells: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Count into `records`; where `tells` says so, ``Violation Generated`` events go to `log`."""
-        self._records = records
-        self._clock = clock
-        self._log = log
-        self._tells = tells
-        self._lock = threading.Lock()
-        self._tallies: dict[tuple[str, int], list[int]] = {}
+    tallies: list[Tally]
+    violations: list[ViolationCount]
+    not_taken: list[NotTaken]
+
+
+class Counts:
+    """Counts in memory. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[tuple[str, CountKind, int], list[int]] = {}
         self._violations: dict[_Key, ViolationCount] = {}
         self._known: set[_Key] = set()
         self._day = -1
         self._listed: list[NotTaken] = []
-        self._untold: dict[str, Counter[str]] = {}
-        self._told_minute: dict[str, int] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self.untold: dict[str, Counter[str]] = {}
+        """Source -> its violations, by event and field, that no event of the log told."""
 
-    def add(self, source: str, parsed: Parsed) -> None:
+    def add(self, source: str, parsed: Parsed, now: Instant) -> None:
         """Count one request of a source."""
-        now = self._clock.now()
-        minute = now // MINUTE
-        n, refused, held = len(parsed.events), len(parsed.refused), len(parsed.held)
-        with self._lock:
-            tally = self._tallies.get((source, minute))
-            if tally is None:
-                tally = self._tallies[source, minute] = [0, 0, 0]
-            tally[0] += n
-            tally[1] += refused
-            tally[2] += held
-            if parsed.violations or refused or held:
-                self._add_faults(source, parsed, now)
+        refused, held = len(parsed.refused), len(parsed.held)
+        tally = self._tally(source, "events", now)
+        tally[0] += len(parsed.events)
+        tally[1] += refused
+        tally[2] += held
+        if parsed.violations or refused or held:
+            tally[3] += _n_dropped(parsed)
+            self._add_faults(source, parsed, now)
+
+    def add_others(
+        self, source: str, kind: CountKind, accepted: int, now: Instant, refused: Sequence[Refusal] = ()
+    ) -> None:
+        """Count what is no event; of an item with several faults each is told, and it counts as refused once."""
+        if not accepted and not refused:
+            return
+        tally = self._tally(source, kind, now)
+        tally[0] += accepted
+        tally[1] += len({one.index for one in refused})
+        for refusal in refused[: _MOST_LISTED - len(self._listed)]:
+            self._listed.append(replace(_not_taken(source, refusal, None, now), event=kind))
+
+    def let_in(self, source: str, received_at: Instant) -> None:
+        """An event that was held is in."""
+        tally = self._tally(source, "events", received_at)
+        tally[0] += 1
+        tally[2] -= 1
+
+    def discarded(self, source: str, received_at: Instant) -> None:
+        """An event that was held never comes in."""
+        tally = self._tally(source, "events", received_at)
+        tally[1] += 1
+        tally[2] -= 1
+
+    def take(self) -> Counted:
+        """All that was counted since the last; nothing is left but what is untold."""
+        told = Counted([_tally(*one) for one in self._tallies.items()], list(self._violations.values()), self._listed)
+        self._tallies, self._violations, self._listed = {}, {}, []
+        return told
+
+    def put_back(self, told: Counted) -> None:
+        """What was taken could not be told; of items not taken that were listed it is not worth while."""
+        for one in told.tallies:
+            tally = self._tallies.setdefault((one.source, one.kind, one.minute), [0, 0, 0, 0])
+            for place, n in enumerate((one.accepted, one.refused, one.held, one.dropped)):
+                tally[place] += n
+        for count in told.violations:
+            key = (count.day, count.source, count.event, count.field, count.kind)
+            newer = self._violations.get(key)
+            self._violations[key] = replace(newer, n=newer.n + count.n) if newer else count
+
+    def _tally(self, source: str, kind: CountKind, at: Instant) -> list[int]:
+        key = (source, kind, at // MINUTE)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = [0, 0, 0, 0]
+        return tally
 
     def _add_faults(self, source: str, parsed: Parsed, now: Instant) -> None:
         masked = {one.index: one for one in reversed(parsed.violations)}
@@ -105,7 +147,41 @@ class Collected:
             example=one.example,
             last_at=now,
         )
-        self._untold.setdefault(source, Counter())[f"{event}: {field}"] += 1
+        self.untold.setdefault(source, Counter())[f"{event}: {field}"] += 1
+
+
+class Collected:
+    """Counts of one process. Safe to use from many threads; adding never waits for Records."""
+
+    def __init__(
+        self,
+        records: SourceRecords,
+        clock: Clock,
+        log: EventLog | None = None,
+        tells: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Count into `records`; where `tells` says so, ``Violation Generated`` events go to `log`."""
+        self._records = records
+        self._clock = clock
+        self._log = log
+        self._tells = tells
+        self._lock = threading.Lock()
+        self._counts = Counts()
+        self._told_minute: dict[str, int] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def add(self, source: str, parsed: Parsed) -> None:
+        """Count one request of a source."""
+        now = self._clock.now()
+        with self._lock:
+            self._counts.add(source, parsed, now)
+
+    def add_others(self, source: str, kind: CountKind, accepted: int, refused: Sequence[Refusal] = ()) -> None:
+        """Count what is no event."""
+        now = self._clock.now()
+        with self._lock:
+            self._counts.add_others(source, kind, accepted, now, refused)
 
     # --- to Records ---
 
@@ -116,37 +192,29 @@ class Collected:
             MailwrightError: What Records or the log raised.
         """
         with self._lock:
-            tallies, violations, listed = self._tallies, self._violations, self._listed
-            self._tallies, self._violations, self._listed = {}, {}, []
+            told = self._counts.take()
         try:
-            if tallies or violations or listed:
-                self._records.count([_tally(*one) for one in tallies.items()], list(violations.values()), listed)
+            if told.tallies or told.violations or told.not_taken:
+                self._records.count(told.tallies, told.violations, told.not_taken)
         except MailwrightError:
-            self._put_back(tallies, violations)
+            with self._lock:
+                self._counts.put_back(told)
             raise
         self._tell()
 
-    def _put_back(self, tallies: dict[tuple[str, int], list[int]], violations: dict[_Key, ViolationCount]) -> None:
-        with self._lock:
-            for key, one in tallies.items():
-                new = self._tallies.get(key, [0, 0, 0])
-                self._tallies[key] = [a + b for a, b in zip(new, one, strict=True)]
-            for place, count in violations.items():
-                newer = self._violations.get(place)
-                self._violations[place] = replace(newer, n=newer.n + count.n) if newer else count
-
     def _tell(self) -> None:
         """At most one event per source and minute, of all that was counted since the last."""
+        untold = self._counts.untold
         if self._log is None or not self._tells():
-            self._untold.clear()
+            untold.clear()
             return
         now = self._clock.now()
         with self._lock:
-            due = [source for source in self._untold if self._told_minute.get(source, -1) < now // MINUTE]
-            told = {source: self._untold.pop(source) for source in due}
+            due = [source for source in untold if self._told_minute.get(source, -1) < now // MINUTE]
+            told = {source: untold.pop(source) for source in due}
             self._told_minute |= dict.fromkeys(due, now // MINUTE)
         if told:
-            self._log.append([Events([_violation_event(source, n, now) for source, n in told.items()])], now)
+            self._log.append([Events([violation_event(source, n, now) for source, n in told.items()])], now)
 
     # --- by itself ---
 
@@ -174,10 +242,18 @@ class Collected:
             _log.warning("counts of sources wait: %s", error)
 
 
-def _tally(key: tuple[str, int], counts: list[int]) -> Tally:
-    source, minute = key
-    accepted, refused, held = counts
-    return Tally(source=source, minute=minute, accepted=accepted, refused=refused, held=held)
+def _tally(key: tuple[str, CountKind, int], counts: list[int]) -> Tally:
+    source, kind, minute = key
+    accepted, refused, held, dropped = counts
+    return Tally(
+        source=source, kind=kind, minute=minute, accepted=accepted, refused=refused, held=held, dropped=dropped
+    )
+
+
+def _n_dropped(parsed: Parsed) -> int:
+    """Fields that were left out of what was taken."""
+    out = {one.index for one in parsed.refused} | {one.index for one in parsed.held}
+    return sum(one.policy == "drop" and one.kind != "required" and one.index not in out for one in parsed.violations)
 
 
 def _not_taken(source: str, refusal: Refusal, violated: Violated | None, now: Instant) -> NotTaken:
@@ -189,11 +265,16 @@ def _not_taken(source: str, refusal: Refusal, violated: Violated | None, now: In
     return NotTaken(at=now, source=source, event=event, outcome="refused", field=field, reason=reason)
 
 
-def _violation_event(source: str, counts: Counter[str], now: Instant) -> Event:
-    """One event stands for all of a source's violations since the last."""
-    most, _ = counts.most_common(1)[0]
+def count_by_hand(records: SourceRecords, clock: Clock, kind: CountKind, n: int) -> None:
+    """Count what a command told, as of the source ``cli``."""
+    records.count([Tally(source=BY_HAND, minute=clock.now() // MINUTE, kind=kind, accepted=n)], [], [])
+
+
+def violation_event(source: str, counts: Mapping[str, int], now: Instant, message_id: str = "") -> Event:
+    """One event stands for all of a source's violations since the last; it has a message id of its minute."""
+    most = max(counts, key=counts.__getitem__)
     return Event(
-        message_id=f"violations-{source}-{now // MINUTE}",
+        message_id=message_id or f"violations-{source}-{now // MINUTE}",
         source=OWN_SOURCE,
         type="track",
         name="Violation Generated",
@@ -201,5 +282,5 @@ def _violation_event(source: str, counts: Counter[str], now: Instant) -> Event:
         received_at=now,
         known_at=now,
         identifiers=[Identifier("anonymous_id", f"{OWN_SOURCE}:source:{source}")],
-        properties={"source": source, "violations": counts.total(), "distinct": len(counts), "most": most},
+        properties={"source": source, "violations": sum(counts.values()), "distinct": len(counts), "most": most},
     )

@@ -20,6 +20,7 @@ from mailwright.ingest.limits import Refusal
 from mailwright.ingest.mending import Patch, mended
 from mailwright.ingest.segment import Held, Parsed, Source, parse_request
 from mailwright.privacy.sealing import Sealer
+from mailwright.runtime.collected import Counts
 
 MOST_HELD = 100_000
 """More are not kept; what would be held then is refused, and told."""
@@ -104,7 +105,38 @@ class Quarantine:
         """
         if not parsed.held:
             return []
-        items = [
+        items = self.sealed(
+            source, parsed, received_at=received_at, history=history, imported=imported, identifiers=identifiers
+        )
+        try:
+            self.hold(items)
+        except Transient as error:
+            if error.code != "quarantine.full":
+                raise
+            return [Refusal(held.index, "", f"to be mended, but {error.message}") for held in parsed.held]
+        return []
+
+    def hold(self, items: Sequence[Quarantined]) -> None:
+        """Keep sealed items of one source durably.
+
+        Raises:
+            Transient: ``quarantine.full``; none is kept then.
+        """
+        if items:
+            self._held.hold(items, MOST_HELD, MOST_OF_PUBLIC if _is_public(items[0]) else None)
+
+    def sealed(
+        self,
+        source: Source,
+        parsed: Parsed,
+        *,
+        received_at: Instant,
+        history: bool,
+        imported: bool,
+        identifiers: Sequence[Identifier] = (),
+    ) -> list[Quarantined]:
+        """What a request had held back, as it is kept."""
+        return [
             Quarantined(
                 message_id=held.message_id,
                 source=source.name,
@@ -118,13 +150,6 @@ class Quarantine:
             )
             for held in parsed.held
         ]
-        try:
-            self._held.hold(items, MOST_HELD, MOST_OF_PUBLIC if _is_public(source) else None)
-        except Transient as error:
-            if error.code != "quarantine.full":
-                raise
-            return [Refusal(held.index, "", f"to be mended, but {error.message}") for held in parsed.held]
-        return []
 
     # --- looking ---
 
@@ -180,34 +205,50 @@ class Quarantine:
         """Read items again as the door would have, with their own time and message id; what is still bad stays."""
         taken: list[int] = []
         still: list[tuple[int, str]] = []
-        for number in numbers:
-            item = self.get(number)
-            call, identifiers = self._opened(item)
-            parsed = parse_request(
-                "import" if item.imported else "batch",
-                msgspec.json.encode({"batch": [call]}),
-                rules,
-                source=Source(item.source, item.source_kind),
-                received_at=item.received_at,
-                new_id=lambda item=item: item.message_id,  # type: ignore[misc] # it takes none
-                history=item.history,
-                keeps_held=True,
-            )
-            if parsed.events:
-                # First the log, then out of here: broken off in between, it is replayed again and counted once.
-                self._log.append([Events(_of(parsed.events, identifiers))], self._clock.now())
-                self._held.remove([number])
-                taken.append(number)
-                continue
-            reasons = _still_bad(parsed)
-            self._held.explain(number, reasons, item.body)
-            still.append((number, "; ".join(f"{one.field} {one.reason}" for one in reasons)))
+        counts = Counts()
+        try:
+            for number in numbers:
+                item = self.get(number)
+                if reasons := self._let_in(item, rules):
+                    still.append((number, "; ".join(f"{one.field} {one.reason}" for one in reasons)))
+                else:
+                    taken.append(number)
+                    counts.let_in(item.source, item.received_at)
+        finally:
+            self._count(counts)
         self._note(who, "replay", f"{_listed(taken)} taken, {_listed([number for number, _ in still])} still held")
         return Replayed(taken=taken, still=still)
 
+    def _let_in(self, item: Quarantined, rules: IngestRules) -> list[Reason]:
+        """Why an item stays held; nothing if it is in."""
+        call, identifiers = self._opened(item)
+        parsed = parse_request(
+            "import" if item.imported else "batch",
+            msgspec.json.encode({"batch": [call]}),
+            rules,
+            source=Source(item.source, item.source_kind),
+            received_at=item.received_at,
+            new_id=lambda: item.message_id,
+            history=item.history,
+            keeps_held=True,
+        )
+        if not parsed.events:
+            reasons = _still_bad(parsed)
+            self._held.explain(item.id, reasons, item.body)
+            return reasons
+        # First the log, then out of here: broken off in between, it is replayed again and counted once.
+        self._log.append([Events(_of(parsed.events, identifiers))], self._clock.now())
+        self._held.remove([item.id])
+        return []
+
     def discard(self, numbers: Sequence[int], *, who: str) -> int:
         """Drop held items for good; returns how many there were."""
+        counts = Counts()
+        for number in numbers:
+            if item := self._held.get(number):
+                counts.discarded(item.source, item.received_at)
         n = self._held.remove(numbers)
+        self._count(counts)
         self._note(who, "discard", _listed(numbers))
         return n
 
@@ -220,6 +261,12 @@ class Quarantine:
                 source=wanted.source, event=wanted.event, field=wanted.field, kind=wanted.kind, before=page[-1].id
             )
         return found
+
+    def _count(self, counts: Counts) -> None:
+        """What was held is that no more: on the day on which it came."""
+        told = counts.take()
+        if told.tallies:
+            self._records.sources.count(told.tallies, [], [])
 
     # --- sealed ---
 
@@ -245,8 +292,8 @@ class Quarantine:
         self._records.sources.note(note)
 
 
-def _is_public(source: Source) -> bool:
-    return source.kind == "browser" or source.name.startswith(OURS)
+def _is_public(item: Quarantined) -> bool:
+    return item.source_kind == "browser" or item.source.startswith(OURS)
 
 
 def _of(events: Sequence[Event], identifiers: Sequence[Identifier]) -> list[Event]:

@@ -128,8 +128,15 @@ class WebhookDoor:
         nothing = not (report.accepted or report.held) and bool(report.refused or report.ignored)
         webhooks.delivered(name, [] if nothing else keys, tally)
         if self.collected is not None:
-            self.collected.add(_source(name).name, _counted(drafted))
+            self._count(self.collected, _source(name).name, drafted)
         return report
+
+    def _count(self, collected: Collected, source: str, drafted: Drafted) -> None:
+        consents, suppressions, items = drafted.consents, drafted.suppressions, drafted.items
+        collected.add(source, _counted(drafted))
+        collected.add_others(source, "consents", len(consents.consents), consents.refused)
+        collected.add_others(source, "suppressions", len(suppressions.suppressions), suppressions.refused)
+        collected.add_others(source, "items", len(items.items), items.refused)
 
     def _kept(self, name: str, calls: Parsed) -> Parsed:
         """With what the tracking plan holds back kept; repeated after a crash, once by its message id."""

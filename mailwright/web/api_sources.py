@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import Instant, format_iso
-from mailwright.core.sources import Quarantined, QuarantineFilter, WriteKey
+from mailwright.core.sources import Quarantined, QuarantineFilter, WriteKey, summed
 from mailwright.ingest.mending import Patch, read_patches
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
 from mailwright.web.access import allowed
@@ -21,7 +21,15 @@ from mailwright.web.context import WebContext
 from mailwright.web.errors import Refused
 from mailwright.web.keys import write_key
 from mailwright.web.pages.shell import Context
-from mailwright.web.sources_view import live_told, replay, replayed_told, sources_told, violations_told
+from mailwright.web.sources_view import (
+    VIOLATION_DAYS,
+    counts_told,
+    live_told,
+    replay,
+    replayed_told,
+    sources_told,
+    violations_told,
+)
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
 
@@ -94,6 +102,35 @@ def live(context: Context, source: Text = "", limit: Annotated[int, Query(ge=1, 
         for row in live_told(context, source, limit)
     ]
     return json_response({"items": told})
+
+
+@router.get("/sources/counts")
+def counts(
+    context: Context,
+    source: Text = "",
+    days: Annotated[int, Query(ge=1, le=800)] = VIOLATION_DAYS,
+    by_day: bool = False,
+) -> Response:
+    """How much of what kind each source brought in the last days (UTC), what became of it, and fields left out.
+
+    `received` is `accepted`, `refused` and `held` together. An event that was held and let in counts as accepted on
+    the day on which it came, one that was discarded as refused.
+    """
+    found = counts_told(context, days, source)
+    told = [
+        {
+            **({"day": one.date} if by_day else {}),
+            "source": one.source,
+            "kind": one.kind,
+            "received": one.received,
+            "accepted": one.accepted,
+            "refused": one.refused,
+            "held": one.held,
+            "dropped_fields": one.dropped,
+        }
+        for one in (found if by_day else summed(found))
+    ]
+    return json_response({"counts": told})
 
 
 @router.get("/violations")

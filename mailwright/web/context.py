@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import HOUR, MINUTE
 from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, MailDomains, Records
+from mailwright.core.sources import CountKind
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.context.addresses import Network
 from mailwright.ingest.definitions import CatalogDefinition
@@ -16,7 +17,7 @@ from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.hooks import IngestRules, Normaliser, Resolve
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.imports import ImportDefinition
-from mailwright.ingest.limits import LIMITS, Limits
+from mailwright.ingest.limits import LIMITS, Limits, Refusal
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import Source
@@ -207,6 +208,11 @@ class WebContext:
     def seal(self) -> Seal:
         """What hashes identifiers as the door does: by the forms that the project declares."""
         return self.project.ingest_rules(self.sealer).seal
+
+    def count(self, source: str, kind: CountKind, accepted: int, refused: Sequence[Refusal] = ()) -> None:
+        """Count what a source brought beside calls."""
+        if self.collected is not None:
+            self.collected.add_others(source, kind, accepted, refused)
 
     @property
     def quarantine(self) -> Quarantine:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.events import Events, Items
 from mailwright.core.instants import Instant
+from mailwright.core.sources import CountKind
 from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.context.addresses import Network, client_address
 from mailwright.ingest.hooks import IngestRules
@@ -261,9 +262,13 @@ class Door:
         return source
 
     def _take_from_server(self, call: str, asked: _Asked, body: bytes) -> _Answer:
-        if self._source(asked, body).kind != "server":
+        source = self._source(asked, body)
+        if source.kind != "server":
             raise Refused("key.server", f"only a server key may send {call}", "use an sk_ key")
-        return _SERVER_CALLS[call](self._context, body)
+        kind, take = _SERVER_CALLS[call]
+        accepted, refused = take(self._context, body)
+        self._context.count(source.name, kind, accepted, refused)
+        return _outcome(accepted, refused)
 
 
 class _Room:
@@ -405,31 +410,35 @@ async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
 # --- what only a server key may tell: catalog, consents, suppressions -------------------------------------------------
 
 
-def _take_items(context: WebContext, body: bytes) -> _Answer:
+_Taken = tuple[int, Sequence[Refusal]]
+"""How many were taken, and the faults of those that were not."""
+
+
+def _take_items(context: WebContext, body: bytes) -> _Taken:
     now, limits = context.clock.now(), context.settings.limits
     parsed = parse_items(body, catalogs=context.project.catalogs, received_at=now, limits=limits)
     if parsed.items:
         context.log.append([Items(list(parsed.items))], context.clock.now())
-    return _outcome(len(parsed.items), parsed.refused)
+    return len(parsed.items), parsed.refused
 
 
-def _take_consents(context: WebContext, body: bytes) -> _Answer:
+def _take_consents(context: WebContext, body: bytes) -> _Taken:
     """Into Records, which binds the gate at once; its outbox brings the rows to the log."""
     now, limits = context.clock.now(), context.settings.limits
     parsed = parse_consents(body, hash_address=context.sealer.hash_address, received_at=now, limits=limits)
     context.records.consents.record(parsed.consents)
-    return _outcome(len(parsed.consents), parsed.refused)
+    return len(parsed.consents), parsed.refused
 
 
-def _take_suppressions(context: WebContext, body: bytes) -> _Answer:
+def _take_suppressions(context: WebContext, body: bytes) -> _Taken:
     parsed = parse_suppressions(body, hash_address=context.sealer.hash_address, limits=context.settings.limits)
     reasons = {one.address_hash: one.reason for one in reversed(parsed.suppressions)}  # of two the first counts
     context.records.consents.suppress(reasons, context.clock.now())
-    return _outcome(len(parsed.suppressions), parsed.refused)
+    return len(parsed.suppressions), parsed.refused
 
 
-_SERVER_CALLS: Mapping[str, Callable[[WebContext, bytes], _Answer]] = {
-    "items": _take_items,
-    "consents": _take_consents,
-    "suppressions": _take_suppressions,
+_SERVER_CALLS: Mapping[str, tuple[CountKind, Callable[[WebContext, bytes], _Taken]]] = {
+    "items": ("items", _take_items),
+    "consents": ("consents", _take_consents),
+    "suppressions": ("suppressions", _take_suppressions),
 }

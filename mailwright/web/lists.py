@@ -51,6 +51,7 @@ async def change(request: Request, context: Context, name: Name) -> Response:
 
 def _take(context: WebContext, name: str, source: str, body: bytes) -> Response:
     parsed = parse_list(body, name=name, source=source, seal=context.seal, limits=context.settings.limits)
+    context.count(source, "list entries", parsed.accepted, parsed.refused)
     if parsed.refused and not parsed.records:
         one = parsed.refused[0]
         raise InvalidInput.one("list.entry", f"no entry could be taken; {one.field}[{one.index}] {one.reason}")

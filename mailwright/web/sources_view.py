@@ -8,7 +8,7 @@ from typing import Any
 
 from mailwright.core.events import Event, Events
 from mailwright.core.instants import DAY, Instant
-from mailwright.core.sources import SourceSeen, ViolationCount, WriteKey
+from mailwright.core.sources import DayCount, SourceSeen, ViolationCount, WriteKey
 from mailwright.runtime.quarantine import Replayed
 from mailwright.web.context import WebContext
 
@@ -56,6 +56,11 @@ def sources_told(context: WebContext) -> list[SourceTold]:
         SourceTold(name=name, kind=_kind(name, keys.get(name, [])), keys=keys.get(name, []), seen=seen.get(name))
         for name in sorted({*seen, *keys})
     ]
+
+
+def counts_told(context: WebContext, days: int = VIOLATION_DAYS, source: str = "") -> list[DayCount]:
+    """What came in the last days, by day, source and kind."""
+    return context.records.sources.days(context.clock.now() // DAY - days + 1, source)
 
 
 def _kind(name: str, keys: list[WriteKey]) -> str:

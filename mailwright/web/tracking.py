@@ -122,18 +122,21 @@ def unsubscribe(request: Request, token: str, form: Annotated[str, Form(alias="f
         return _neutral(request)
     by_page = form == "page"
     now = context.clock.now()
-    _withdraw(context, link, "form" if by_page else "one-click", WORDING if by_page else "", now)
+    if _withdraw(context, link, "form" if by_page else "one-click", WORDING if by_page else "", now):
+        context.count(OUR_SOURCE, "unsubscribes", 1)
     _tell(request, link.message_id, "Unsubscribed", "unsubscribe", now, {"purpose": link.purpose})
     return page_response(request, "unsubscribe.html", {"done": True, "purpose": link.purpose, "wording": WORDING})
 
 
-def _withdraw(context: WebContext, link: Unsubscribing, source: str, wording: str, now: Instant) -> None:
+def _withdraw(context: WebContext, link: Unsubscribing, source: str, wording: str, now: Instant) -> bool:
+    """Whether there was a consent to withdraw."""
     if not context.records.consents.granted([link.address_hash], link.purpose):
-        return
+        return False
     row = Consent(
         address_hash=link.address_hash, purpose=link.purpose, granted=False, at=now, source=source, wording=wording
     )
     context.records.consents.record([row])
+    return True
 
 
 def _links(context: WebContext) -> MailLinks:
@@ -161,6 +164,7 @@ def _tell(request: Request, message_id: str, name: str, suffix: str, now: Instan
         )
         if event:
             context.log.append([Events([event])], now)
+            context.count(OUR_SOURCE, "events", 1)
     except MailwrightError as error:
         _log.warning("%s of mail %s was not recorded: %s", name, message_id, error.message)
 

@@ -43,6 +43,12 @@ def test_a_ledger_is_written_and_shown(shop: Path) -> None:
     assert done("suppress", ADA, "--reason", "bounce", *here) == "On the suppression list: complaint.\n"
     shown = done("consent", ADA, "--grant", "--purpose", "surveys", "--source", "form", "--wording", "Ask me.", *here)
     assert shown.endswith("Granted now: surveys.\nOn the suppression list: complaint.\n")
+    told = done("sources", "--by-day", *here).splitlines()
+    assert [line.split() for line in told[1:]] == [
+        ["2026-11-02", "cli", "consents", *"33000"],
+        ["2026-11-02", "cli", "suppressions", *"22000"],
+    ]
+    assert done("sources", "nobody", *here) == "Nothing came in.\n"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from mailwright.core.sources import (
     Tally,
     ViolationCount,
     WriteKey,
+    summed,
 )
 
 KEY = WriteKey(digest="ab" * 32, name="shop", kind="server", created_at=Instant(5))
@@ -80,11 +81,46 @@ def test_of_a_violation_the_newest_reason_is_kept(records):
     assert records.sources.violations(0) == [replace(newer, n=3)]
 
 
+def test_counts_by_day_and_kind_add_up_and_go_back_when_held_events_are_let_in(records):
+    sources, a_day = records.sources, 24 * 60
+    sources.count(
+        [
+            Tally(source="shop", minute=60, accepted=2, refused=1, held=3, dropped=4),
+            Tally(source="shop", minute=61, accepted=1),
+            Tally(source="shop", minute=61, kind="consents", accepted=5),
+            Tally(source="crm", minute=a_day, kind="items", accepted=7),
+        ],
+        [],
+        [],
+    )
+    sources.count([Tally(source="shop", minute=60, accepted=1, held=-1)], [], [])
+    crm, consents, events = sources.days(0)
+    assert (crm.day, crm.source, crm.kind, crm.accepted) == (1, "crm", "items", 7)
+    assert (consents.kind, consents.received) == ("consents", 5)
+    assert (events.received, events.accepted, events.refused, events.held, events.dropped) == (7, 4, 1, 2, 4)
+    assert events.date == "1970-01-01"
+    assert sources.days(1) == [crm]
+    assert sources.days(0, "crm") == [crm]
+    [shop] = [one for one in sources.seen(Instant(62 * MINUTE)) if one.source == "shop"]
+    assert (shop.last_at, shop.accepted, shop.in_minute) == (61 * MINUTE, 9, 6), "what is let in later came before"
+    assert [one.received for one in summed([events, replace(events, day=9), consents])] == [5, 14]
+
+
+def test_counts_under_a_key_count_once(records):
+    one = Tally(source="shop", minute=60, accepted=2)
+    for told in ("a", "a", "b", "b"):
+        records.sources.count([one], [COUNT], [], once=("import.x", told))
+    assert [day.accepted for day in records.sources.days(0)] == [4]
+    assert records.sources.violations(0)[0].n == 2 * COUNT.n
+
+
 def test_old_counts_are_forgotten(records):
     records.sources.count([Tally(source="shop", minute=60, accepted=2)], [COUNT], [])
-    records.sources.forget(60, 7)
+    records.sources.forget(60, 7, 0)
     assert records.sources.seen(Instant(61 * MINUTE))[0].in_hour == 2
-    records.sources.forget(61, 8)
+    assert len(records.sources.days(0)) == 1
+    records.sources.forget(61, 8, 1)
+    assert records.sources.days(0) == []
     assert records.sources.violations(0) == []
     (seen,) = records.sources.seen(Instant(61 * MINUTE))
     assert (seen.in_hour, seen.accepted) == (0, 2)

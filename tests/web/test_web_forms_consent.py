@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from form_site import ANNA, BROWSER, Site
@@ -13,6 +14,7 @@ from visitors import client_of
 from mailwright.core.events import NOBODY, Person
 from mailwright.core.instants import DAY, Instant
 from mailwright.core.ports import Consent, Handing
+from mailwright.runtime.collected import Collected
 
 
 def test_nothing_is_granted_before_the_link_is_used_and_then_the_proof_is_kept(site: Site) -> None:
@@ -178,3 +180,16 @@ def test_whoever_types_a_known_address_changes_nothing_known_and_is_not_taken_fo
     identify = site.told("form:plain")[0]
     assert set(identify.traits) == {"email"}
     assert BROWSER not in [one.value for one in identify.identifiers]
+
+
+def test_a_confirmed_consent_is_counted_once(site: Site) -> None:
+    collected = Collected(site.shop.records.sources, site.shop.context.clock)
+    site.shop.context = replace(site.shop.context, collected=collected)
+    site.client = client_of(site.shop)
+    site.opt_in()
+    for _ in range(2):
+        assert site.client.post(urlsplit(site.confirm_url()).path).status_code == 200
+    collected.flush()
+    told = {one.kind: one.accepted for one in site.shop.records.sources.days(0) if one.source == "form:club"}
+    assert told["consents"] == 1
+    assert told["events"] > 1

@@ -195,6 +195,56 @@ def test_violations_are_counted_in_small_batches_and_shown_without_values(planne
     assert "null" not in str(live)
 
 
+def test_each_way_in_is_counted_by_source_and_kind(planned: Shop) -> None:
+    door = client_of(planned)
+    plan = TrackingPlan(events={"Paid": EventPlan(properties={"n": "number"}, violation="drop")})
+    planned.context = replace(planned.context, project=ShopProject(tracking_plan=plan))
+    door = client_of(planned)
+    send(door, {"type": "track", "event": "Paid", "userId": "u1", "properties": {"n": "x"}}, {"type": "nothing"})
+    consent = {"email": ADDRESS, "purpose": "news", "granted": True, "source": "till", "wording": "Yes."}
+    for call, items in (
+        ("consents", [consent, {**consent, "email": "no", "purpose": ""}]),
+        ("suppressions", [{"email": ADDRESS, "reason": "bounce"}] * 2),
+        ("items", [{"catalog": "none", "item_id": "1", "facts": {}}]),
+    ):
+        door.post(f"/v1/{call}", json={call: items}, headers=SERVER)
+    door.post("/v1/lists/vip", json={"add": ["u1", "u2", "null"]}, headers=SERVER)
+    assert planned.context.collected is not None
+    planned.context.collected.flush()
+    told = door.get("/v1/sources/counts", headers=SERVER).json()["counts"]
+    columns = ("source", "kind", "received", "accepted", "refused", "held", "dropped_fields")
+    assert [tuple(one[name] for name in columns) for one in told] == [
+        ("till", "consents", 2, 1, 1, 0, 0),
+        ("till", "events", 2, 1, 1, 0, 1),
+        ("till", "items", 1, 0, 1, 0, 0),
+        ("till", "list entries", 3, 2, 1, 0, 0),
+        ("till", "suppressions", 2, 2, 0, 0, 0),
+    ]
+    assert ADDRESS not in str(door.get("/v1/sources/live", headers=SERVER).json())
+    by_day = door.get("/v1/sources/counts", params={"by_day": "true", "source": "till"}, headers=SERVER).json()
+    assert {one["day"] for one in by_day["counts"]} == {"2017-12-28"}
+    sign_in(door, planned)
+    page = door.get("/sources").text
+    assert "What came in" in page
+    assert "list entries" in page
+
+
+def test_what_was_held_counts_as_what_became_of_it(planned: Shop) -> None:
+    door = client_of(planned)
+    send(door, *({**BAD, "messageId": f"m-{number}"} for number in range(3)))
+    assert planned.context.collected is not None
+    planned.context.collected.flush()
+    first, second, _ = (one["id"] for one in door.get("/v1/quarantine", headers=SERVER).json()["items"])
+    planned.context.clock.at = Instant(planned.context.clock.now() + 24 * HOUR)  # type: ignore[attr-defined]
+    door.post("/v1/quarantine/mend", json={"ids": [first], "patch": PATCH}, headers=SERVER)
+    door.post("/v1/quarantine/replay", json={"ids": [first, second]}, headers=SERVER)
+    door.post("/v1/quarantine/discard", json={"ids": [second]}, headers=SERVER)
+    (told,) = door.get("/v1/sources/counts", params={"by_day": "true"}, headers=SERVER).json()["counts"]
+    assert (told["received"], told["accepted"], told["refused"], told["held"]) == (3, 1, 1, 1)
+    (source,) = [one for one in door.get("/v1/sources", headers=SERVER).json()["sources"] if one["name"] == "till"]
+    assert (source["accepted"], source["refused"], source["held"]) == (1, 1, 1)
+
+
 def test_a_source_tells_the_log_of_violations_once_a_minute(planned: Shop) -> None:
     collected = Collected(planned.records.sources, planned.context.clock, planned.log, tells=lambda: True)
     planned.context = replace(planned.context, collected=collected)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from visitors import client_of
 from mailwright.core.events import Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.messages import MessageState
+from mailwright.runtime.collected import Collected
 from mailwright.web.tracking import PIXEL
 
 TARGET = "https://shop.example/p/1?a=1&b=2#c"
@@ -174,6 +176,18 @@ def test_the_button_of_the_page_keeps_the_wording(fresh_shop: Shop, reader: Test
     row = fresh_shop.records.consents.ledger(address_hash(fresh_shop.engine.people[Person(3)]))[-1]
     assert row.source == "form"
     assert row.wording in reader.get(_leave(fresh_shop, sent_id, 3)).text
+
+
+def test_what_links_bring_is_counted(fresh_shop: Shop, sent_id: str) -> None:
+    collected = Collected(fresh_shop.records.sources, fresh_shop.context.clock)
+    fresh_shop.context = replace(fresh_shop.context, collected=collected)
+    reader = client_of(fresh_shop)
+    reader.get(_path(fresh_shop.links.pixel(sent_id)))
+    for _ in range(2):
+        reader.post(_leave(fresh_shop, sent_id, 6))
+    collected.flush()
+    told = {(one.source, one.kind): one.accepted for one in fresh_shop.records.sources.days(0)}
+    assert told == {("mailwright", "events"): 3, ("mailwright", "unsubscribes"): 1}
 
 
 def test_unsubscribing_works_while_the_engine_is_down_and_for_a_forgotten_mail(

@@ -159,6 +159,17 @@ def test_what_the_plan_is_against_is_held_told_and_counted(shop: Shop) -> None:
     assert (event.source, event.name, event.properties["n"]) == ("webhook:ping", "Ping", 1)
 
 
+def test_consents_of_a_delivery_are_counted_beside_its_events(shop: Shop) -> None:
+    collected = Collected(shop.records.sources, shop.context.clock, shop.log)
+    shop.context = replace(shop.context, collected=collected)
+    door = client_of(shop)
+    for _ in range(2):  # the second is a replay and counts nothing
+        door.post("/w/shopify", **shopify(SHOPIFY_CUSTOMER, "customers/update"))
+    collected.flush()
+    told = {one.kind: one.accepted for one in shop.records.sources.days(0) if one.source == "webhook:shopify"}
+    assert told == {"events": 1, "consents": 1}
+
+
 def test_one_body_under_two_topics_is_two_deliveries(shop: Shop, door: TestClient) -> None:
     told = [
         door.post("/w/shopify", **shopify(SHOPIFY_ORDER, *more)).json()

@@ -10,6 +10,7 @@ import msgspec
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.core.schedules import Schedule
+from mailwright.core.sources import CountKind
 
 MONITORS = ("volume", "freshness", "missing", "new values", "outliers", "duplicates", "reconciliation", "profiles")
 """Every kind of monitor, by the name that findings bear."""
@@ -47,16 +48,22 @@ class Reconciliation(_Part, frozen=True):
     """A comparison, day by day, of what we counted with what another system says.
 
     Attributes:
-        event: Track event that is counted.
+        event: Track event that is counted; or else
+        kind: what is counted as it came in, whatever it was: events, items, consents, suppressions, unsubscribes or
+            list entries. What was accepted counts, and days are UTC.
+        source: With `kind`: of this source alone.
         value: Property that is summed; without, only counts are compared.
         url_env: Environment variable that holds the SQLAlchemy address of the other system's database; or else
         file: a CSV in the project folder with the same columns.
-        query: One SELECT giving ``day`` (date), ``count`` and, with `value`, ``sum``; days are the shop's.
+        query: One SELECT giving ``day`` (date), ``count`` and, with `value`, ``sum``; days are the shop's, or
+            UTC with `kind`.
         tolerance: Relative difference that is no finding: 0.01 is one per cent.
         days: How many complete days back are compared.
     """
 
-    event: str
+    event: str = ""
+    kind: CountKind | None = None
+    source: str = ""
     value: str = ""
     url_env: str = ""
     file: str = ""
@@ -65,6 +72,12 @@ class Reconciliation(_Part, frozen=True):
     days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 14
 
     def __post_init__(self) -> None:
+        if bool(self.event) == bool(self.kind):
+            raise ValueError("say `event` or `kind`, one of them")
+        if self.source and not self.kind:
+            raise ValueError("`source` goes with `kind`")
+        if self.value and not self.event:
+            raise ValueError("`value` goes with `event`")
         if bool(self.url_env) == bool(self.file):
             raise ValueError("say `url_env` or `file`, one of them")
         if bool(self.url_env) != bool(self.query):

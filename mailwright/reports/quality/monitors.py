@@ -8,7 +8,8 @@ enough past to judge by: a false alarm costs more trust than a day's delay.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from mailwright.core.durations import duration_micros
 from mailwright.core.findings import Finding
 from mailwright.core.instants import DAY, HOUR, MINUTE, format_iso
+from mailwright.core.sources import DayCount
 from mailwright.reports.quality.definitions import QualityDefinition, Reconciliation
 from mailwright.reports.quality.past import Past
 from mailwright.reports.quality.robust import MAD_TO_SIGMA, against_season
@@ -296,7 +298,11 @@ def _repeated(
 
 
 def reconcile(
-    past: Past, name: str, asked: Reconciliation, theirs: Mapping[str, tuple[float, float | None]]
+    past: Past,
+    name: str,
+    asked: Reconciliation,
+    theirs: Mapping[str, tuple[float, float | None]],
+    counted: Iterable[DayCount] = (),
 ) -> list[Finding]:
     """Compare our days with those of another system.
 
@@ -305,8 +311,17 @@ def reconcile(
         name: Of the comparison.
         asked: What is compared, and how far it may differ.
         theirs: Day (ISO) -> count, and sum or None. A day that they do not name they have nothing on.
+        counted: What sources brought, for a comparison by kind.
     """
-    ours = past.per_day(asked.event, asked.value, asked.days)
+    if asked.kind:
+        counts = Counter[str]()
+        for one in counted:
+            if one.kind == asked.kind and asked.source in ("", one.source):
+                counts[one.date] += one.accepted
+        ours: Mapping[str, tuple[float, float]] = {day: (n, 0.0) for day, n in counts.items()}
+    else:
+        ours = past.per_day(asked.event, asked.value, asked.days)
+    subject = f"{asked.kind or asked.event}{f' of {asked.source}' if asked.source else ''}"
     last = past.season.day.toordinal()
     days = [past.season.day.fromordinal(last - back).isoformat() for back in reversed(range(asked.days))]
     apart: list[tuple[str, str, float, float]] = []
@@ -314,7 +329,7 @@ def reconcile(
         count, total = ours.get(day, (0, 0.0))
         their_count, their_total = theirs.get(day, (0.0, 0.0))
         if _differ(count, their_count, asked.tolerance):
-            apart.append((day, "events", count, their_count))
+            apart.append((day, asked.kind or "events", count, their_count))
         elif asked.value and their_total is not None and _differ(total, their_total, asked.tolerance):
             apart.append((day, f"of {asked.value}", total, their_total))
     if not apart:
@@ -325,7 +340,7 @@ def reconcile(
             monitor="reconciliation",
             subject=name,
             severity="serious",
-            message=f"{len(apart)} of {len(days)} days of {asked.event} differ from {name} by more than "
+            message=f"{len(apart)} of {len(days)} days of {subject} differ from {name} by more than "
             f"{asked.tolerance:.1%}: on {day} {mine:,.6g} {what} here, {other:,.6g} there",
             example=day,
             suggestion="send the missing ones again with their own message ids: what is here counts once",

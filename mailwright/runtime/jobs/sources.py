@@ -12,6 +12,7 @@ from mailwright.runtime.settings import Settings
 
 HELD_DAYS = 30
 VIOLATION_DAYS = 90
+COUNT_DAYS = 800
 _MINUTES = 2 * 24 * 60
 
 
@@ -24,6 +25,6 @@ def source_jobs(project: Project, settings: Settings) -> Iterable[Job]:
 
 def _run(context: JobContext) -> str:
     records, now = context.there.records, context.now
-    records.sources.forget(now // MINUTE - _MINUTES, now // DAY - VIOLATION_DAYS)
+    records.sources.forget(now // MINUTE - _MINUTES, now // DAY - VIOLATION_DAYS, now // DAY - COUNT_DAYS)
     n = records.quarantine.forget(Instant(now - HELD_DAYS * DAY))
     return f"{n:,} held events of more than {HELD_DAYS} days were forgotten" if n else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailwright.core.errors import MailwrightError, NotFound
 from mailwright.core.findings import Finding
+from mailwright.core.instants import DAY
 from mailwright.reports.quality.definitions import QualityDefinition, Reconciliation
 from mailwright.reports.quality.monitors import look, reconcile
 from mailwright.reports.quality.past import Past, Season
@@ -52,7 +53,8 @@ def _compared(context: JobContext, past: Past, definition: QualityDefinition) ->
         except MailwrightError as error:
             failed.append(f"{name}: {error.message}")
             continue
-        findings += reconcile(past, name, asked, theirs)
+        counted = context.there.records.sources.days(context.now // DAY - asked.days - 1) if asked.kind else ()
+        findings += reconcile(past, name, asked, theirs, counted)
     return findings, failed
 
 

@@ -86,13 +86,17 @@ class Database:
         *,
         add: Sequence[str],
         newest: Sequence[str] = (),
+        greatest: Sequence[str] = (),
     ) -> None:
-        """Insert rows; to those whose primary key exists, `add` is added and `newest` replaced."""
+        """Insert rows; of those whose primary key exists, `add` is added to, `newest` replaced, `greatest` kept."""
         if not rows:
             return
         insert = self._insert(table)
         changed = {name: table.c[name] + insert.excluded[name] for name in add}
         changed |= {name: insert.excluded[name] for name in newest}
+        for name in greatest:
+            new, old = insert.excluded[name], table.c[name]
+            changed[name] = sa.case((new > old, new), else_=old)
         keys = [column.name for column in table.primary_key]
         connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), [dict(row) for row in rows])
 

@@ -246,6 +246,18 @@ source_minute = sa.Table(
     sa.Column("n", sa.BigInteger, nullable=False),
 )
 
+source_day = sa.Table(
+    "source_day",
+    tables,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("accepted", sa.BigInteger, nullable=False),
+    sa.Column("refused", sa.BigInteger, nullable=False),
+    sa.Column("held", sa.BigInteger, nullable=False),
+    sa.Column("dropped", sa.BigInteger, nullable=False),
+)
+
 violation = sa.Table(
     "violation",
     tables,

@@ -7,10 +7,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mailwright.core.instants import MINUTE, Instant
-from mailwright.core.sources import Note, NotTaken, SourceSeen, Tally, ViolationCount, WriteKey
+from mailwright.core.instants import DAY, MINUTE, Instant
+from mailwright.core.sources import DayCount, Note, NotTaken, SourceSeen, Tally, ViolationCount, WriteKey
 from mailwright.stores.records.database import Database
-from mailwright.stores.records.schema import not_taken, source_minute, source_note, source_seen, violation, write_key
+from mailwright.stores.records.schema import (
+    meta,
+    not_taken,
+    source_day,
+    source_minute,
+    source_note,
+    source_seen,
+    violation,
+    write_key,
+)
 
 _KEPT_NOT_TAKEN = 500
 _HOUR = 60
@@ -57,14 +66,24 @@ class SqlSources:
     # --- counts ---
 
     def count(
-        self, tallies: Sequence[Tally], violations: Sequence[ViolationCount], refused: Sequence[NotTaken]
+        self,
+        tallies: Sequence[Tally],
+        violations: Sequence[ViolationCount],
+        refused: Sequence[NotTaken],
+        once: tuple[str, str] | None = None,
     ) -> None:
         """See `mailwright.core.sources.SourceRecords.count`."""
         database = self._database
         with database.write() as connection:
-            database.add_up(connection, source_minute, [_minute_row(one) for one in tallies], add=("n",))
+            if once is not None and not self._is_first(connection, once):
+                return
+            minutes = [row for one in tallies if (row := _minute_row(one))["n"]]
+            database.add_up(connection, source_minute, minutes, add=("n",))
             seen = [_seen_row(one) for one in tallies]
-            database.add_up(connection, source_seen, seen, add=("accepted", "refused", "held"), newest=("last_minute",))
+            three = ("accepted", "refused", "held")
+            database.add_up(connection, source_seen, seen, add=three, greatest=("last_minute",))
+            days = [_day_row(one) for one in tallies]
+            database.add_up(connection, source_day, days, add=(*three, "dropped"))
             counts = [_violation_row(one) for one in violations]
             database.add_up(
                 connection, violation, counts, add=("n",), newest=("policy", "reason", "example", "last_at")
@@ -73,6 +92,22 @@ class SqlSources:
                 connection.execute(sa.insert(not_taken), [_not_taken_row(one) for one in refused])
                 last = connection.execute(sa.select(sa.func.max(not_taken.c.id))).scalar_one()
                 connection.execute(sa.delete(not_taken).where(not_taken.c.id <= last - _KEPT_NOT_TAKEN))
+
+    def _is_first(self, connection: sa.Connection, once: tuple[str, str]) -> bool:
+        key, told = f"counted.{once[0]}", once[1]
+        if connection.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar() == told:
+            return False
+        self._database.upsert(connection, meta, [{"key": key, "value": told}])
+        return True
+
+    def days(self, since_day: int, source: str = "") -> list[DayCount]:
+        """See `mailwright.core.sources.SourceRecords.days`."""
+        query = sa.select(source_day).where(source_day.c.day >= since_day)
+        if source:
+            query = query.where(source_day.c.source == source)
+        with self._database.read() as connection:
+            found = [DayCount(**row) for row in connection.execute(query).mappings()]
+        return sorted(found, key=lambda one: (-one.day, one.source, one.kind))
 
     def seen(self, now: Instant) -> list[SourceSeen]:
         """See `mailwright.core.sources.SourceRecords.seen`."""
@@ -119,9 +154,10 @@ class SqlSources:
         with self._database.read() as connection:
             return [NotTaken(**row) for row in connection.execute(query).mappings()]
 
-    def forget(self, minutes_before: int, days_before: int) -> None:
+    def forget(self, minutes_before: int, days_before: int, counts_before: int) -> None:
         """See `mailwright.core.sources.SourceRecords.forget`."""
         with self._database.write() as connection:
+            connection.execute(sa.delete(source_day).where(source_day.c.day < counts_before))
             connection.execute(sa.delete(source_minute).where(source_minute.c.minute < minutes_before))
             connection.execute(sa.delete(violation).where(violation.c.day < days_before))
 
@@ -148,6 +184,11 @@ def _key_row(key: WriteKey) -> dict[str, Any]:
 
 def _minute_row(one: Tally) -> dict[str, Any]:
     return {"source": one.source, "minute": one.minute, "n": one.accepted + one.refused + one.held}
+
+
+def _day_row(one: Tally) -> dict[str, Any]:
+    names = ("source", "kind", "accepted", "refused", "held", "dropped")
+    return {"day": one.minute * MINUTE // DAY, **{name: getattr(one, name) for name in names}}
 
 
 def _seen_row(one: Tally) -> dict[str, Any]:

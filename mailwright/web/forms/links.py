@@ -53,9 +53,9 @@ def confirm(request: Request, context: Context, token: str) -> Response:
         return page_response(request, "link_over.html", {}, status=404)
     seen, now = seen_of(request), context.clock.now()
     form = context.project.forms.get(opt_in.form)
-    context.records.opt_ins.confirm(
-        opt_in.id, now, sealed_ip(context, form, seen["ip"]), seen["agent"], consents_of(opt_in, now)
-    )
+    consents = consents_of(opt_in, now)
+    if context.records.opt_ins.confirm(opt_in.id, now, sealed_ip(context, form, seen["ip"]), seen["agent"], consents):
+        context.count(form_origin(opt_in.form), "consents", len(consents))
     email = context.sealer.unseal(opt_in.address)
     anonymous_id = opt_in.identifier.partition(":")[2]
     about = {"form": opt_in.form, "purposes": [purpose for purpose, _ in opt_in.purposes]}
@@ -214,6 +214,7 @@ def _record(
         if one.purpose in granted and one.purpose not in boxes
     ]
     context.records.consents.record(withdrawn)
+    context.count(form_origin(visit.name), "unsubscribes", len(withdrawn))
     added = [(one.purpose, one.wording) for one in form.purposes if one.purpose in boxes - granted]
     digest = hashlib.sha256(msgspec.json.encode([reader.message.id, now, sorted(boxes), sorted(tags), values]))
     if added:
@@ -263,6 +264,7 @@ def _keep(
         context.records.opt_ins.keep(opt_in, consents_of(opt_in, now))
     except Conflict:
         return  # the same change sent twice
+    context.count(form_origin(visit.name), "consents", len(added))
 
 
 def _centre(context: WebContext, token: str) -> tuple[Visit, Reader] | None:

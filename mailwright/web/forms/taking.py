@@ -316,6 +316,7 @@ class _Said:
             self.context.records.opt_ins.keep(opt_in, consents_of(opt_in, self.now))
         except Conflict:
             return  # the same form sent twice
+        self.context.count(form_origin(self.visit.name), "consents", len(opt_in.purposes))
 
 
 def consents_of(opt_in: OptIn, at: Instant) -> list[Consent]:

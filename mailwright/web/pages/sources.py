@@ -9,14 +9,14 @@ from fastapi import Depends, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.sources import QuarantineFilter
+from mailwright.core.sources import QuarantineFilter, summed
 from mailwright.ingest.mending import read_patches
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
 from mailwright.web.api_jobs import imports_told
 from mailwright.web.context import WebContext
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.sessions import checked_form
-from mailwright.web.sources_view import VIOLATION_DAYS, live_told, replay, sources_told, violations_told
+from mailwright.web.sources_view import VIOLATION_DAYS, counts_told, live_told, replay, sources_told, violations_told
 from mailwright.web.templating import page_response
 
 router = pages_router()
@@ -41,6 +41,7 @@ def _told(context: WebContext) -> dict[str, Any]:
         "door": context.settings.base_url,
         "violations": violations_told(context)[:100],
         "days": VIOLATION_DAYS,
+        "counts": summed(counts_told(context)),
         "n_held": context.records.quarantine.count(),
         "held": context.quarantine.find(QuarantineFilter(), 10),
         "notes": context.records.sources.notes(10),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,7 @@ from quality_shop import Change, Row, as_it_is, morning_of, shop_rows, stored
 
 from mailwright.core.findings import Finding
 from mailwright.core.instants import HOUR, Instant
+from mailwright.core.sources import DayCount
 from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
 from mailwright.reports.quality.monitors import look, reconcile
 from mailwright.reports.quality.past import Past, Season
@@ -176,6 +179,19 @@ def test_days_are_compared_with_another_system(tmp_path: Path) -> None:
     assert reconcile(days, "shop", asked, {**truth, last: (count, None)}) == [], "a sum that they do not tell"
     [lost] = reconcile(days, "shop", asked, {day: told for day, told in truth.items() if day != last})
     assert lost.example == last, "a day that the other side lacks"
+
+
+def test_what_a_source_brought_is_compared_by_kind(tmp_path: Path) -> None:
+    days = past(stored(tmp_path, shop_rows(20, 5)), 20)
+    asked = Reconciliation(kind="consents", source="crm", file="x.csv", days=3)
+    last = days.season.day
+    at = last.toordinal() - date(1970, 1, 1).toordinal()
+    one = DayCount(day=at, source="crm", kind="consents", accepted=5, refused=2, held=0, dropped=0)
+    counted = [one, replace(one, source="shop"), replace(one, kind="items"), replace(one, day=at - 1, accepted=3)]
+    theirs: dict[str, tuple[float, float | None]] = {one.date: (5, None), replace(one, day=at - 1).date: (3, None)}
+    assert reconcile(days, "crm", asked, theirs, counted) == []
+    [found] = reconcile(days, "crm", asked, {**theirs, one.date: (7, None)}, counted)
+    assert "consents of crm differ" in found.message
 
 
 def test_the_season_is_that_of_the_week() -> None:
