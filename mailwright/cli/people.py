@@ -26,6 +26,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the log as it is written.")]
 _HASHED = ("email", "phone")
 _SHOWN = 60
+_ZONE_FROM = {"trait": "by the trait timezone", "context": "where last seen", "shop": "the shop's: none is known"}
 
 
 def register(app: typer.Typer) -> None:
@@ -109,6 +110,7 @@ def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None
     say(f"#{facts.person}  {facts.first_identifier}")
     say(f"{facts.n_events:,} events, {format_iso(facts.first_seen_at)} to {format_iso(facts.last_seen_at)}")
     say("identifiers  " + ", ".join(_short(f"{one.kind}:{one.value}") for one in facts.identifiers))
+    say(f"time zone    {facts.time_zone} ({_ZONE_FROM[facts.time_zone_from]})")
     say("segments     " + (", ".join(facts.segments) or "none"))
     for title, rows in (
         ("traits", [(name, value, f"{source}, {_when(at)}") for name, (value, source, at) in traits.items()]),
@@ -131,6 +133,7 @@ def _plain(facts: PersonFacts, traits: dict[str, tuple[Any, str, Instant | None]
         },
         "attributes": {name: one.value for name, one in facts.attributes.items()},
         "segments": facts.segments,
+        "time_zone": {"name": facts.time_zone, "from": facts.time_zone_from},
         "events": facts.n_events,
         "first_seen_at": format_iso(facts.first_seen_at),
         "last_seen_at": format_iso(facts.last_seen_at),

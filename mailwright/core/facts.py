@@ -35,6 +35,8 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
         sources: Source -> newest stamp of an event that it brought.
         accounts: Ids of the accounts that the person is a member of, sorted.
         history: Trait -> its kept writes, newest first, a removal as None; only if it was asked for.
+        time_zone: IANA name of the zone in which rules count this person's days and hours; empty: nobody asked.
+        time_zone_from: What told it: trait ``timezone``, the newest context that carried one, or nothing: the shop's.
     """
 
     person: Person
@@ -52,6 +54,8 @@ class PersonFacts(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, Instant] = {}
     accounts: list[str] = []
     history: dict[str, list[Known]] = {}
+    time_zone: str = ""
+    time_zone_from: Literal["trait", "context", "shop"] = "shop"
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from mailwright.ingest.plan import Policy, Violation, without
 from mailwright.ingest.reading import Reading
 from mailwright.ingest.typed_values import shape
 from mailwright.ingest.wire import Call
+from mailwright.rules.zones import zone_spelled
 
 _MOST_TOLD = 20
 """So many violations of one item are told; of more only the number, so that many cost little."""
@@ -47,7 +48,7 @@ def told_by(
         traits = _normalised(traits, kind, context, reading)
         traits = _as_planned(traits, reading.rules.plan.check_group(traits, reading.hints), "group", reading)
     if kind == "identify":
-        traits = _normalised(traits, kind, context, reading)
+        traits = _zone_spelled(_normalised(traits, kind, context, reading), reading)
         violations = reading.rules.plan.check_traits(traits, reading.hints)
         traits = _as_planned(_contacts_checked(traits, reading, "traits"), violations, "identify", reading)
     return traits, context
@@ -60,6 +61,17 @@ def _normalised(
         return traits
     normalise = reading.rules.normaliser.account_traits if kind == "group" else reading.rules.normaliser.traits
     return normalise(reading.source.name, traits, reading.warn, context.get("timezone"))
+
+
+def _zone_spelled(traits: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """Traits with ``timezone`` spelled as zones are. What names none stays, which is told: it decides nothing."""
+    told = traits.get("timezone")
+    if told is None or told == "":
+        return traits
+    name = zone_spelled(told) if isinstance(told, str) else None
+    if name is None:
+        reading.warn("traits.timezone", "taken as it is, but it names no time zone; write it like Europe/Berlin")
+    return traits if name is None or name == told else {**traits, "timezone": name}
 
 
 def _contacts_checked(traits: dict[str, Any], reading: Reading, place: str) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from mailwright.core.events import Event, Offset
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
 from mailwright.rules.interpret import Context, counting, interpret
-from mailwright.rules.values import holds, names_of, paths, trait_write, zone_named
+from mailwright.rules.values import holds, names_of, paths, trait_write
 from mailwright.rules.windows import bounds
+from mailwright.rules.zones import ZONE, zone_of
 
 Known = tuple[Offset, Event]
 
@@ -82,5 +83,5 @@ def _in_time(known: Sequence[Known], context: Context) -> list[Known]:
 
 
 def _zone(events: Sequence[Known], t: Instant, context: Context) -> tzinfo:
-    name = interpret(s.ContextFact(path=("timezone",)), events, t, context)
-    return (zone_named(name) if isinstance(name, str) else None) or context.zone
+    said, seen = (interpret(node(path=ZONE), events, t, context) for node in (s.Trait, s.ContextFact))
+    return zone_of(said, seen, context.zone).zone

@@ -36,9 +36,9 @@ from mailwright.rules.values import (
     paths,
     scaled,
     trait_write,
-    zone_named,
 )
 from mailwright.rules.windows import bounds
+from mailwright.rules.zones import ZONE, zone_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +97,8 @@ class _Person:
         self.in_time = [
             (offset, event) for offset, event in self.events if event.known_at - event.stamp_at <= context.horizon
         ]
-        self.zone = self._zone()
+        self.zone = zone_of(self._trait(ZONE), self._context_fact(ZONE), context.zone).zone
         self.today = local_date(t, self.zone)
-
-    def _zone(self) -> tzinfo:
-        name = self._context_fact(("timezone",))
-        return (zone_named(name) if isinstance(name, str) else None) or self.context.zone
 
     # --- values ---
 

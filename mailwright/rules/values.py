@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import re2
 
@@ -281,7 +280,7 @@ def _ordered(op: Operator, left: Any, right: Any) -> bool:
     return bool(_ORDER[op](left, right))
 
 
-# --- time zones ------------------------------------------------------------------------------------------------------
+# --- days ------------------------------------------------------------------------------------------------------------
 
 
 def local_date(at: Instant, zone: tzinfo) -> date:
@@ -290,15 +289,6 @@ def local_date(at: Instant, zone: tzinfo) -> date:
         return to_datetime(at).astimezone(zone).date()
     except OverflowError:
         return date.min if at < 0 else date.max
-
-
-@lru_cache(maxsize=1024)
-def zone_named(name: str) -> tzinfo | None:
-    """The time zone of an IANA name such as ``America/New_York``; None if there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # OSError: a folder of the database, such as "America"
-        return None
 
 
 # --- text as time -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import expressions as exp
 
 from mailwright.core.errors import NotFound
@@ -107,7 +108,15 @@ def _block(
     whole = len(rows) == len(chosen)
     if not whole:
         read, offset, person = read.take(pa.array(rows)), offset[rows], person[rows]
-    return _made(read, person, typed, lambda asked: _whole(piece, asked if whole else rows[asked]))
+    made = _made(read, person, typed, lambda asked: _whole(piece, asked if whole else rows[asked]))
+    made.naming = lambda asked, name: _naming(piece, asked if whole else rows[asked], name)
+    return made
+
+
+def _naming(piece: Piece, rows: Ints, name: str) -> Bools:
+    """Where the JSON text of the traits holds a name: far quicker than making the events."""
+    texts = piece.read(["traits"]).column("traits").take(pa.array(rows))
+    return np.asarray(pc.match_substring(texts, f'"{name}"').fill_null(False).to_numpy(), dtype=bool)
 
 
 def _made(

@@ -118,6 +118,7 @@ def person(
             "last_seen_at": format_iso(facts.last_seen_at),
             "sources": {name: format_iso(at) for name, at in facts.sources.items()},
             "accounts": facts.accounts,
+            "time_zone": {"name": facts.time_zone, "from": facts.time_zone_from},
         }
         | past
     )

@@ -64,7 +64,7 @@ def shop(tmp_path: Path) -> Iterator[SimpleNamespace]:
     thread.start()
     server = EngineServer(engine, there.settings.data_folder / "engine.sock")
     there.log.append([Events([call(1, ada, now), call(2, [laptop], now)])], now)
-    there.log.append([Events([call(3, ada[:1], now, "", traits={"plan": "gold"})])], now)
+    there.log.append([Events([call(3, ada[:1], now, "", traits={"plan": "gold", "timezone": "Asia/Tokyo"})])], now)
     there.log.append([Events([call(4, [ada[0], laptop], now, "Product Viewed")])], now)
     there.log.append([Tick()], now)
 
@@ -96,9 +96,11 @@ def test_a_person_is_shown_by_any_name(shop):
         assert said(shop, "person", name).startswith("#0  user_id:ada\n4 events, "), name
     shown = said(shop, "person", "ada")
     assert "  plan = gold  (till, " in shown
+    assert "time zone    Asia/Tokyo (by the trait timezone)" in shown
     assert "ada@shop.example" not in shown
     told = json.loads(said(shop, "person", "ada", "--json"))
     assert (told["person"], told["events"], told["traits"]["plan"]["value"]) == (0, 4, "gold")
+    assert told["time_zone"] == {"name": "Asia/Tokyo", "from": "trait"}
     with pytest.raises(MailwrightError, match="nobody is known as 'bob'"):
         said(shop, "person", "bob")
 

@@ -77,15 +77,27 @@ def _traits() -> st.SearchStrategy[dict[str, Any]]:
     address = st.sampled_from(({"city": "NY"}, {"city": None}, {"street": "1"}, None, "NY", [{"city": "NY"}]))
     birthday = st.sampled_from(("2000-02-29", "1994-03-01", "2003-12-31", "2001-01-01T00:00:00Z", "no date", 5, None))
     return st.fixed_dictionaries(
-        {}, optional={"t": json_values(), "address": address, "birthday": birthday, "on": st.just("2028-02-29")}
+        {},
+        optional={
+            "t": json_values(),
+            "address": address,
+            "birthday": birthday,
+            "on": st.just("2028-02-29"),
+            "timezone": _zones(),
+        },
     )
+
+
+def _zones() -> st.SearchStrategy[Any]:
+    """Names of zones, some written in another way than they are called, removals, and what is no zone."""
+    return st.sampled_from(("Europe/Berlin", "Asia/Tokyo", "US/Eastern", "Nowhere/At_All", 5, "", ["Asia/Tokyo"], None))
 
 
 def _contexts() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(
         {},
         optional={
-            "timezone": st.sampled_from(("Europe/Berlin", "Asia/Tokyo", "Nowhere/At_All", 5, None)),
+            "timezone": _zones(),
             "geo": st.sampled_from(({"region": "NY"}, {"region": None}, {}, None)),
             "device": st.sampled_from(({"type": "mobile"}, {"type": "desktop"}, "mobile")),
             "traffic_source": st.sampled_from(("google", "mail", None)),

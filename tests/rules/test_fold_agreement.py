@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailwright.core.events import Event, Identifier, Offset, Person
-from mailwright.core.instants import DAY, HOUR, Instant
+from mailwright.core.instants import DAY, HOUR, Instant, parse_iso
 from mailwright.rules.fold import Arrival, Fold
 
 N = 3
@@ -129,6 +129,7 @@ TRAITS: dict[str, list[Any]] = {
     "country": ["US", "DE", None, 1],
     "address": [{"city": "New York"}, {"city": None}, {"zip": "1"}, None, "x"],
     "birthday": ["1996-02-29", "1994-02-28", "2024-03-01", "soon", None],
+    "timezone": ["Europe/Berlin", "Asia/Kolkata", "Berlin", 5, None, None],
 }
 CONTEXT: dict[str, list[Any]] = {
     "timezone": ["Asia/Kolkata", "Nowhere/None", "America/New_York"],
@@ -136,6 +137,7 @@ CONTEXT: dict[str, list[Any]] = {
     "device": [{"type": "phone"}, {"type": "desktop"}],
 }
 LINES: dict[str, list[Any]] = {"product_id": ["1", "2", 2, "9"], "price": [5, 11, None], "quantity": [1, 2]}
+BEGINS = [START, START, parse_iso("2024-03-09T12:00:00Z")]  # the last the day before clocks change in New York
 SHIFTS = [0, 0, 0, -1, -HOUR, -3 * HOUR, -DAY, -7 * DAY, -8 * DAY, HOUR, 5 * HOUR]
 PAUSES = [0, 1, HOUR - 1, HOUR, 2 * HOUR, 3 * HOUR, DAY, 40 * DAY]
 
@@ -145,7 +147,7 @@ class Teller:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.now = START + self.random.randrange(40) * HOUR
+        self.now = self.random.choice(BEGINS) + self.random.randrange(40) * HOUR
         self.number = 0
 
     def some(self, fields: dict[str, list[Any]]) -> dict[str, Any]:

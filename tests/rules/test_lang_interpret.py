@@ -87,6 +87,21 @@ def test_calendar_windows_follow_the_persons_zone() -> None:
     assert value("local weekday") == 3
 
 
+def test_the_zone_that_was_said_holds_before_the_one_where_somebody_was_seen() -> None:
+    """At noon of New York, whose clocks have changed already, unlike those of Berlin."""
+    said = event("", "3d", type="identify", traits={"timezone": "Asia/Tokyo"})
+    seen = event("Z", "1d", context={"timezone": "Europe/Berlin"})
+    assert value("local hour", seen) == 17
+    assert value("local hour", said, seen) == 1, "however long ago it was said"
+    for gone in (None, "No/Where", 5, "", ["Asia/Tokyo"]):
+        taken_back = event("", "2d", type="identify", traits={"timezone": gone})
+        assert value("local hour", said, seen, taken_back) == 17
+        assert value("local hour", said, taken_back) == 12
+    assert value("local hour", event("", "1d", type="group", traits={"timezone": "Asia/Tokyo"})) == 12
+    assert value("age", said, event("", "4d", type="identify", traits={"birthday": "1990-03-19"})) == 36
+    assert value("age", event("", "4d", type="identify", traits={"birthday": "1990-03-19"})) == 35
+
+
 # --- aggregates ------------------------------------------------------------------------------------------------------
 
 ORDERS = (

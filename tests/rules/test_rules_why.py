@@ -121,6 +121,6 @@ def test_without_the_events_that_are_not_behind_it_a_leaf_is_the_same(
         if not isinstance(leaf, s.Did | s.Aggregate | s.Sequence | s.TimeSince | s.LastDistinct | s.ListOf | s.Trait):
             continue
         found = behind(leaf, events, t, there)
-        zone = [each for each in events if "timezone" in each[1].context]
+        zone = [each for each in events if "timezone" in each[1].context or "timezone" in each[1].traits]
         kept = {offset: each for offset, each in (*found, *zone)}
         assert interpret(leaf, sorted(kept.items()), t, there) == interpret(leaf, events, t, there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +18,8 @@ from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.rules.fold.typed import DECIMAL, MISSING, TEXT, TRUTH, WHOLE, Path, Typed
 from mailwright.rules.values import ANY_PAGE, ANY_SCREEN, compare, constant
 
+_PLAIN = re.compile(r"[A-Za-z0-9_]+")  # such a name is written in JSON in one way alone
+
 Call = tuple[str, str]
 """Type and name of an event."""
 
@@ -31,6 +34,7 @@ class Block:
         calls: The distinct (type, name) of the block.
         typed: Typed columns by path; a path that is not here must be asked of the events.
         read: Makes the events of the rows asked for, in the order asked; slow beside columns.
+        naming: Which of some rows may have a key of that name, in ASCII, anywhere in their traits; None: any may.
     """
 
     offset: Ints
@@ -41,6 +45,7 @@ class Block:
     calls: Sequence[Call]
     typed: Mapping[Path, Typed]
     read: Callable[[Ints], list[Event]]
+    naming: Callable[[Ints, str], Bools] | None = None
     _events: dict[int, Event] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -52,6 +57,11 @@ class Block:
         if len(lacking):
             self._events.update(zip(lacking.tolist(), self.read(lacking), strict=True))
         return [self._events[row] for row in rows.tolist()]
+
+    def telling(self, trait: str, rows: Ints) -> Ints:
+        """Those of the rows that may tell of a trait."""
+        plain = self.naming is not None and _PLAIN.fullmatch(trait) and len(rows)
+        return rows[self.naming(rows, trait)] if plain and self.naming else rows
 
     def named(self, name: str) -> Ints:
         """Rows of the events that rules call `name`, ascending."""

@@ -151,6 +151,7 @@ class Filling:
         return _joined(feed, cells, plain, open_rows, [values[:1] for values in found])
 
     def _writes(self, feed: Feed, block: Block, rows: Ints) -> tuple[Ints, Ints, Ints]:
+        rows = block.telling(feed.source.path[0], rows)
         taken, codes = [], []
         for row, event in zip(rows.tolist(), block.events(rows), strict=True):
             written, value = trait_write(event.traits, feed.source.path) if event.traits else (False, None)

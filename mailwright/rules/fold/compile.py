@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -13,17 +14,17 @@ from mailwright.rules import syntax as s
 from mailwright.rules.fold import calculations, conditions, dates, leaves, timelines
 from mailwright.rules.fold.asked import Asked
 from mailwright.rules.fold.at_hand import AtHand
-from mailwright.rules.fold.cells import MIRRORED, Cells, Coded, Loose, Operator, forever
+from mailwright.rules.fold.cells import MIRRORED, Cells, Loose, Operator, forever
 from mailwright.rules.fold.feeds import ANY, Source
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.plan import Outline, properties_read, what_is_read
 from mailwright.rules.fold.rows import Dictionary
 from mailwright.rules.fold.runs import FOREVER
 from mailwright.rules.fold.stores import Stores
+from mailwright.rules.fold.zones import SOURCES, Zones
 from mailwright.rules.ordered import HORIZON
 from mailwright.rules.values import ItemLookup, constant, from_micro_units, to_micro_units
 
-ZONE = ("timezone",)
 _NUMERIC = ("sum", "average", "min", "max")
 _COUNTED = ("count", "sum", "average")
 
@@ -60,10 +61,12 @@ class Compiler:
             node = self._outline.attribute(node.name)
         return self._asked[s.key(node)]
 
-    def zone_names(self) -> Callable[[Frame], Coded] | None:
-        """Reads the names of people's own time zones."""
-        source = zone_source()
-        return leaves.end_value(self._stores.end(source, True), self._stores.words(source))
+    def zones(self, shop: tzinfo) -> Zones:
+        """People's time zones; `shop` is that of people who told none."""
+        return Zones(
+            shop,
+            {name: (self._stores.end(source, True), self._stores.words(source)) for name, source in SOURCES.items()},
+        )
 
     def _make(self, node: s.Expression) -> Reader:
         match node:
@@ -220,11 +223,6 @@ class Compiler:
     def _case(self, node: s.Case) -> Reader:
         rows = [(self.reader(when), self.reader(value)) for when, value in node.rows]
         return leaves.case(rows, None if node.otherwise is None else self.reader(node.otherwise))
-
-
-def zone_source() -> Source:
-    """What tells people's own time zones."""
-    return Source(kind="context", path=ZONE)
 
 
 def _kind(node: s.Aggregate) -> Literal["number", "each", "stamp", "value"]:

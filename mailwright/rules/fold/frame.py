@@ -8,18 +8,18 @@ from datetime import tzinfo
 import numpy as np
 
 from mailwright.core.instants import Instant
-from mailwright.rules.fold.cells import Cells, Coded
+from mailwright.rules.fold.cells import Cells
 from mailwright.rules.fold.columns import Columns
 from mailwright.rules.fold.listed import Listed
 from mailwright.rules.fold.rows import Ints
-from mailwright.rules.values import zone_named
+from mailwright.rules.fold.zones import Zones
 
 
 class World:
     """What frames share; the fold keeps it up to date."""
 
     def __init__(self, zone: tzinfo, lists: Mapping[str, frozenset[str]]) -> None:
-        self.zone = zone
+        self.zones = Zones(zone)
         self.lists = lists
         self.listed = Listed()
         self.first_identifiers: Sequence[str] = ()
@@ -27,7 +27,6 @@ class World:
         """Per segment ``inside`` (bool) and ``since`` (instant of the tick at which that became so)."""
         self.segments: dict[str, Reader] = {}
         """What each segment says of itself, membership aside."""
-        self.zone_names: Callable[[Frame], Coded] | None = None
 
 
 class Frame:
@@ -47,19 +46,8 @@ class Frame:
     def zones(self) -> tuple[list[tzinfo], Ints]:
         """The distinct zones of these people, and for each person the place of theirs."""
         if self._zones is None:
-            self._zones = self._find_zones()
+            self._zones = self.world.zones.of(self.persons)
         return self._zones
-
-    def _find_zones(self) -> tuple[list[tzinfo], Ints]:
-        if self.world.zone_names is None:
-            return [self.world.zone], np.zeros(len(self), np.int64)
-        coded = self.world.zone_names(self)
-        codes, back = np.unique(coded.codes, return_inverse=True)
-        names = [*coded.words.values, None]
-        return [self._zone(names[code]) for code in codes], back
-
-    def _zone(self, name: object) -> tzinfo:
-        return (zone_named(name) if isinstance(name, str) else None) or self.world.zone
 
     def zone_each(self) -> list[tzinfo]:
         """Each person's zone."""

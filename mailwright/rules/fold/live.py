@@ -19,8 +19,8 @@ from mailwright.rules.fold.apart import Stay, Stays, replace
 from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.causes import Change
 from mailwright.rules.fold.cells import FOREVER, Cells
-from mailwright.rules.fold.columns import Columns, End
-from mailwright.rules.fold.compile import Compiler, zone_source
+from mailwright.rules.fold.columns import Columns
+from mailwright.rules.fold.compile import Compiler
 from mailwright.rules.fold.feeds import NEWEST, Arrival, Batch, Feed, Inbox
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.frozen import Frozen, Parts
@@ -29,8 +29,10 @@ from mailwright.rules.fold.reading import Reading
 from mailwright.rules.fold.rows import MISSING, Bools, Ints, Rows, distinct
 from mailwright.rules.fold.segments import Happened, Segments
 from mailwright.rules.fold.stores import Stores, Touched
+from mailwright.rules.fold.zones import SOURCES
 from mailwright.rules.syntax import Expression
 from mailwright.rules.values import plain
+from mailwright.rules.zones import PersonZone
 
 BEFORE_TIME = Instant(-(2**62))
 
@@ -132,7 +134,7 @@ class Fold:
         )
         self._world.members = {name: segment.cells for name, segment in self._segments.by_name.items()}
         self._people = Columns(alive=np.bool_(True))
-        self._zones = Columns(code=np.int64(MISSING))  # as of the last tick
+        self._zones = Columns(**dict.fromkeys(SOURCES, np.int64(MISSING)))  # as of the last tick
         self._at = BEFORE_TIME
         self._upto = -1  # the newest offset ingested
         self._meanings = meanings(self._order, rules.segments, outline)
@@ -204,16 +206,15 @@ class Fold:
 
     def _moved(self, touched: Mapping[str, Touched]) -> Ints:
         """The people whose time zone is another than at the last tick."""
-        source = zone_source()
-        store = self._stores.stores.get(f"{source.key()}/end:True")
-        if not isinstance(store, End):
-            return np.zeros(0, np.int64)
         persons = self._segments.pending(self._people.n)
-        if (zoned := touched.get(source.key())) is not None:
-            persons = distinct(np.concatenate([persons, zoned.everybody]))
-        now, before = store.cells["value"][persons], self._zones["code"][persons]
-        self._zones["code"][persons] = now
-        return np.asarray(persons[now != before])
+        told = [touched[key].everybody for source in SOURCES.values() if (key := source.key()) in touched]
+        if told:
+            persons = distinct(np.concatenate([persons, *told]))
+        moved = np.zeros(len(persons), dtype=bool)
+        for name, codes in self._world.zones.codes(persons).items():
+            moved |= codes != self._zones[name][persons]
+            self._zones[name][persons] = codes
+        return persons[moved]
 
     def next_due(self) -> Instant | None:
         """The earliest instant after the last tick at which anything can change by time alone; None: never.
@@ -253,6 +254,11 @@ class Fold:
             cells, back = self._ask("condition", name, persons)
             answers[name] = cells.truth().mask[back] if cells else np.zeros(len(persons), dtype=bool)
         return answers
+
+    def zone(self, person: Person) -> PersonZone:
+        """The time zone that holds for somebody as of the last tick, and what told it."""
+        self._grow_to(person + 1)
+        return self._world.zones.told(person)
 
     def _ask(self, kind: str, name: str, persons: Sequence[Person]) -> tuple[Cells | None, Ints]:
         """Cells of the distinct people asked for (None before the first tick), and each one's place in them."""
@@ -526,7 +532,7 @@ class Fold:
 
 def _compiled(rules: Rules, order: Sequence[str], compiler: Compiler, world: World) -> dict[str, Reader]:
     """Readers by kind and name; segments come first, in order of evaluation."""
-    world.zone_names = compiler.zone_names()
+    world.zones = compiler.zones(rules.zone)
     world.segments = {name: compiler.reader(rules.segments[name]) for name in order}
     others = {key: compiler.reader(node) for key, node in rules.expressions().items() if not key.startswith("segment:")}
     return {f"segment:{name}": reader for name, reader in world.segments.items()} | others

@@ -23,8 +23,8 @@ from mailwright.rules.show import show
 from mailwright.rules.sql.asks import Asks, Source, merged
 from mailwright.rules.sql.compare import Comparer, SqlKind, Typed, Unsupported, micros_of
 from mailwright.rules.sql.filters import TRUE, Filters
-from mailwright.rules.sql.leaves import Leaves, context_value
-from mailwright.rules.sql.local import ZONE, Local
+from mailwright.rules.sql.leaves import Leaves, context_value, trait_written
+from mailwright.rules.sql.local import Local
 from mailwright.rules.sql.paths import Json
 from mailwright.rules.sql.relations import Relations
 from mailwright.rules.sql.spark import dialect_named
@@ -48,6 +48,7 @@ from mailwright.rules.sql.trees import (
     true,
 )
 from mailwright.rules.values import Duration, Moment, constant, from_micro_units, kind_of
+from mailwright.rules.zones import ZONE
 
 HINT = "SQL cannot run it: use the fold over History"
 
@@ -94,7 +95,7 @@ class Compiled:
         return None if found is None else self._printed(found, relations)
 
     def zones(self, relations: Relations) -> str | None:
-        """Distinct (at, zone) of the moments, if anything depends on them."""
+        """Distinct (at, what was told of the zone) of the moments, if anything depends on them."""
         if not self._local.asked:
             return None
         return self._printed(self._local.pairs(), [*relations, ("zoned", self._zoned())])
@@ -135,9 +136,12 @@ class Compiled:
     # --- pieces ---
 
     def _zoned(self) -> exp.Select:
-        value, _ = context_value(self._json, ZONE)
-        newest = self._dialect.newest(value, true(), column("stamp", "e"), column("offset", "e"))
-        return self._grouped("moments", {"zone": newest})
+        seen, _ = context_value(self._json, ZONE)
+        told = {"said": trait_written(self._json, ZONE), "seen": seen}
+        order = column("stamp", "e"), column("offset", "e")
+        return self._grouped(
+            "moments", {name: self._dialect.newest(value, true(), *order) for name, value in told.items()}
+        )
 
     def _facts(self, asked: str) -> exp.Select | None:
         columns = self._people.leaves.columns

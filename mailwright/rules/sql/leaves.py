@@ -164,10 +164,8 @@ class Leaves:
 
     def trait(self, path: tuple[str, ...]) -> Typed:
         """See `syntax.Trait`."""
-        written = self._json.trait(path)
-        identify = one_of(column("type", "e"), [text("identify")])
-        source = Source(self._json.several(written), identify)
-        newest = self._json.dialect.newest(choose([(identify, written)]), exp.true(), *_ORDER)
+        source = Source(self._json.several(self._json.trait(path)), _identify())
+        newest = self._json.dialect.newest(trait_written(self._json, path), exp.true(), *_ORDER)
         return Typed("json", self._column(newest), (source,))
 
     def context(self, path: tuple[str, ...]) -> Typed:
@@ -188,6 +186,15 @@ class Leaves:
         self.columns.setdefault(name, aggregate)
         found = column(name, "f")
         return found if empty is None else call("coalesce", found, number(empty))
+
+
+def trait_written(json: Json, path: tuple[str, ...]) -> E:
+    """What an event writes of a trait, NULL if nothing; JSON's null removes."""
+    return choose([(_identify(), json.trait(path))])
+
+
+def _identify() -> E:
+    return one_of(column("type", "e"), [text("identify")])
 
 
 def context_value(json: Json, path: tuple[str, ...]) -> tuple[E, Source]:

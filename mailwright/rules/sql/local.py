@@ -16,11 +16,9 @@ from mailwright.core.instants import Instant
 from mailwright.rules import days
 from mailwright.rules import syntax as s
 from mailwright.rules.sql.paths import Json
-from mailwright.rules.sql.trees import E, binary, call, column, every, number, text, true
-from mailwright.rules.values import zone_named
+from mailwright.rules.sql.trees import E, binary, call, column, every, joined, number, text, true
 from mailwright.rules.windows import bounds
-
-ZONE = ("timezone",)
+from mailwright.rules.zones import zone_of
 
 
 class Local:
@@ -57,10 +55,9 @@ class Local:
         return bool(self._made)
 
     def pairs(self) -> exp.Select:
-        """The distinct (at, zone) of all moments, from the relations ``moments`` and ``zoned``."""
-        told = call("coalesce", self._json.dialect.raw(column("zone", "z")), text(""))
+        """The distinct (at, told) of all moments, from the relations ``moments`` and ``zoned``."""
         return (
-            exp.select(column("at", "m"), exp.alias_(told, "zone"))
+            exp.select(column("at", "m"), exp.alias_(self._told(), "told"))
             .distinct()
             .from_(exp.alias_(exp.to_table("moments"), "m"))
             .join(exp.alias_(exp.to_table("zoned"), "z"), on=_same_moment(), join_type="left")
@@ -69,10 +66,13 @@ class Local:
     def bound(self, pairs: Iterable[tuple[int, str]], shop: tzinfo) -> dict[str, Any]:
         """Parameters of the relation ``local``; `pairs` as the query `pairs` gave them."""
         rows = list(pairs)
-        made = [[make(Instant(at), zone_of(raw, shop)) for at, raw in rows] for make in self._made.values()]
+        zones = [zone_of(said, seen, shop).zone for said, seen in (msgspec.json.decode(told) for _, told in rows)]
+        made = [
+            [make(Instant(at), zone) for (at, _), zone in zip(rows, zones, strict=True)] for make in self._made.values()
+        ]
         return {
             "local_at": [at for at, _ in rows],
-            "local_zone": [raw for _, raw in rows],
+            "local_told": [told for _, told in rows],
             **{f"local_{name}": values for name, values in zip(self._made, made, strict=True)},
         }
 
@@ -81,26 +81,31 @@ class Local:
         d = self._json.dialect
         columns = {
             "at": d.whole_numbers(exp.Placeholder(this="local_at")),
-            "zone": d.texts(exp.Placeholder(this="local_zone")),
+            "told": d.texts(exp.Placeholder(this="local_told")),
             **{name: d.whole_numbers(exp.Placeholder(this=f"local_{name}")) for name in self._made},
         }
-        told = call("coalesce", d.raw(column("zone", "z")), text(""))
         placed = (
             exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("m")), *(column(n, "l") for n in self._made))
             .from_(exp.alias_(exp.to_table("moments"), "m"))
             .join(exp.alias_(exp.to_table("zoned"), "z"), on=_same_moment(), join_type="left")
             .join(
                 exp.alias_(exp.to_table("local"), "l"),
-                on=every([binary("=", column("at", "l"), column("at", "m")), binary("=", column("zone", "l"), told)]),
+                on=every(
+                    [
+                        binary("=", column("at", "l"), column("at", "m")),
+                        binary("=", column("told", "l"), self._told()),
+                    ]
+                ),
             )
         )
         return [("local", d.table_of(columns)), ("placed", placed)]
 
-
-def zone_of(raw: str, shop: tzinfo) -> tzinfo:
-    """The zone of a person whose newest ``timezone`` has this JSON text; empty: none was told."""
-    name = msgspec.json.decode(raw) if raw else None
-    return (zone_named(name) if isinstance(name, str) else None) or shop
+    def _told(self) -> E:
+        """JSON text of a list: what the trait says of the zone, and what the newest context said."""
+        said, seen = (
+            call("coalesce", self._json.dialect.raw(column(name, "z")), text("null")) for name in ("said", "seen")
+        )
+        return joined(text("["), said, text(","), seen, text("]"))
 
 
 def _same_moment() -> E:

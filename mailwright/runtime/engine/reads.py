@@ -87,6 +87,7 @@ def _person(
     past: bool,
 ) -> PersonFacts:
     profile = state.profiles.view(now)
+    zone = state.fold.zone(now)
     return PersonFacts(
         person=now,
         at=state.at,
@@ -105,6 +106,8 @@ def _person(
         sources=dict(profile.sources),
         accounts=state.accounts.of(now),
         history=state.profiles.history(now) if past else {},
+        time_zone=str(zone.zone),
+        time_zone_from=zone.told_by,
     )
 
 

@@ -365,6 +365,32 @@ def test_a_bad_address_is_left_out_with_a_warning(address):
     ]
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        (" europe/BERLIN ", "Europe/Berlin"),
+        ("America/New York", "America/New_York"),
+        ("US/Eastern", "US/Eastern"),
+        ("utc", "UTC"),
+        (None, None),
+        ("", ""),
+    ],
+)
+def test_a_zone_is_spelled_as_zones_are(sent, kept):
+    parsed = parse("identify", {"userId": "u1", "traits": {"timezone": sent}})
+    assert parsed.events[0].traits == {"timezone": kept}
+    assert not parsed.warned
+
+
+@pytest.mark.parametrize("sent", ["Berlin", "+02:00", "Europe", "../../etc/passwd", 5, ["Europe/Berlin"], "x" * 9999])
+def test_what_names_no_zone_is_kept_and_told(sent):
+    parsed = parse("identify", {"userId": "u1", "traits": {"timezone": sent}})
+    assert parsed.events[0].traits == {"timezone": sent}
+    assert [(one.field, "names no time zone" in one.reason) for one in parsed.warned] == [("traits.timezone", True)]
+    assert not parse("group", {"userId": "u1", "groupId": "g", "traits": {"timezone": sent}}).warned
+
+
 def test_removing_an_address_is_no_bad_address():
     assert one("identify", {"userId": "u1", "traits": {"email": None}}).traits == {"email": None}
 

@@ -50,6 +50,7 @@ FILES = {
         "regular: {title: Regular, rule: has been in segment customers for 2 days}\n"
         "vip: {title: VIP, rule: trait plan = 'gold'}\n"
         "press: {title: Press, rule: in list press}\n"
+        "busy: {title: Busy, rule: did 'Order Completed' at least 2 times today or local hour > 20}\n"
     ),
 }
 LATER = FILES | {
@@ -58,6 +59,9 @@ LATER = FILES | {
     + "pages: {title: Pages, rule: did 'Page Seen' at least 2 times within 4 days}\n",
 }
 NAMES = ["user_id:u1", "user_id:u2", "user_id:u3", "email:e1", "email:e2", "anonymous_id:a1", "anonymous_id:a2"]
+
+
+ZONES = ["America/New_York", None, "Asia/Tokyo", "Tokyo", "Pacific/Apia"]
 
 
 def identifier(name: str) -> Identifier:
@@ -79,7 +83,8 @@ def call(number: int, day: float, names: list[str], what: str, total: int, kind:
         known_at=at(day),
         identifiers=[identifier(name) for name in names],
         properties={} if identify or kind else {"total": total},
-        traits={"plan": "gold" if total % 2 else "none"} if identify else {},
+        traits={"plan": "gold" if total % 2 else "none", "timezone": ZONES[total % len(ZONES)]} if identify else {},
+        context={"timezone": ZONES[total // 5 % len(ZONES)]} if total % 5 == 0 else {},
     )
 
 
