@@ -387,4 +387,20 @@ class MailDomains(Protocol):
         ...
 
 
+class PostalPlaces(Protocol):
+    """What is known of postal codes. Countries are ISO 3166 codes, postal codes as people write them."""
+
+    def knows(self, country: str) -> bool:
+        """Whether any postal code of that country is known."""
+        ...
+
+    def at(self, country: str, code: str) -> tuple[Sequence[str], Sequence[str]]:
+        """(names of the places, names of what they lie in) of a postal code; both empty for one that is not there."""
+        ...
+
+    def is_city(self, country: str, name: str) -> bool:
+        """Whether a place anywhere in that country has this name, however it is spelled."""
+        ...
+
+
 # --- Records ---------------------------------------------------------------------------------------------------------

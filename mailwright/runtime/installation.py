@@ -33,6 +33,7 @@ from mailwright.stores.fetch_httpx import HttpxFetch
 from mailwright.stores.files import make_folder
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.log_sqlite import SqliteEventLog
+from mailwright.stores.postal_codes import PostalTable
 from mailwright.stores.records_sql import SqlRecords
 
 _SOURCE = "source."
@@ -60,6 +61,7 @@ class Installation:
     engine: EngineClient
     fetch: Fetch
     mail_domains: MailDomains | None
+    postal_codes: PostalTable | None
     resolve: Resolve | None = None
 
     def pump_outbox(self) -> None:
@@ -76,7 +78,7 @@ class Installation:
         """Give files and connections back."""
         self.engine.close()
         self.records.close()
-        for port in (self.log, self.fetch):
+        for port in (self.log, self.fetch, self.postal_codes):
             close = getattr(port, "close", None)
             if close:
                 close()
@@ -114,6 +116,7 @@ def open_installation(settings: Settings) -> Installation:
         fetch=_fetch(settings, wall, records.meta),
         resolve=context_resolver(settings, records.definitions),
         mail_domains=_mail_domains(settings),
+        postal_codes=_postal_codes(settings),
     )
 
 
@@ -145,6 +148,11 @@ def service_health(meta: MetaRecords, service: str) -> ServiceHealth:
 def _mail_domains(settings: Settings) -> MailDomains | None:
     dns = settings.dns
     return DnsMailDomains(dns.servers, port=dns.port, timeout_s=dns.timeout_s) if dns.check_mail_domains else None
+
+
+def _postal_codes(settings: Settings) -> PostalTable | None:
+    told = settings.forms.postal_codes
+    return PostalTable(settings.folder / told, settings.data_folder / "postal_codes.sqlite") if told else None
 
 
 def _fix_clock(settings: Settings, log: EventLog, meta: MetaRecords) -> None:

@@ -227,6 +227,18 @@ class DnsSettings(_Section, frozen=True):
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=10)] = 2.0
 
 
+class FormsSettings(_Section, frozen=True):
+    """What forms check answers by, beside DNS.
+
+    Attributes:
+        postal_codes: A table of postal codes and their places in GeoNames' format (``allCountries.txt`` of its postal
+            codes, or your own), relative to the project folder; empty: their shape alone is checked. A new table is
+            read when the door starts.
+    """
+
+    postal_codes: str = ""
+
+
 class _Sections(_Section, frozen=True):
     project: ProjectSettings
     clock: ClockSettings = ClockSettings()
@@ -240,6 +252,7 @@ class _Sections(_Section, frozen=True):
     history: HistorySettings = HistorySettings()
     outgoing: OutgoingSettings = OutgoingSettings()
     dns: DnsSettings = DnsSettings()
+    forms: FormsSettings = FormsSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +272,7 @@ class Settings:
     history: HistorySettings
     outgoing: OutgoingSettings
     dns: DnsSettings
+    forms: FormsSettings
 
     @property
     def data_folder(self) -> Path:

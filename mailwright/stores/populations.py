@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 import logging
 import threading
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from mailwright.core.errors import InvalidInput
+from mailwright.core.place_names import folded
+from mailwright.stores.geonames import geonames_rows
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Populations:
     def _take(self, row: _Row, area: str) -> None:
         if row.geoname_id is not None:
             self._by_id[row.geoname_id] = area
-        for name in {_folded(each) for each in row.names}:
+        for name in {folded(each) for each in row.names}:
             for key in {(row.country, row.region, name), (row.country, "", name)}:
                 # Two places of one name, one of them large: nobody knows which is meant.
                 self._by_name[key] = area if self._by_name.get(key, area) == area else ""
@@ -81,7 +82,7 @@ class Populations:
             self._read_once()
         if isinstance(geoname_id, int) and geoname_id in self._by_id:
             return self._by_id[geoname_id]
-        name = _folded(city)
+        name = folded(city)
         return self._by_name.get((country, region_code, name)) or self._by_name.get((country, "", name), "")
 
 
@@ -90,10 +91,7 @@ def _rows(stream: IO[str], path: Path) -> Iterator[_Row]:
     stream.seek(0)
     columns = first.rstrip("\r\n").split("\t")
     if len(columns) == _GEONAMES_COLUMNS and columns[0].isdigit():
-        for line, text in enumerate(stream, 1):
-            cells = text.rstrip("\r\n").split("\t")
-            if len(cells) != _GEONAMES_COLUMNS:
-                raise _fault(path, f"line {line} has {len(cells)} columns, not {_GEONAMES_COLUMNS}")
+        for line, cells in geonames_rows(stream, _GEONAMES_COLUMNS, lambda message: _fault(path, message)):
             yield _Row(int(cells[0]), cells[8].upper(), cells[10], (cells[1], cells[2]), _number(path, line, cells[14]))
         return
     reader = csv.DictReader(stream, delimiter="\t" if len(columns) > 1 else ",")
@@ -116,11 +114,6 @@ def _number(path: Path, line: int, text: str) -> int:
         return int(text.strip() or "0")
     except ValueError:
         raise _fault(path, f"line {line}: the population {text!r} is no whole number") from None
-
-
-def _folded(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(letter for letter in plain if letter.isalnum())
 
 
 def _fault(path: Path, message: str) -> InvalidInput:

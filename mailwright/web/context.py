@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import HOUR, MINUTE
-from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, MailDomains, Records
+from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, MailDomains, PostalPlaces, Records
 from mailwright.core.sources import CountKind
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.context.addresses import Network
@@ -177,7 +177,8 @@ class WebContext:
     """Everything the application needs. `clock` is the project's and may be virtual; `lease_clock` is system time.
 
     `folding` answers for rules that are not kept live; None if nothing does here. `resolve` tells what is known of an
-    incoming event's context besides; None if nothing is. `mail_domains` asks DNS about addresses in forms.
+    incoming event's context besides; None if nothing is. `mail_domains` asks DNS about addresses in forms,
+    `postal_places` a table about postal codes; None: nothing does.
     `collected` counts what sources bring; None if nothing does. `jobs` are those of the definitions in force, by name.
     """
 
@@ -196,6 +197,7 @@ class WebContext:
     folding: Folding | None = None
     resolve: Resolve | None = None
     mail_domains: MailDomains | None = None
+    postal_places: PostalPlaces | None = None
     collected: Collected | None = None
     jobs: Callable[[], Mapping[str, Job]] = field(default=dict)
 

@@ -57,6 +57,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         ),
         resolve=installation.resolve,
         mail_domains=installation.mail_domains,
+        postal_places=installation.postal_codes,
         collected=Collected(
             installation.records.sources,
             installation.clock,
@@ -73,6 +74,8 @@ def serve_door(
     """Answer HTTP on the inherited socket `fd` until stopped; `on_ready` gets the function that stops it."""
     context = web_context(installation, base_url)
     context.ingest_rules  # noqa: B018 reads the definitions: a second that the first request need not wait
+    if installation.postal_codes is not None:
+        installation.postal_codes.open()  # a new table takes seconds, which no visitor need wait
     app = create_app(context)
     config = uvicorn.Config(
         app,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from form_site import ANNA, Site
 from seeded_shop import NOW
+from visitors import client_of
 
 from mailwright.core.instants import DAY, SECOND, Instant
 from mailwright.ingest.forms.submission import mailbox_of
+from mailwright.stores.postal_codes import PostalTable
 from mailwright.web.app import create_app
 from mailwright.web.clients import network_of
 
@@ -143,3 +146,25 @@ def test_a_body_that_is_none_is_a_clear_error(site: Site, path: str, body: bytes
 @pytest.mark.parametrize("path", ["/f/none", "/v1/forms/none", "/f/centre", "/v1/forms/centre"])
 def test_what_is_no_form_is_not_found(site: Site, path: str) -> None:
     assert site.client.get(path).status_code == 404
+
+
+def test_a_postal_code_that_is_not_there_and_a_city_of_another_are_refused(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "codes.txt"
+    path.write_text("".join("\t".join([*row, *[""] * 9]) + "\n" for row in
+                            (("DE", "10115", "Berlin"), ("DE", "50667", "Köln"))))  # fmt: skip
+    table = PostalTable(path, tmp_path / "postal.sqlite")
+    site.shop.context = replace(site.shop.context, postal_places=table)
+    there = Site(site.shop, client_of(site.shop))
+    answers = {"email": ANNA, "postalCode": "10999", "city": "Berlin"}
+    assert list(there.send(answers=answers).json()["faults"]) == ["postalCode"]
+    wrong = there.send(answers={**answers, "postalCode": "10115", "city": "Köln"})
+    assert wrong.status_code == 422
+    assert wrong.json()["faults"] == {"city": "the postal code 10115 belongs to Berlin"}
+    assert wrong.json()["suggestions"] == {"city": "Berlin"}
+    assert site.told() == []
+    body = {"trait": "city", "value": "Koeln", "answers": {"postalCode": "50667"}}
+    assert there.client.post("/v1/forms/club/check", json=body).json()["fault"] == ""
+    body = {"trait": "postalCode", "value": "00000", "answers": {}}
+    assert there.client.post("/v1/forms/club/check", json=body).json()["fault"]
+    assert there.send(answers={**answers, "postalCode": "50667", "city": "koeln"}).status_code == 200
+    table.close()

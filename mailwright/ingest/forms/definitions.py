@@ -9,6 +9,7 @@ import msgspec
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import InvalidInput
+from mailwright.ingest.forms.texts import check_texts
 
 FieldType = Literal[
     "email", "text", "choice", "choices", "rating", "date", "number", "phone", "country", "postal_code", "city"
@@ -20,6 +21,7 @@ RATINGS = range(11)
 
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=400)]
+_Language = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 _Country = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}$")]
 
 
@@ -154,6 +156,42 @@ class AddressRules(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     dns: bool = True
 
 
+class FieldWords(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A question in another language; what is left empty stays in the form's own.
+
+    Attributes:
+        options: Value -> what the page shows.
+    """
+
+    label: str = ""
+    help: str = ""
+    options: dict[str, str] = {}
+
+
+class Translation(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A form in another language; what is left empty stays in the form's own.
+
+    Attributes:
+        fields: Trait -> its words.
+        purposes: Purpose -> its wording, kept with the consents of those who read it.
+        texts: As the form's `texts`.
+    """
+
+    title: str = ""
+    intro: str = ""
+    button: str = ""
+    thanks: str = ""
+    policy_url: str = ""
+    fields: dict[str, FieldWords] = {}
+    purposes: dict[str, Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]] = {}
+    texts: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        check_texts(self.texts)
+        if self.policy_url:
+            _check_url(self.policy_url)
+
+
 class FormDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A form, a survey, or a preference centre.
 
@@ -162,14 +200,17 @@ class FormDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
         kind: ``form`` asks who somebody is; ``survey`` asks people who come by a link of a mail; ``preferences`` is
             the page where they change purposes, tags and answers.
         intro: A paragraph under the heading.
-        language: The page's language, as in HTML's ``lang``.
+        language: The language of this file, as in HTML's ``lang``. What forms say by themselves is there in ``en`` and
+            ``de``; in other languages it is English but for `texts`.
+        translations: Language -> the form in that language. A browser gets the one that it likes best.
+        texts: Name -> text to say in place of ours (``missing: Please answer.``); the names are in the how-to.
         fields: The questions. A ``form`` has a required one of type ``email``.
         at_once: Most fields asked in one visit, the required ones among them; the others wait for the next.
         country: ISO 3166 code by which postal codes and phone numbers are checked where the form asks no country.
         purposes: What people can agree to.
         policy_url: Where the privacy policy stands.
-        button: The button's text.
-        thanks: What is shown afterwards.
+        button: The button's text; empty: *Send*, in the form's language.
+        thanks: What is shown afterwards; empty: *Thank you.*
         redirect: A page to go to afterwards, instead of `thanks`; its host must be one of `domains`.
         domains: Hosts of your own pages: where the form may be embedded and lead to. Empty: anywhere, and to nowhere.
         double_opt_in: None: what is ticked counts at once.
@@ -181,14 +222,16 @@ class FormDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
     title: _Text
     kind: Literal["form", "survey", "preferences"] = "form"
     intro: str = ""
-    language: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] = "en"
+    language: _Language = "en"
+    translations: dict[_Language, Translation] = {}
+    texts: dict[str, str] = {}
     fields: tuple[FieldDefinition, ...] = ()
     at_once: Annotated[int, msgspec.Meta(ge=1, le=50)] = 4
     country: _Country | None = None
     purposes: tuple[PurposeDefinition, ...] = ()
     policy_url: str = ""
-    button: _Text = "Send"
-    thanks: _Text = "Thank you."
+    button: str = ""
+    thanks: str = ""
     redirect: str = ""
     domains: tuple[str, ...] = ()
     double_opt_in: DoubleOptInDefinition | None = None
@@ -209,8 +252,25 @@ class FormDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
             raise ValueError(f"a {self.kind} knows people by the link of a mail: it asks no e-mail address")
         for url in filter(None, (self.policy_url, self.redirect)):
             _check_url(url)
+        check_texts(self.texts)
+        for language, translation in self.translations.items():
+            self._check_translation(language, translation)
         if self.redirect and (urlsplit(self.redirect).hostname or "") not in self.domains:
             raise ValueError(f"`redirect` leads to {self.redirect!r}, whose host is not one of `domains`")
+
+    def _check_translation(self, language: str, translation: Translation) -> None:
+        if language.lower() == self.language.lower():
+            raise ValueError(f"the form is in {language!r} itself: put its words where they belong")
+        for trait, words in translation.fields.items():
+            field = self.field(trait)
+            if field is None:
+                raise ValueError(f"translation {language!r}: there is no field {trait!r}")
+            unknown = next((value for value in words.options if field.option(value) is None), None)
+            if unknown is not None:
+                raise ValueError(f"translation {language!r}: field {trait!r} has no option {unknown!r}")
+        for purpose in translation.purposes:
+            if purpose not in [one.purpose for one in self.purposes]:
+                raise ValueError(f"translation {language!r}: there is no purpose {purpose!r}")
 
     def field(self, trait: str) -> FieldDefinition | None:
         """The field of a trait."""

@@ -70,8 +70,8 @@ async function call(base, path, body) {
   return { status: answer.status, told };
 }
 
-function query(link) {
-  const asked = new URLSearchParams({ visitor: remembered(), anonymous: anonymousId(), link });
+function query(link, lang) {
+  const asked = new URLSearchParams({ visitor: remembered(), anonymous: anonymousId(), link, lang });
   for (const [key, value] of [...asked]) if (!value) asked.delete(key);
   const text = asked.toString();
   return text ? `?${text}` : "";
@@ -80,6 +80,9 @@ function query(link) {
 const TYPES = { email: "email", date: "date", phone: "tel" };
 const COMPLETE = { email: "email", phone: "tel", postal_code: "postal-code", city: "address-level2", country: "country" };
 const NAMES = { firstName: "given-name", lastName: "family-name" };
+
+const BEHIND = { country: ["postal_code", "phone", "city"], postal_code: ["city"] };
+let texts = {};
 
 function control(field, id) {
   const name = `field.${field.trait}`;
@@ -116,7 +119,7 @@ function control(field, id) {
 function question(field) {
   const id = `field-${field.trait}`;
   const group = ["choice", "choices", "rating"].includes(field.type);
-  const optional = field.required ? null : element("small", {}, " optional");
+  const optional = field.required ? null : element("small", {}, ` ${texts.optional}`);
   const label = group ? element("legend", {}, field.label, optional) : element("label", { for: id }, field.label, optional);
   const help = field.help ? element("p", { class: "ask-help", id: `${id}-help` }, field.help) : null;
   const note = element("p", { class: "ask-note", id: `${id}-note`, "aria-live": "polite" });
@@ -139,9 +142,9 @@ function box(one, place) {
 
 function drawn(told) {
   const trap = element("input", { name: "website", tabindex: "-1", autocomplete: "off" });
-  const hidden = element("div", { class: "ask-trap", "aria-hidden": "true" }, element("label", {}, "Leave this empty ", trap));
+  const hidden = element("div", { class: "ask-trap", "aria-hidden": "true" }, element("label", {}, `${texts.leave_empty} `, trap));
   const policy = told.policy_url
-    ? element("p", { class: "ask-help" }, element("a", { href: told.policy_url, rel: "noopener" }, "How we treat your data"))
+    ? element("p", { class: "ask-help" }, element("a", { href: told.policy_url, rel: "noopener" }, texts.privacy))
     : null;
   return element(
     "form",
@@ -218,10 +221,21 @@ class Form {
     const value = answers[trait];
     if (this.asked.get(trait) === JSON.stringify(value)) return;
     this.asked.set(trait, JSON.stringify(value));
+    this.checkBehind(holder);
     if (!value || value.length === 0) return this.mark(holder, "", "");
-    const { status, told } = await call(this.base, `${this.path}/check`, { trait, value, answers }).catch(() => ({}));
+    const { status, told } = await call(this.base, `${this.path}/check`, { trait, value, answers, language: this.form.lang }).catch(() => ({}));
     if (status !== 200 || JSON.stringify(this.answers()[trait]) !== JSON.stringify(value)) return;
     this.mark(holder, told.fault, told.suggestion, told.warning);
+  }
+
+  // Answers that are checked by this one: they may be right or wrong by now.
+  checkBehind(holder) {
+    const [, types] = Object.entries(BEHIND).find(([type]) => holder.classList.contains(`ask-${type}`)) || [null, []];
+    for (const type of types) {
+      for (const other of this.form.querySelectorAll(`.ask-${type}`)) {
+        if (this.asked.delete(other.dataset.field)) this.check(other);
+      }
+    }
   }
 
   mark(holder, fault, suggestion, warning = "") {
@@ -240,7 +254,8 @@ class Form {
       input.focus();
       this.check(holder);
     });
-    note.append(note.textContent ? ". Did you mean " : "Did you mean ", meant, "?");
+    const [before, behind] = texts.did_you_mean.split("{suggestion}");
+    note.append(note.textContent ? `. ${before}` : before, meant, behind || "");
   }
 
   async send(event) {
@@ -263,19 +278,19 @@ class Form {
       if (status === 200) this.done(told);
       else this.refused(told);
     } catch {
-      this.refused({ faults: { "": "That did not get through: try again." } });
+      this.refused({ faults: { "": texts.not_through } });
     } finally {
       this.sending = false;
     }
   }
 
   refused(told) {
-    const faults = told.faults || { "": (told.error && told.error.message) || "That was not taken." };
+    const faults = told.faults || { "": (told.error && told.error.message) || texts.not_taken };
     for (const holder of this.form.querySelectorAll("[data-field]")) {
       this.mark(holder, faults[holder.dataset.field] || "", (told.suggestions || {})[holder.dataset.field] || "");
     }
     this.form.querySelector(".ask-faults")?.remove();
-    const text = faults[""] || "Please look at what is marked below.";
+    const text = faults[""] || texts.look_below;
     this.form.prepend(element("div", { class: "ask-faults", role: "alert", tabindex: "-1" }, element("p", {}, text)));
     const wrong = this.form.querySelector("[aria-invalid='true']") || this.form.querySelector(".ask-faults");
     wrong.focus();
@@ -294,12 +309,14 @@ async function embed(script) {
   const name = script.dataset.form;
   const base = new URL(script.src).origin;
   const link = script.dataset.link || "";
-  const { status, told } = await call(base, `/v1/forms/${encodeURIComponent(name)}${query(link)}`).catch(() => ({}));
+  const lang = script.dataset.lang || "";
+  const { status, told } = await call(base, `/v1/forms/${encodeURIComponent(name)}${query(link, lang)}`).catch(() => ({}));
   if (status !== 200) {
     console.warn(`Mailwright: form ${name} cannot be shown (${status || "no answer"})`);
     return;
   }
-  const host = element("div", { "data-mailwright": name });
+  texts = told.texts;
+  const host = element("div", { "data-mailwright": name, lang: told.language });
   const root = host.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(STYLE);
@@ -315,9 +332,10 @@ async function embed(script) {
 // The hosted page stands already; only a browser that was here before gets other questions.
 async function help(form) {
   const name = form.dataset.mailwrightForm;
+  texts = JSON.parse(form.dataset.texts);
   const link = form.dataset.link || "";
   if ((remembered() || anonymousId()) && !link && !form.querySelector(".ask-faults")) {
-    const { status, told } = await call("", `/v1/forms/${encodeURIComponent(name)}${query(link)}`).catch(() => ({}));
+    const { status, told } = await call("", `/v1/forms/${encodeURIComponent(name)}${query(link, form.lang)}`).catch(() => ({}));
     if (status === 200) {
       const before = form.querySelector("[data-fields]");
       const typed = new FormData(form);

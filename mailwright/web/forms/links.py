@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
@@ -16,16 +17,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from mailwright.core.errors import Conflict, InvalidInput
-from mailwright.core.instants import Instant
+from mailwright.core.instants import Instant, to_datetime
 from mailwright.core.ports import Consent, OptIn
 from mailwright.delivery.opt_ins import form_origin
 from mailwright.ingest.forms.checks import check_all
 from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition
+from mailwright.ingest.forms.languages import spoken
 from mailwright.ingest.forms.submission import CONFIRMED, PREFERENCES_CHANGED, identify_call, told_by, track_call
+from mailwright.ingest.forms.texts import OUR_TEXTS, Texts, locale_of, preferred
 from mailwright.web.bodies import read_body
 from mailwright.web.context import WebContext
-from mailwright.web.forms.public import BODY_BYTES, answers_of, throttle, urlencoded
-from mailwright.web.forms.taking import Asked, Taken, consents_of, sealed_ip, seen_of, take, takes_mail_of, tell
+from mailwright.web.forms.public import BODY_BYTES, answers_of, form_page, languages_of, throttle, urlencoded
+from mailwright.web.forms.taking import Asked, Taken, consents_of, means_of, sealed_ip, seen_of, take, tell
 from mailwright.web.forms.visit import Reader, Visit, facts_of, issue, known_traits, links_of, reader_of, shown_field
 from mailwright.web.pages.shell import Context
 from mailwright.web.templating import page_response
@@ -41,7 +44,7 @@ def ask_confirmation(request: Request, context: Context, token: str) -> Response
     """What is to be confirmed, word for word, and a button."""
     opt_in = _opt_in(context, token)
     if opt_in is None:
-        return page_response(request, "link_over.html", {}, status=404)
+        return _over(request)
     return _confirm_page(request, context, opt_in)
 
 
@@ -50,7 +53,7 @@ def confirm(request: Request, context: Context, token: str) -> Response:
     """Confirm: the address is verified, and what was ticked is granted. A second time changes nothing."""
     opt_in = _opt_in(context, token)
     if opt_in is None:
-        return page_response(request, "link_over.html", {}, status=404)
+        return _over(request)
     seen, now = seen_of(request), context.clock.now()
     form = context.project.forms.get(opt_in.form)
     consents = consents_of(opt_in, now)
@@ -76,8 +79,23 @@ def _opt_in(context: WebContext, token: str) -> OptIn | None:
 
 
 def _confirm_page(request: Request, context: WebContext, opt_in: OptIn) -> Response:
-    form = context.project.forms.get(opt_in.form)
-    return page_response(request, "form_confirm.html", {"opt_in": opt_in, "title": form.title if form else opt_in.form})
+    declared = context.project.forms.get(opt_in.form)
+    form = spoken(declared or FormDefinition(title=opt_in.form, kind="survey"), languages_of(request))
+    asked_at = _spoken_time(opt_in.asked_at, context.project.zone, form.language)
+    return form_page(request, form, "form_confirm.html", {"opt_in": opt_in, "asked_at": asked_at})
+
+
+def _spoken_time(at: Instant, zone: tzinfo, language: str) -> str:
+    from babel.dates import format_datetime  # see `locale_of`
+
+    local = to_datetime(at).astimezone(zone)
+    return format_datetime(local, "d MMMM y, HH:mm", locale=locale_of(language))
+
+
+def _over(request: Request) -> Response:
+    """A link that leads nowhere, in one of our own languages: whose form it was is not known."""
+    say = Texts(preferred(list(OUR_TEXTS), languages_of(request)))
+    return page_response(request, "link_over.html", {"say": say}, status=404)
 
 
 # --- answer a question of a mail -------------------------------------------------------------------------------------
@@ -86,9 +104,9 @@ def _confirm_page(request: Request, context: WebContext, opt_in: OptIn) -> Respo
 @router.get("/a/{token}")
 def show_answer(request: Request, context: Context, token: str) -> Response:
     """The question with the answer that was chosen in the mail, other questions of the survey, and a button."""
-    found = _question(context, token)
+    found = _question(context, token, languages_of(request))
     if found is None:
-        return page_response(request, "link_over.html", {}, status=404)
+        return _over(request)
     visit, field, value = found
     return _answer_page(request, context, visit, field, {field.trait: value}, Taken())
 
@@ -101,9 +119,9 @@ async def give_answer(request: Request, context: Context, token: str) -> Respons
 
 
 def _give_answer(request: Request, context: WebContext, token: str, body: bytes) -> Response:
-    found = _question(context, token)
+    found = _question(context, token, languages_of(request))
     if found is None:
-        return page_response(request, "link_over.html", {}, status=404)
+        return _over(request)
     visit, field, value = found
     told = urlencoded(body)
     answers = {field.trait: value, **answers_of(visit.form, told)}
@@ -112,16 +130,17 @@ def _give_answer(request: Request, context: WebContext, token: str, body: bytes)
     taken = take(context, visit, Asked(answers=answers, issued=issued, **seen_of(request)))
     if taken.faults:
         return _answer_page(request, context, visit, field, answers, taken, status=422)
-    return page_response(request, "form_done.html", {"form": visit.form, "confirm": False})
+    return form_page(request, visit.form, "form_done.html", {"confirm": False})
 
 
-def _question(context: WebContext, token: str) -> tuple[Visit, FieldDefinition, str] | None:
+def _question(context: WebContext, token: str, accepted: str) -> tuple[Visit, FieldDefinition, str] | None:
     """Who answers which question how; None for a link that is not ours, too old, or to a question no longer asked."""
     try:
         link = links_of(context).read_answer(token, context.clock.now())
     except (InvalidInput, KeyError):
         return None
-    form, reader = context.project.forms.get(link.form), reader_of(context, link.message_id)
+    declared, reader = context.project.forms.get(link.form), reader_of(context, link.message_id)
+    form = spoken(declared, accepted) if declared else None
     field = form.field(link.question) if form else None
     if form is None or field is None or reader is None:
         return None
@@ -141,14 +160,13 @@ def _answer_page(
 ) -> Response:
     others = [one for one in visit.fields if one.trait != field.trait]
     page = {
-        "form": visit.form,
         "fields": [shown_field(visit.form, one) for one in [field, *others]],
-        "issued": issue(context, visit.name),
+        "issued": issue(context, visit.name, visit.form.language),
         "values": values,
         "faults": taken.faults,
         "suggestions": taken.suggestions,
     }
-    return page_response(request, "form_answer.html", page, status)
+    return form_page(request, visit.form, "form_answer.html", page, status)
 
 
 # --- preferences -----------------------------------------------------------------------------------------------------
@@ -157,9 +175,9 @@ def _answer_page(
 @router.get("/p/{token}")
 def preferences(request: Request, context: Context, token: str) -> Response:
     """What somebody gets from us, as it stands: purposes, tags, and answers that they can correct."""
-    found = _centre(context, token)
+    found = _centre(context, token, languages_of(request))
     if found is None:
-        return page_response(request, "link_over.html", {}, status=404)
+        return _over(request)
     return _centre_page(request, context, *found, {}, Taken(), done=False)
 
 
@@ -171,15 +189,16 @@ async def change_preferences(request: Request, context: Context, token: str) -> 
 
 
 def _change(request: Request, context: WebContext, token: str, body: bytes) -> Response:
-    found = _centre(context, token)
+    told = urlencoded(body)
+    shown_in = "".join(told.get("language", [])[:1])  # what people agree to is what they read
+    found = _centre(context, token, shown_in or languages_of(request))
     if found is None:
-        return page_response(request, "link_over.html", {}, status=404)
+        return _over(request)
     visit, reader = found
     throttle(request, context, visit)
-    told = urlencoded(body)
     answers = answers_of(visit.form, told)
     given = [one for one in visit.form.fields if answers.get(one.trait) not in (None, "", [])]
-    checked = check_all(visit.form, given, answers, takes_mail_of(context))
+    checked = check_all(visit.form, given, answers, means_of(context))
     faults = {trait: one.fault for trait, one in checked.items() if one.fault}
     if faults:
         return _centre_page(request, context, visit, reader, answers, Taken(faults=faults), done=False, status=422)
@@ -267,7 +286,7 @@ def _keep(
     context.count(form_origin(visit.name), "consents", len(added))
 
 
-def _centre(context: WebContext, token: str) -> tuple[Visit, Reader] | None:
+def _centre(context: WebContext, token: str, accepted: str) -> tuple[Visit, Reader] | None:
     try:
         link = links_of(context).read_preferences(token)
     except (InvalidInput, KeyError):
@@ -275,7 +294,7 @@ def _centre(context: WebContext, token: str) -> tuple[Visit, Reader] | None:
     form, reader = context.project.forms.get(link.form), reader_of(context, link.message_id)
     if form is None or form.kind != "preferences" or reader is None:
         return None
-    return Visit(name=link.form, form=form, reader=reader), reader
+    return Visit(name=link.form, form=spoken(form, accepted), reader=reader), reader
 
 
 def _granted(context: WebContext, form: FormDefinition, reader: Reader) -> set[str]:
@@ -299,14 +318,13 @@ def _centre_page(
     present = facts.traits[TAGS].value if facts and TAGS in facts.traits else []
     tags = dict(visit.form.tags())
     for one in context.project.forms.values():
-        tags = {**dict(one.tags()), **tags}
+        tags = {**dict(spoken(one, visit.form.language).tags()), **tags}
     chosen = {
         one.trait: str(facts.traits[one.trait].value)
         for one in visit.form.fields
         if facts and one.trait in facts.traits and one.type in ("choice", "rating")
     }
     page = {
-        "form": visit.form,
         "fields": [shown_field(visit.form, one) for one in visit.form.fields],
         "values": {**chosen, **values},
         "faults": taken.faults,
@@ -316,4 +334,4 @@ def _centre_page(
         "have": told.get("tag", []) if told is not None else present if isinstance(present, list) else [],
         "done": done,
     }
-    return page_response(request, "form_preferences.html", page, status)
+    return form_page(request, visit.form, "form_preferences.html", page, status)

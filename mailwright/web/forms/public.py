@@ -15,13 +15,25 @@ from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.events import Identifier
 from mailwright.ingest.forms.checks import check_field
 from mailwright.ingest.forms.definitions import FormDefinition
+from mailwright.ingest.forms.languages import spoken, texts_of
 from mailwright.ingest.forms.submission import SEEN, STARTED, track_call
 from mailwright.web.bodies import json_response, read_body
 from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
 from mailwright.web.errors import Refused, TooMany
-from mailwright.web.forms.taking import TRAP, Asked, Taken, seen_of, take, takes_mail_of, tell
-from mailwright.web.forms.visit import ANONYMOUS, Visit, form_of, issue, read_issue, shown, shown_field, visit_of
+from mailwright.web.forms.taking import TRAP, Asked, Taken, means_of, seen_of, take, tell
+from mailwright.web.forms.visit import (
+    ANONYMOUS,
+    Visit,
+    form_of,
+    issue,
+    read_issue,
+    script_texts,
+    shown,
+    shown_field,
+    shown_language,
+    visit_of,
+)
 from mailwright.web.pages.shell import Context
 from mailwright.web.security import PAGE_POLICY
 from mailwright.web.sessions import Throttle
@@ -58,6 +70,7 @@ class OneAnswer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     trait: str
     value: Any = None
+    language: str = ""
     answers: dict[str, Any] = {}
 
 
@@ -75,7 +88,7 @@ class Looked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 @router.get("/f/{name}")
 def hosted(request: Request, context: Context, name: Name, t: Token = "") -> Response:
     """A form on a page of its own; `t` is the signed link of a mail. Works without JavaScript."""
-    visit = visit_of(context, name, link=t)
+    visit = visit_of(context, name, languages_of(request), link=t)
     if visit.form.kind == "preferences":
         raise NotFound("form.unknown", f"there is no form {name!r}")
     return _page(request, context, visit, t, {}, Taken())
@@ -89,14 +102,15 @@ async def send_hosted(request: Request, context: Context, name: Name, t: Token =
 
 
 def _take_hosted(request: Request, context: WebContext, name: str, t: str, body: bytes) -> Response:
-    visit = visit_of(context, name, link=t)
     told = urlencoded(body)
+    issued = "".join(told.get("issued", [])[:1])
+    visit = visit_of(context, name, shown_language(context, issued) or languages_of(request), link=t)
     answers = answers_of(visit.form, told)
     asked = Asked(
         answers=answers,
         boxes=told.get("purpose", []),
         trap="".join(told.get(TRAP, [])),
-        issued="".join(told.get("issued", [])[:1]),
+        issued=issued,
         **seen_of(request),
     )
     throttle(request, context, visit)
@@ -106,7 +120,7 @@ def _take_hosted(request: Request, context: WebContext, name: str, t: str, body:
     if visit.form.redirect and not taken.confirm:
         response: Response = RedirectResponse(visit.form.redirect, 303)
     else:
-        response = page_response(request, "form_done.html", {"form": visit.form, "confirm": taken.confirm})
+        response = form_page(request, visit.form, "form_done.html", {"confirm": taken.confirm})
     return _allowing(response, visit.form)
 
 
@@ -120,17 +134,31 @@ def _page(
     status: int = 200,
 ) -> Response:
     page = {
-        "form": visit.form,
         "name": visit.name,
+        "script_texts": msgspec.json.encode(script_texts(visit.form)).decode(),
         "fields": [shown_field(visit.form, field) for field in visit.fields],
-        "issued": issue(context, visit.name),
+        "issued": issue(context, visit.name, visit.form.language),
         "link": link,
         "values": values,
         "faults": taken.faults,
         "suggestions": taken.suggestions,
         "trap": TRAP,
     }
-    return _allowing(page_response(request, "form.html", page, status), visit.form)
+    return _allowing(form_page(request, visit.form, "form.html", page, status), visit.form)
+
+
+def form_page(
+    request: Request, form: FormDefinition, template: str, values: Mapping[str, Any], status: int = 200
+) -> Response:
+    """A page of a form, in its language."""
+    response = page_response(request, template, {"form": form, "say": texts_of(form), **values}, status)
+    response.headers["Content-Language"] = form.language
+    return response
+
+
+def languages_of(request: Request) -> str:
+    """What languages the browser likes."""
+    return request.headers.get("accept-language", "")
 
 
 def _allowing(response: Response, form: FormDefinition) -> Response:
@@ -192,10 +220,19 @@ def preflight(request: Request, context: Context, name: Name) -> Response:
 
 @router.get("/v1/forms/{name}")
 def definition(
-    request: Request, context: Context, name: Name, visitor: Token = "", anonymous: Token = "", link: Token = ""
+    request: Request,
+    context: Context,
+    name: Name,
+    visitor: Token = "",
+    anonymous: Token = "",
+    link: Token = "",
+    lang: Token = "",
 ) -> Response:
-    """The form with the fields to ask now. Tells nothing about anybody but which fields are still asked."""
-    visit = visit_of(context, name, link=link, visitor=visitor, anonymous=anonymous)
+    """The form with the fields to ask now, in the language `lang` or else one that the browser likes.
+
+    Tells nothing about anybody but which fields are still asked.
+    """
+    visit = visit_of(context, name, lang or languages_of(request), link=link, visitor=visitor, anonymous=anonymous)
     if visit.form.kind == "preferences":
         raise NotFound("form.unknown", f"there is no form {name!r}")
     return _cors(request, visit.form, json_response(shown(context, visit)))
@@ -209,7 +246,8 @@ async def send(request: Request, context: Context, name: Name) -> Response:
 
 
 def _take(request: Request, context: WebContext, name: str, sent: Sent) -> Response:
-    visit = visit_of(context, name, link=sent.link, visitor=sent.visitor, anonymous=sent.anonymous)
+    language = shown_language(context, sent.issued) or languages_of(request)
+    visit = visit_of(context, name, language, link=sent.link, visitor=sent.visitor, anonymous=sent.anonymous)
     _check_origin(request, context, visit.form)
     throttle(request, context, visit)
     asked = Asked(
@@ -224,16 +262,14 @@ def _take(request: Request, context: WebContext, name: str, sent: Sent) -> Respo
     if taken.faults:
         told: dict[str, Any] = {"faults": taken.faults, "suggestions": taken.suggestions}
         return _cors(request, visit.form, json_response(told, 422))
+    say = texts_of(visit.form)
     told = {
         "state": "confirm" if taken.confirm else "thanks",
-        "text": CONFIRM_TEXT if taken.confirm else visit.form.thanks,
+        "text": say("nearly_done_text") if taken.confirm else visit.form.thanks,
         "redirect": "" if taken.confirm else visit.form.redirect,
         "visitor": taken.visitor,
     }
     return _cors(request, visit.form, json_response(told))
-
-
-CONFIRM_TEXT = "Nearly done: look into your mailbox and confirm with the link in our mail."
 
 
 @router.post("/v1/forms/{name}/check")
@@ -249,8 +285,8 @@ def _check(request: Request, context: WebContext, name: str, one: OneAnswer) -> 
     field = form.field(one.trait)
     if field is None:
         raise NotFound("form.field", f"the form has no field {one.trait!r}")
-    allow = context.settings.allow_reserved_domains
-    found = check_field(form, field, one.value, one.answers, takes_mail_of(context), allow_reserved=allow)
+    form = spoken(form, one.language or languages_of(request))
+    found = check_field(form, field, one.value, one.answers, means_of(context))
     told = {"fault": found.fault, "suggestion": found.suggestion, "warning": found.warning}
     return _cors(request, form, json_response(told))
 

@@ -17,8 +17,10 @@ from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.instants import DAY, Instant
 from mailwright.core.ports import Consent, OptIn
 from mailwright.delivery.opt_ins import confirmation, form_origin
-from mailwright.ingest.forms.checks import Checked, check_all
+from mailwright.ingest.forms.answers import Checked, Means, nobody_knows
+from mailwright.ingest.forms.checks import check_all
 from mailwright.ingest.forms.definitions import TAGS, FieldDefinition, FormDefinition, PurposeDefinition
+from mailwright.ingest.forms.languages import texts_of
 from mailwright.ingest.forms.submission import (
     ANSWERED,
     SUBMITTED,
@@ -100,13 +102,7 @@ def take(context: WebContext, visit: Visit, asked: Asked) -> Taken:
     if robot:
         return Taken(faults={"": robot})
     fields = _answered_fields(visit, asked)
-    checked = check_all(
-        visit.form,
-        fields,
-        asked.answers,
-        takes_mail_of(context),
-        allow_reserved=context.settings.allow_reserved_domains,
-    )
+    checked = check_all(visit.form, fields, asked.answers, means_of(context))
     faults = _faults(visit.form, checked, asked)
     suggestions = {trait: one.suggestion for trait, one in checked.items() if one.suggestion}
     if faults:
@@ -117,22 +113,27 @@ def take(context: WebContext, visit: Visit, asked: Asked) -> Taken:
     return Taken(confirm=confirm, visitor=said.visitor(), suggestions=suggestions)
 
 
-def takes_mail_of(context: WebContext) -> Any:
-    """Asks DNS, or answers that nobody can tell."""
+def means_of(context: WebContext) -> Means:
+    """What answers are checked by here."""
     domains = context.mail_domains
-    return domains.takes_mail if domains else lambda _domain: None
+    return Means(
+        takes_mail=domains.takes_mail if domains else nobody_knows,
+        places=context.postal_places,
+        allow_reserved=context.settings.allow_reserved_domains,
+    )
 
 
 def _robot(context: WebContext, visit: Visit, asked: Asked) -> tuple[str, str]:
     """(why it is refused, nonce of the shown form)."""
+    say = texts_of(visit.form)
     try:
         nonce, seconds = read_issue(context, visit.name, asked.issued)
     except (InvalidInput, KeyError, ValueError):
-        return "this page has been open for too long: reload it and send it again", ""
+        return say("open_too_long"), ""
     if asked.trap:
-        return "a field that people do not see was filled in: reload the page and leave it empty", ""
+        return say("trapped"), ""
     if visit.reader is None and seconds < visit.form.limits.least_seconds:
-        return "that was faster than anybody types: wait a moment and send it again", ""
+        return say("too_fast"), ""
     return "", nonce
 
 
@@ -151,7 +152,7 @@ def _faults(form: FormDefinition, checked: Mapping[str, Checked], asked: Asked) 
     faults = {trait: one.fault for trait, one in checked.items() if one.fault}
     for one in form.purposes:
         if one.required and one.purpose not in asked.boxes:
-            faults[f"purpose:{one.purpose}"] = "tick this box to go on"
+            faults[f"purpose:{one.purpose}"] = texts_of(form)("missing_box")
     return faults
 
 

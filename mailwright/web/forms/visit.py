@@ -18,8 +18,9 @@ from mailwright.core.instants import DAY, SECOND, Instant
 from mailwright.core.messages import Message
 from mailwright.delivery.links import MailLinks
 from mailwright.ingest.forms.asking import asked_fields
-from mailwright.ingest.forms.checks import country_names
 from mailwright.ingest.forms.definitions import RATINGS, FieldDefinition, FormDefinition
+from mailwright.ingest.forms.languages import spoken, texts_of
+from mailwright.ingest.forms.places import country_names
 from mailwright.ingest.identifiers import is_blocked
 from mailwright.web.context import WebContext
 
@@ -67,12 +68,15 @@ class Visit:
         return asked_fields(self.form, self.known, by_link=self.reader is not None)
 
 
-def visit_of(context: WebContext, name: str, *, link: str = "", visitor: str = "", anonymous: str = "") -> Visit:
+def visit_of(
+    context: WebContext, name: str, accepted: str, *, link: str = "", visitor: str = "", anonymous: str = ""
+) -> Visit:
     """Who is there.
 
     Args:
         context: The application's.
         name: Of the form.
+        accepted: The browser's Accept-Language.
         link: The token of a link in a mail; one that is not valid counts as none.
         visitor: The token that this browser got for what it answered before.
         anonymous: The browser's anonymous id.
@@ -80,7 +84,7 @@ def visit_of(context: WebContext, name: str, *, link: str = "", visitor: str = "
     Raises:
         NotFound: ``form.unknown``.
     """
-    form = form_of(context, name)
+    form = spoken(form_of(context, name), accepted)
     reader = _linked(context, name, link)
     if reader is not None:
         return Visit(name=name, form=form, reader=reader, known=known_traits(facts_of(context, reader)))
@@ -136,10 +140,10 @@ def links_of(context: WebContext) -> MailLinks:
     return MailLinks(context.tokens, context.settings.base_url)
 
 
-def issue(context: WebContext, name: str) -> str:
-    """A token that says when this form was shown; it is needed to send it."""
+def issue(context: WebContext, name: str, language: str) -> str:
+    """A token that says when this form was shown, and in which language; it is needed to send it."""
     now = context.lease_clock.now()
-    told = {"f": name, "n": secrets.token_hex(8), "t": now}
+    told = {"f": name, "n": secrets.token_hex(8), "t": now, "l": language}
     return context.tokens.sign("issue", told, Instant(now + ISSUED_MICROS))
 
 
@@ -154,6 +158,15 @@ def read_issue(context: WebContext, name: str, token: str) -> tuple[str, float]:
     if not isinstance(told, dict) or told.get("f") != name:
         raise InvalidInput.one("token.invalid", "the form was not shown here", hint="open the page again")
     return str(told["n"]), (now - int(told["t"])) / SECOND
+
+
+def shown_language(context: WebContext, issued: str) -> str:
+    """In which language the form of that token was shown: what people agreed to is what they read; else empty."""
+    try:
+        told = context.tokens.verify("issue", issued, context.lease_clock.now())
+    except InvalidInput:
+        return ""
+    return str(told.get("l") or "") if isinstance(told, dict) else ""
 
 
 def remember(context: WebContext, visit: Visit, answered: list[str], anonymous_id: str) -> str:
@@ -177,8 +190,18 @@ def shown(context: WebContext, visit: Visit) -> dict[str, Any]:
         "purposes": [
             {"purpose": one.purpose, "wording": one.wording, "required": one.required} for one in form.purposes
         ],
-        "issued": issue(context, visit.name),
+        "issued": issue(context, visit.name, form.language),
+        "texts": script_texts(form),
     }
+
+
+_SCRIPT_TEXTS = ("optional", "did_you_mean", "look_below", "leave_empty", "privacy", "not_taken", "not_through")
+
+
+def script_texts(form: FormDefinition) -> dict[str, str]:
+    """What the script says by itself."""
+    say = texts_of(form)
+    return {name: say.open(name) for name in _SCRIPT_TEXTS}
 
 
 def shown_field(form: FormDefinition, field: FieldDefinition) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from mailwright.core.errors import NotFound, nearest
 from mailwright.core.instants import format_iso
 from mailwright.core.ports import OptIn
 from mailwright.ingest.forms.definitions import FormDefinition
+from mailwright.ingest.forms.languages import spoken, texts_of
 from mailwright.reports.forms import FormCounts, form_counts
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response
@@ -48,10 +49,14 @@ def forms(request: Request, context: Context) -> Response:
 def form(request: Request, context: Context, name: Name) -> Response:
     """One form: counts, the code that embeds it, how it is reached by mail, and how it looks."""
     found = _found(context, name)
+    languages = [found.language, *found.translations]
     base = context.settings.base_url
+    found = spoken(found)
     values = {
         "name": name,
         "form": found,
+        "say": texts_of(found),
+        "languages": languages,
         "counts": form_counts(context.history).get(name, FormCounts()),
         "address": address_of(base, name),
         "embed": embed_code(base, name),

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailwright.ingest.forms.checks import check_address, check_field, country_names, suggested
+from mailwright.ingest.forms.answers import Means
+from mailwright.ingest.forms.checks import check_address, check_field, suggested
 from mailwright.ingest.forms.definitions import AddressRules, FieldDefinition, FormDefinition
+from mailwright.ingest.forms.places import country_names
+from mailwright.ingest.forms.texts import Texts
 
-RULES = AddressRules()
+RULES, SAY = AddressRules(), Texts()
+ASKED = Means(takes_mail=lambda _domain: True)
 
 
 def _form(**field: Any) -> FormDefinition:
@@ -28,7 +32,7 @@ def _check(answer: Any, others: dict[str, Any] | None = None, **field: Any) -> t
     form = _form(**field)
     question = form.field("x")
     assert question is not None
-    found = check_field(form, question, answer, others or {}, lambda _domain: None)
+    found = check_field(form, question, answer, others or {}, Means())
     return found.value, found.fault
 
 
@@ -41,7 +45,7 @@ def _check(answer: Any, others: dict[str, Any] | None = None, **field: Any) -> t
     ],
 )
 def test_good_addresses_keep_their_local_part_as_written(text: str, value: str) -> None:
-    found = check_address(text.strip(), RULES, lambda _domain: True)
+    found = check_address(text.strip(), RULES, ASKED, SAY)
     assert (found.value, found.fault) == (value, "")
 
 
@@ -51,31 +55,31 @@ def test_good_addresses_keep_their_local_part_as_written(text: str, value: str) 
      "anna@gmail.com\r\nBcc: x@y.com", "änna@gmail.com", "anna@localhost", "anna@example.test", "anna@[127.0.0.1]"],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
-    assert check_address(text, RULES, lambda _domain: True).fault
+    assert check_address(text, RULES, ASKED, SAY).fault
 
 
 @pytest.mark.parametrize("domain", ["mailinator.com", "sub.mailinator.com", "MAILINATOR.COM"])
 def test_throw_away_domains_are_refused_unless_the_form_allows_them(domain: str) -> None:
     ask = f"x@{domain}"
-    assert "throw-away" in check_address(ask, RULES, lambda _domain: True).fault
-    assert not check_address(ask, AddressRules(allow=("mailinator.com",)), lambda _domain: True).fault
-    assert not check_address(ask, AddressRules(disposable="allow"), lambda _domain: True).fault
+    assert "throw-away" in check_address(ask, RULES, ASKED, SAY).fault
+    assert not check_address(ask, AddressRules(allow=("mailinator.com",)), ASKED, SAY).fault
+    assert not check_address(ask, AddressRules(disposable="allow"), ASKED, SAY).fault
 
 
 def test_a_project_adds_domains_that_it_refuses() -> None:
-    assert check_address("a@rival.com", AddressRules(refuse=("rival.com",)), lambda _domain: True).fault
+    assert check_address("a@rival.com", AddressRules(refuse=("rival.com",)), ASKED, SAY).fault
 
 
 @pytest.mark.parametrize(("role", "fault", "warning"), [("allow", 0, 0), ("warn", 0, 1), ("refuse", 1, 0)])
 def test_addresses_of_offices_are_treated_as_declared(role: Any, fault: bool, warning: bool) -> None:
-    found = check_address("Info@shop.com", AddressRules(role=role), lambda _domain: True)
+    found = check_address("Info@shop.com", AddressRules(role=role), ASKED, SAY)
     assert (bool(found.fault), bool(found.warning)) == (fault, warning)
 
 
 @pytest.mark.parametrize(("answer", "refused"), [(True, False), (False, True), (None, False)])
 def test_a_domain_is_refused_only_if_dns_says_that_it_takes_no_mail(answer: bool | None, refused: bool) -> None:
-    assert bool(check_address("a@shop.com", RULES, lambda _domain: answer).fault) is refused
-    assert not check_address("a@shop.com", AddressRules(dns=False), lambda _domain: answer).fault
+    assert bool(check_address("a@shop.com", RULES, Means(takes_mail=lambda _domain: answer), SAY).fault) is refused
+    assert not check_address("a@shop.com", AddressRules(dns=False), Means(takes_mail=lambda _domain: answer), SAY).fault
 
 
 @pytest.mark.parametrize(
@@ -184,7 +188,7 @@ def test_no_answer_makes_a_check_fail(answer: Any) -> None:
     for field_type in ("choice", "choices"):
         _check(answer, type=field_type, **options)
     form = _form()
-    check_field(form, form.fields[0], answer, {"country": answer}, lambda _domain: None)
+    check_field(form, form.fields[0], answer, {"country": answer}, Means())
 
 
 def test_countries_have_names_in_the_forms_language() -> None:
