@@ -97,6 +97,7 @@ class Installing(msgspec.Struct, frozen=True, kw_only=True):
             ``failed``: it is tried again, and until then the version before stays in force.
         done: Events folded so far, of `whole` (0 while that is not known).
         failure: Why the last attempt failed; empty if none did.
+        attempts: How many have failed since the engine started, or the version was applied.
     """
 
     version: int
@@ -104,6 +105,7 @@ class Installing(msgspec.Struct, frozen=True, kw_only=True):
     done: int = 0
     whole: int = 0
     failure: str = ""
+    attempts: int = 0
 
 
 class ClockParted(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import re2
+from msgspec import UNSET, UnsetType
 
 from mailwright.core.errors import Issue
 
@@ -19,12 +20,22 @@ _KIND = r"^[A-Za-z0-9_.-]{1,64}$"
 _Kind = Annotated[str, msgspec.Meta(pattern=_KIND)]
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 
+_AtLimit = Literal["refuse", "drop_oldest"]
+
+
+class Held(NamedTuple):
+    """What holds for a kind, told or not; see `KindRule`."""
+
+    limit: int | None = None
+    at_limit: _AtLimit = "refuse"
+    unique: bool = False
+
 
 class KindRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One kind of identifier.
+    """One kind of identifier. What is left out holds as without the file.
 
     Attributes:
-        limit: How many of it a person may have; None: any number.
+        limit: How many of it a person may have; null: any number.
         at_limit: What happens to one more: ``refuse`` links and merges nothing; ``drop_oldest`` links it, and the
             oldest stays this person's name but joins nobody any more.
         unique: Two people who each have one are never merged, but by hand or by an alias of a server.
@@ -32,9 +43,9 @@ class KindRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         blocked_patterns: Regular expressions (RE2); a value that one of them matches as a whole names nobody.
     """
 
-    limit: _Count | None = None
-    at_limit: Literal["refuse", "drop_oldest"] = "refuse"
-    unique: bool = False
+    limit: _Count | UnsetType | None = UNSET
+    at_limit: _AtLimit = "refuse"
+    unique: bool | UnsetType = UNSET
     blocked: list[str] = []
     blocked_patterns: list[str] = []
 
@@ -62,21 +73,24 @@ class IdentityRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     external: list[_Kind] | None = None
     merges: MergeLimits = MergeLimits()
 
-    def rule(self, kind: str) -> KindRule:
+    def rule(self, kind: str) -> Held:
         """What holds for a kind."""
-        return self.kinds.get(kind) or (_ACCOUNT_RULE if kind == ACCOUNT else _ANY)
+        return self._held.get(kind, _ANY)
+
+    @cached_property
+    def _held(self) -> dict[str, Held]:
+        told = {kind: _filled(rule, _ACCOUNT_RULE if kind == ACCOUNT else _ANY) for kind, rule in self.kinds.items()}
+        return {ACCOUNT: _ACCOUNT_RULE, **told}
 
     @cached_property
     def unique(self) -> frozenset[str]:
         """The kinds of which two people with one each are never merged."""
-        named = {kind for kind, rule in self.kinds.items() if rule.unique}
-        return frozenset(named if ACCOUNT in self.kinds else named | {ACCOUNT})
+        return frozenset(kind for kind, rule in self._held.items() if rule.unique)
 
     @cached_property
     def limited(self) -> frozenset[str]:
         """The kinds of which a person may have so many only."""
-        named = {kind for kind, rule in self.kinds.items() if rule.limit is not None}
-        return frozenset(named if ACCOUNT in self.kinds else named | {ACCOUNT})
+        return frozenset(kind for kind, rule in self._held.items() if rule.limit is not None)
 
     @cached_property
     def rank(self) -> dict[str, int]:
@@ -104,8 +118,14 @@ class IdentityRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return {kind: [re2.compile(each) for each in rule.blocked_patterns] for kind, rule in self.kinds.items()}
 
 
-_ACCOUNT_RULE = KindRule(limit=1, unique=True)
-_ANY = KindRule()
+def _filled(told: KindRule, otherwise: Held) -> Held:
+    limit = otherwise.limit if told.limit is UNSET else told.limit
+    unique = otherwise.unique if told.unique is UNSET else told.unique
+    return Held(limit=limit, at_limit=told.at_limit, unique=unique)
+
+
+_ACCOUNT_RULE = Held(limit=1, unique=True)
+_ANY = Held()
 
 DEFAULTS = IdentityRules()
 

@@ -36,9 +36,10 @@ def pieces_of(schema: pa.Schema, files: Sequence[str], coded: Sequence[str]) -> 
     for file in files:
         with _open(file, ()) as opened:
             sizes = [opened.metadata.row_group(group).num_rows for group in range(opened.metadata.num_row_groups)]
+            there = set(opened.schema_arrow.names)
         for group, n_rows in enumerate(sizes):
-            if n_rows:
-                yield FilePiece(file, group, n_rows, schema, coded)
+            if n_rows:  # a file older than a column lacks it, and pyarrow refuses to code what is not there
+                yield FilePiece(file, group, n_rows, schema, [name for name in coded if name in there])
 
 
 def _open(file: str, coded: Sequence[str]) -> pq.ParquetFile:

@@ -111,7 +111,16 @@ def _add_view(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Sche
         return
     # By name, since columns join a table over time; in the table's order, since files differ in theirs.
     relation = connection.read_parquet(files, union_by_name=True)
-    relation.select(*(duckdb.ColumnExpression(name) for name in schema.names)).create_view(table)
+    there = set(relation.columns)
+    lacking = connection.from_arrow(schema.empty_table())
+    columns = [
+        duckdb.ColumnExpression(field)
+        if field in there
+        # The table knows it by an append without rows, and no file has it yet.
+        else duckdb.ConstantExpression(None).cast(kind).alias(field)
+        for field, kind in zip(lacking.columns, lacking.types, strict=True)
+    ]
+    relation.select(*columns).create_view(table)
 
 
 def _fence(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mailwright.cli.in_force import wait_until_in_force
 from mailwright.cli.main import app
-from mailwright.core.errors import Transient
+from mailwright.core.errors import Permanent, Transient
 from mailwright.core.events import Offset
 from mailwright.core.facts import EngineStatus, Installing
 from mailwright.core.instants import HOUR, Instant
@@ -63,6 +63,19 @@ def test_it_waits_through_phases_failures_and_restarts(capsys: pytest.CaptureFix
     assert "Version 2 is in force." in told.out
     assert told.err.count("no space left") == 1
     assert next(engine.left, None) is None
+
+
+def test_it_gives_up_on_a_version_that_cannot_come_in_force(capsys: pytest.CaptureFixture[str]) -> None:
+    stuck = [
+        status(1, Installing(version=2, phase="failed", failure="no column [x]", attempts=attempts))
+        for attempts in (1, 2, 3)
+    ]
+    with pytest.raises(Permanent) as raised:
+        wait_until_in_force(Told(*stuck), 2)  # type: ignore[arg-type]
+    assert capsys.readouterr().err.count("not yet: no column [x]") == 1
+    assert raised.value.code == "apply.not_in_force"
+    assert "version 2 could not be put in force 3 times: no column [x]" in raised.value.message
+    assert "version 1 stays in force" in raised.value.hint
 
 
 def test_without_an_engine_it_says_when(capsys: pytest.CaptureFixture[str]) -> None:

@@ -315,3 +315,27 @@ def test_a_commit_that_was_noted_stays(tmp_path):
     again.append("events", rows(1), Offset(1))
     assert offsets(again) == [1]
     assert newest_commit(folder).name == f"{0:020}.json"
+
+
+def test_a_column_that_no_file_has_yet_is_null(history):
+    text, number = pa.array([], pa.string()), pa.array([], pa.int8())
+    history.append("events", rows(1), Offset(1))
+    history.append("events", rows(text_currency=text, kind_currency=number), Offset(2))
+    assert history.columns("events") == ["offset", "name", "text_currency", "kind_currency"]
+    lacking = {"text_currency": None, "kind_currency": None}
+    assert history.query("SELECT * FROM events").to_pylist() == [{"offset": 1, "name": "n1", **lacking}]
+    asked = "SELECT name FROM events WHERE text_currency = 'EUR' AND kind_currency > 1"
+    assert history.query(asked).to_pylist() == []
+    assert [batch.to_pylist() for batch in history.stream("SELECT kind_currency FROM events")] == [
+        [{"kind_currency": None}]
+    ]
+    history.append("events", rows(3, text_currency=pa.array(["EUR"])), Offset(3))
+    read = [piece.read(["offset", "text_currency", "kind_currency"]) for piece in coded_pieces(history)]
+    assert [row for table in read for row in table.to_pylist()] == [
+        {"offset": 1, **lacking},
+        {"offset": 3, "text_currency": "EUR", "kind_currency": None},
+    ]
+
+
+def coded_pieces(history):
+    return history.pieces("events", ["name", "text_currency"])

@@ -11,13 +11,14 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "unit" / "runtime")]
 
 from engine_world import fold, view  # noqa: E402
-from running_project import SETTINGS, Served, Shop, make_project, opened, order, serving, wait_until  # noqa: E402
+from running_project import SETTINGS, Served, Shop, done, make_project, opened, order, serving, wait_until  # noqa: E402
 
 from mailwright.core.errors import Transient  # noqa: E402
 from mailwright.core.events import PLACES, Defined, Installed, LogRecord  # noqa: E402
@@ -121,6 +122,32 @@ def test_definitions_come_in_force_whatever_is_killed(tmp_path: Path) -> None:
     assert killed["engine"] + killed["backfill"] >= 3
     always, _ = fold(from_the_start(log))
     assert view(undisturbed) == view(always)
+
+
+def test_a_rule_on_a_property_that_no_rule_read_before_comes_in_force(tmp_path: Path) -> None:
+    """Its columns are then known to History's table by an append without rows, and to no file of events."""
+    folder = make_project(tmp_path / "shop", SETTINGS + "[engine]\nhistory_s = 1\n")
+    with serving(folder) as served, opened(folder) as there:
+        shop = Shop(there, served)
+        shop.batch([in_currency(order("ann", 1, total=20.0), "EUR"), in_currency(order("ann", 2, total=5.0), "USD")])
+        shop.tick("2026-11-02T09:00:00Z")
+        there.engine.flush_history()
+        for name, currency in (("euros", "EUR"), ("dollars", "USD")):
+            told = f"sum of 'Order Completed'.total where currency = '{currency}'"
+            with (folder / "attributes.yaml").open("a") as file:
+                file.write(f'{name}: {{title: {name}, value: "{told}"}}\n')
+            assert "is in force" in done("apply", "--project", str(folder))
+            shop.batch([in_currency(order("ann", 10 + len(name), total=1.0), currency)])  # files with and without them
+            there.engine.flush_history()
+        shop.tick("2026-11-02T10:00:00Z")
+        ann = there.engine.find("user_id", "ann")
+        assert ann is not None
+        values = there.engine.facts([ann])[ann].attributes
+    assert (values["euros"].value, values["dollars"].value) == (21, 6)
+
+
+def in_currency(call: dict[str, Any], currency: str) -> dict[str, Any]:
+    return {**call, "properties": {**call["properties"], "currency": currency}}
 
 
 def settled(there: Installation) -> tuple[str, list[LogRecord]] | None:

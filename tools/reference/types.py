@@ -71,7 +71,7 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
         made = field.default_factory()
         return code(msgspec.json.encode(made).decode()) if isinstance(made, list) and made else "empty"
     match field.default:
-        case None | "" | () | []:
+        case None | "" | () | [] | msgspec.UNSET:
             return "empty"
         case dict() as mapping if not mapping:
             return "empty"

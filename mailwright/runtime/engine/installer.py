@@ -38,6 +38,7 @@ class Installer:
         self._report = Report()
         self._told: int | None = None  # number of the Installed record
         self._failure = ""
+        self._attempts = 0
         self._wait_s = FIRST_RETRY_S
         self._again_s = 0.0
 
@@ -80,6 +81,7 @@ class Installer:
         self.stop()
         _log.warning("version %s is not in force yet: %s; next try in %.0f s", self._version, failure, self._wait_s)
         self._failure, self._told, self._report = failure, None, Report()
+        self._attempts += 1
         self._again_s = self._steady() + self._wait_s
         self._wait_s = min(2 * self._wait_s, LONGEST_RETRY_S)
 
@@ -100,4 +102,5 @@ class Installer:
             done=report.done,
             whole=report.whole,
             failure=self._failure,
+            attempts=self._attempts,
         )

@@ -98,10 +98,22 @@ CASES = {
         ["already has one crm_id"],
     ),
     "user_id may be told not to be unique": (
-        rules(user_id=KindRule()),
+        rules(user_id=KindRule(limit=None, unique=False)),
         ["u:1 e:a", "u:2 e:a"],
         {0: "e:a u:1 u:2"},
         [],
+    ),
+    "what is not told of user_id holds as without a file": (
+        rules(user_id=KindRule(blocked=["x"])),
+        ["u:mum e:home", "u:dad e:home"],
+        {0: "e:home u:mum", 1: "u:dad"},
+        ["each have a user_id"],
+    ),
+    "not unique alone still leaves one to a person": (
+        rules(user_id=KindRule(unique=False)),
+        ["u:1 a:x", "u:2 a:x"],
+        {0: "a:x u:1", 1: "u:2"},
+        ["together would have 2 user_id, more than 1"],
     ),
     "an alias goes over all of it but the cap": (
         rules(email=KindRule(limit=1)),
@@ -267,6 +279,10 @@ def test_the_file_gives_the_rules():
     text = "priority: [email, user_id]\nkinds:\n  email: {limit: 5}\n  crm: {unique: true}\nmerges: {per_hour: 20}\n"
     found = load_project({"identity.yaml": text})
     assert (found.identity.unique, found.identity.limited) == ({"user_id", "crm"}, {"user_id", "email"})
+    blocking = load_project({"identity.yaml": "kinds: {user_id: {blocked: [x]}}\n"}).identity
+    assert (blocking.unique, blocking.limited) == (DEFAULTS.unique, DEFAULTS.limited) == ({"user_id"}, {"user_id"})
+    freed = load_project({"identity.yaml": "kinds: {user_id: {limit: null, unique: false}}\n"}).identity
+    assert (freed.unique, freed.limited) == (set(), set())
     sealer = Sealer(KeyRing.generate())
     assert found.ingest_rules(sealer).naming is found.identity
     assert load_project({}).ingest_rules(sealer).naming is None

@@ -120,6 +120,7 @@ def test_a_failed_job_is_seen_and_tried_again(there: World) -> None:
     assert len(tries) == 3
     assert seen
     assert "no space left" in seen[0].failure
+    assert {one.attempts for one in seen} <= {1, 2}
     assert {one.phase for one in seen} <= {"failed", "waiting", "folding", "storing"}
 
 
