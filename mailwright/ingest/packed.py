@@ -23,6 +23,11 @@ def packing_of(name: str) -> Packing:
     return "gz" if name.lower().endswith(".gz") else "zst" if name.lower().endswith(".zst") else ""
 
 
+def packing_of_bytes(data: bytes) -> Packing:
+    """How data is compressed, by its first bytes."""
+    return "gz" if data[:2] == b"\x1f\x8b" else "zst" if data[:4] == b"\x28\xb5\x2f\xfd" else ""
+
+
 def unpacked(stream: BinaryIO, packing: Packing) -> BinaryIO:
     """The decompressed stream, which raises `TornFile` where the data is broken; a plain one comes back as it is."""
     if not packing:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from xml.etree.ElementTree import Element, ParseError
 
 from babel.numbers import get_currency_precision
@@ -14,11 +16,15 @@ from defusedxml.ElementTree import iterparse
 
 from mailwright.core.errors import InvalidInput, Issue
 from mailwright.ingest.files import read_rows
+from mailwright.ingest.packed import TornFile
 
 _LISTS = ("additional_image_link", "product_highlight", "included_destination", "excluded_destination")
 _CODE = re.compile(r"\b[A-Za-z]{3}\b")
 _AMOUNT = re.compile(r"\d[\d., ]*")
 _MAX_FIELDS = 500
+_DECLARED_BYTES = 200
+_DECLARES = re.compile(rb"<\?xml[^>]*\bencoding\s*=")
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 FIELDS = frozenset(
     {
@@ -54,8 +60,10 @@ ALIASES: Mapping[str, str] = {"url": "link", "image": "image_link", "name": "tit
 Row = tuple[int, dict[str, Any]]
 
 
-def read_feed(stream: BinaryIO, name: str, on_fault: Callable[[Issue], None]) -> Iterator[Row]:
+def read_feed(stream: BinaryIO, name: str, on_fault: Callable[[Issue], None], *, encoding: str = "") -> Iterator[Row]:
     """(number, row) of each product. `name` tells the format: it ends with ``.tsv`` or ``.txt`` for a TSV.
+
+    `encoding` is that of a feed that does not say it itself, by its XML declaration or a byte order mark.
 
     A row has the feed's fields by their names without ``g:``, and what is read from them: `price` and `sale_price` as
     numbers, `price_minor` and `sale_price_minor` in the currency's smallest unit, `currency`, `sale_from`,
@@ -65,14 +73,29 @@ def read_feed(stream: BinaryIO, name: str, on_fault: Callable[[Issue], None]) ->
     Raises:
         InvalidInput: ``file.xml``, ``file.columns``, ... if the feed cannot be read on.
     """
-    rows = _tsv(stream, name, on_fault) if name.lower().endswith((".tsv", ".txt")) else _xml(stream, name)
+    if name.lower().endswith((".tsv", ".txt")):
+        rows = _tsv(stream, name, on_fault, encoding)
+    else:
+        rows = _xml(_as_declared(stream, encoding, name), name)
     for number, row in rows:
         yield number, _read(row)
 
 
-def _tsv(stream: BinaryIO, name: str, on_fault: Callable[[Issue], None]) -> Iterator[Row]:
-    for line, row in read_rows(stream, "csv", name=name, delimiter="\t", on_fault=on_fault):
+def _tsv(stream: BinaryIO, name: str, on_fault: Callable[[Issue], None], encoding: str) -> Iterator[Row]:
+    for line, row in read_rows(stream, "csv", name=name, delimiter="\t", encoding=encoding, on_fault=on_fault):
         yield line, {key.removeprefix("g:").strip().lower().replace(" ", "_"): value for key, value in row.items()}
+
+
+def _as_declared(stream: BinaryIO, encoding: str, name: str) -> BinaryIO:
+    """XML in an encoding that it does not declare, as UTF-8."""
+    peeked = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
+    start = peeked.peek(_DECLARED_BYTES)[:_DECLARED_BYTES]
+    if not encoding or start.startswith(_MARKS) or _DECLARES.match(start.lstrip()):
+        return peeked
+    try:
+        return cast("BinaryIO", codecs.EncodedFile(peeked, "utf-8", encoding))
+    except LookupError:
+        raise InvalidInput.one("file.encoding", f"there is no encoding {encoding!r}", path=name) from None
 
 
 def _xml(stream: BinaryIO, name: str) -> Iterator[Row]:
@@ -92,6 +115,8 @@ def _xml(stream: BinaryIO, name: str) -> Iterator[Row]:
     except DefusedXmlException as error:
         message = f"the XML declares entities or a document type ({type(error).__name__}), which no feed needs"
         raise InvalidInput.one("file.xml", message, path=name) from None
+    except TornFile as error:
+        raise InvalidInput.one("file.torn", f"after {number:,} products {error}", path=name) from None
     except (ParseError, UnicodeError, ValueError) as error:
         message = f"after {number:,} products the XML cannot be read on: {error}"
         raise InvalidInput.one("file.xml", message, path=name, hint="is it a feed, and whole?") from None

@@ -30,7 +30,8 @@ from mailwright.stores.fetch_services import AnswerCache, Services
 MAX_REDIRECTS = 3
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_KEPT_ELSEWHERE = ("accept", "accept-language", "user-agent")  # headers that another host may see after a redirect
+# Headers that another host may see after a redirect; the conditions are what it said itself the last time.
+_KEPT_ELSEWHERE = ("accept", "accept-language", "user-agent", "if-none-match", "if-modified-since")
 _MAX_HEADER_BYTES = 4_000
 _MAX_ADDRESSES = 4  # of one name
 

@@ -169,7 +169,7 @@ class DeclaredImport:
         state = read_state(there.records.meta, self._name)
         digest = hashlib.sha256(msgspec.json.encode(definition)).hexdigest()[:16]
         if state.digest != digest:
-            state = msgspec.structs.replace(state, digest=digest, cursor=None, files={})
+            state = msgspec.structs.replace(state, digest=digest, cursor=None, files={}, feed=None)
         state = msgspec.structs.replace(state, n_run=state.n_run + 1)
         keys = KeyTable(self._keys) if definition.compares else None
 

@@ -7,15 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob
-from io import BytesIO
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
 
 import msgspec
 
-from mailwright.core.errors import Conflict, InvalidInput, NotFound, Transient
-from mailwright.core.fetching import FetchRequest
+from mailwright.core.errors import Conflict, InvalidInput, NotFound
 from mailwright.ingest.change_topic import change_of
 from mailwright.ingest.drafts import Draft, Drafts
 from mailwright.ingest.dry_run import MappingReport
@@ -23,10 +20,9 @@ from mailwright.ingest.files import Format, as_json, format_of, read_rows
 from mailwright.ingest.former_service import former_drafts
 from mailwright.ingest.ga4 import Ga4Drafts
 from mailwright.ingest.imports import ImportDefinition
-from mailwright.ingest.mapping import Cell, RowMapping
-from mailwright.ingest.packed import packing_of, unpacked
-from mailwright.ingest.product_feed import ALIASES, FIELDS, read_feed
+from mailwright.ingest.mapping import RowMapping
 from mailwright.runtime.importing import digest_of
+from mailwright.runtime.imports.feeds import read_feed_origin
 from mailwright.runtime.imports.intake import Intake
 from mailwright.runtime.imports.state import FileSeen, ImportState, cursor_start, cursor_text
 from mailwright.runtime.imports.tables import TableDrafts, Told
@@ -281,58 +277,6 @@ def _changes(reading: Reading) -> None:
     reading.end_table(table, whole=False)
 
 
-# --- feeds -----------------------------------------------------------------------------------------------------------
-
-_FEED_BYTES = 200_000_000
-_FEED_S = 300.0
-
-
-def _feed(reading: Reading) -> None:
-    feed = reading.path or reading.definition.feed
-    columns = reading.definition.columns or _feed_columns(reading)
-    mapping = reading.definition.mapping(reading.project.zone.key, columns)
-    if not mapping.catalog:
-        mapping = msgspec.structs.replace(mapping, catalog=next(iter(reading.project.catalogs), ""))
-    table = reading.table(mapping)
-
-    def read(name: str, stream: BinaryIO) -> None:
-        plain = name[: -len(packing_of(name)) - 1] if packing_of(name) else name
-        rows = read_feed(unpacked(stream, packing_of(name)), plain, reading.intake.unreadable)
-        reading.intake.prefix = f"{PurePath(name).name}: "
-        reading.intake.take(rows, reading.reported(table, mapping, None))
-
-    if feed.startswith(("http://", "https://")):
-        request = FetchRequest(
-            service=f"import:{reading.name}", url=feed, timeout_s=_FEED_S, max_bytes=_FEED_BYTES, per_minute=10
-        )
-        answer = reading.there.fetch.fetch(request)
-        if not 200 <= answer.status < 300:
-            message = f"the feed of the import {reading.name} answered with status {answer.status}"
-            raise Transient("import.feed", message, "it is asked again at the next run")
-        read(PurePath(urlsplit(feed).path).name or "feed.xml", BytesIO(answer.body))
-    else:
-        path = reading.there.settings.folder / feed
-        if not path.is_file():
-            raise NotFound("import.file", f"there is no file {path}")
-        with path.open("rb") as stream:
-            read(path.name, stream)
-    reading.end_table(table, whole=True)
-
-
-def _feed_columns(reading: Reading) -> dict[str, str | Cell]:
-    """Each fact of the catalog is filled by the field of its name, or by that which is usual for it."""
-    name = reading.definition.catalog or next(iter(reading.project.catalogs), "")
-    if name not in reading.project.catalogs:
-        raise InvalidInput.one("import.columns", "the project has no catalog to fill", path=reading.name)
-    facts = reading.project.catalogs[name].facts
-    columns: dict[str, str | Cell] = {"id": "item_id"}
-    for fact in facts:
-        field = fact if fact in FIELDS else ALIASES.get(fact, fact)
-        if field not in columns:
-            columns[field] = f"facts.{fact}"
-    return columns
-
-
 # --- dlt -------------------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +312,6 @@ _ORIGINS: Mapping[str, Callable[[Reading], None]] = {
     "sql": _sql,
     "changes": _changes,
     "ga4": _ga4,
-    "feed": _feed,
+    "feed": read_feed_origin,
     "dlt": _dlt,
 }

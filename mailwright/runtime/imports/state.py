@@ -22,6 +22,21 @@ class FileSeen(msgspec.Struct, frozen=True, array_like=True):
     digest: str
 
 
+class FeedSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A feed that was read from an address.
+
+    Attributes:
+        meaning: Digest of what becomes of its fields: for another one it is read anew.
+        digest: Of its bytes; empty if none were read.
+        etag: What the answer called this version; `modified` since when it is so. Empty if it did not say.
+    """
+
+    meaning: str
+    digest: str = ""
+    etag: str = ""
+    modified: str = ""
+
+
 class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """After a run.
 
@@ -30,6 +45,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         digest: Of the definition; another one reads everything anew.
         cursor: Greatest value of the cursor column, as (kind, text).
         files: Path -> what was imported.
+        feed: The feed that was read last, if it has an address.
         ran_at: When the newest run was done, on the project's clock.
         n_rows: Rows that the newest run read; `n_things` came in, `n_deleted` of them for deleted rows.
         n_faults: Faults of rows that it left out.
@@ -39,6 +55,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     digest: str = ""
     cursor: tuple[str, str] | None = None
     files: dict[str, FileSeen] = {}
+    feed: FeedSeen | None = None
     ran_at: Instant = Instant(0)
     n_rows: int = 0
     n_things: int = 0

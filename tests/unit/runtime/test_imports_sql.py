@@ -48,6 +48,11 @@ class Shop:
         with self.engine.begin() as connection:
             connection.execute(sa.text(text), parameters)
 
+    def last(self) -> int:
+        """The number of the log's newest record."""
+        with opened(self.folder) as there:
+            return there.log.last()[0]
+
     def run(self, name: str = "crm") -> list:
         """What one more run brings: events and items."""
         with opened(self.folder) as there:
