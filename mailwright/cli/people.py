@@ -11,15 +11,16 @@ import msgspec
 import typer
 
 from mailwright.cli.output import HERE, ProjectOption, console
-from mailwright.core.errors import Corrupt
+from mailwright.cli.trait_text import Opened, opener, shown_value, trait_lines
 from mailwright.core.events import PeopleMerged, PersonSplit
 from mailwright.core.facts import PersonFacts
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.person_graph import GraphIdentifier, PersonGraph
 from mailwright.reports.identity import Branch, Bringer, branches, bringers
-from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, person_of, split_asked
+from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.settings import load_settings
+from mailwright.runtime.who import person_of, seal_of
 
 Who = Annotated[str, typer.Argument(metavar="ID", help="An e-mail, phone, user id, #number, or kind:value.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -44,7 +45,7 @@ def person(
 ) -> None:
     """Show what is known of one person."""
     with _opened(project) as there:
-        number = person_of(there.engine, there.sealer, who)
+        number = person_of(there.engine, seal_of(there), who)
         if graph:
             _show_graph(there, there.engine.graph(number), json=json)
         else:
@@ -59,7 +60,7 @@ def merge(
 ) -> None:
     """Make two people one; `mailwright split` takes it back."""
     with _opened(project) as there:
-        body = merge_asked(there.engine, there.sealer, one, other, reason=reason, by="cli")
+        body = merge_asked(there.engine, seal_of(there), one, other, reason=reason, by="cli")
         _carry_out(there, body, None)
 
 
@@ -74,7 +75,7 @@ def split(
 ) -> None:
     """Take a merge back, or identifiers out of a person; both are then what each would be without it."""
     with _opened(project) as there:
-        engine, seal = there.engine, there.sealer
+        engine, seal = there.engine, seal_of(there)
         body = split_asked(engine, seal, who, merge=merge, identifiers=identifier or [], reason=reason, by="cli")
         _carry_out(there, body, engine.graph(body.person))
 
@@ -102,9 +103,9 @@ def _carry_out(there: Installation, body: PeopleMerged | PersonSplit, before: Pe
 
 
 def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None:
-    traits = {name: (_opened_value(there, one.value), one.source, one.at) for name, one in facts.traits.items()}
+    opened = opener(there.sealer)
     if json:
-        print(msgspec.json.encode(_plain(facts, traits)).decode())
+        print(msgspec.json.encode(_plain(facts, opened)).decode())
         return
     say = _line
     say(f"#{facts.person}  {facts.first_identifier}")
@@ -112,24 +113,28 @@ def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None
     say("identifiers  " + ", ".join(_short(f"{one.kind}:{one.value}") for one in facts.identifiers))
     say(f"time zone    {facts.time_zone} ({_ZONE_FROM[facts.time_zone_from]})")
     say("segments     " + (", ".join(facts.segments) or "none"))
-    for title, rows in (
-        ("traits", [(name, value, f"{source}, {_when(at)}") for name, (value, source, at) in traits.items()]),
-        ("attributes", [(name, one.value, "") for name, one in facts.attributes.items()]),
+    for title, lines in (
+        ("traits", list(trait_lines(facts.traits, {}, opened))),
+        ("attributes", [f"{name} = {shown_value(one.value)}" for name, one in facts.attributes.items()]),
     ):
-        if rows:
+        if lines:
             say(title)
-            for name, value, told in rows:
-                say(f"  {name} = {_text(value)}" + (f"  ({told})" if told else ""))
+            for line in lines:
+                say(f"  {line}")
 
 
-def _plain(facts: PersonFacts, traits: dict[str, tuple[Any, str, Instant | None]]) -> dict[str, Any]:
+def _plain(facts: PersonFacts, opened: Opened) -> dict[str, Any]:
     return {
         "person": facts.person,
         "at": format_iso(facts.at),
         "identifiers": [f"{one.kind}:{one.value}" for one in facts.identifiers],
         "traits": {
-            name: {"value": value, "source": source, "at": None if at is None else format_iso(at)}
-            for name, (value, source, at) in traits.items()
+            name: {
+                "value": opened(one.value),
+                "source": one.source,
+                "at": None if one.at is None else format_iso(one.at),
+            }
+            for name, one in facts.traits.items()
         },
         "attributes": {name: one.value for name, one in facts.attributes.items()},
         "segments": facts.segments,
@@ -138,20 +143,6 @@ def _plain(facts: PersonFacts, traits: dict[str, tuple[Any, str, Instant | None]
         "first_seen_at": format_iso(facts.first_seen_at),
         "last_seen_at": format_iso(facts.last_seen_at),
     }
-
-
-def _opened_value(there: Installation, value: Any) -> Any:
-    """In clear text: whoever may read the data folder may read the keys in it."""
-    if not there.sealer.is_sealed(value):
-        return value
-    try:
-        return there.sealer.unseal(value)
-    except Corrupt:
-        return "(sealed by a key that is not here)"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 # --- who they are ----------------------------------------------------------------------------------------------------

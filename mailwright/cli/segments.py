@@ -238,6 +238,7 @@ def _person(there: Installation, text: str) -> Identifier | Person:
     """Who is meant: ``#12`` or ``12`` by number, else ``kind:value``."""
     from mailwright.core.events import Person
     from mailwright.ingest.identifiers import identifier_of
+    from mailwright.runtime.who import seal_of
 
     number = text.removeprefix("#")
     if number.isdecimal() and len(number) < 16:
@@ -247,7 +248,7 @@ def _person(there: Installation, text: str) -> Identifier | Person:
         raise InvalidInput.one(
             "person.format", f"{text!r} names nobody", hint="such as user_id:4711, email:..., or #12"
         )
-    return identifier_of(there.sealer, kind, value)
+    return identifier_of(seal_of(there), kind, value)
 
 
 def _with_progress(there: Installation, quiet: bool, run: Callable[[Told], T]) -> T:

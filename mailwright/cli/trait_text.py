@@ -7,11 +7,27 @@ from typing import Any
 
 import msgspec
 
+from mailwright.core.errors import Corrupt
 from mailwright.core.facts import Known
 from mailwright.core.instants import format_iso
+from mailwright.privacy import Sealer
 
 Opened = Callable[[Any], Any]
 """A value in clear text, if it is sealed."""
+
+
+def opener(sealer: Sealer) -> Opened:
+    """Opens what is sealed: whoever may read the data folder may read the keys in it."""
+
+    def opened(value: Any) -> Any:
+        if not sealer.is_sealed(value):
+            return value
+        try:
+            return sealer.unseal(value)
+        except Corrupt:
+            return "(sealed by a key that is not here)"
+
+    return opened
 
 
 def trait_lines(traits: Mapping[str, Known], history: Mapping[str, Sequence[Known]], opened: Opened) -> Iterator[str]:
@@ -24,14 +40,15 @@ def trait_lines(traits: Mapping[str, Known], history: Mapping[str, Sequence[Know
     """
     for name in [*traits, *(name for name in history if name not in traits)]:
         now = traits.get(name)
-        yield f"{name} = {_text(opened(now.value))}  ({_by(now)})" if now else f"{name}  removed"
+        yield f"{name} = {shown_value(opened(now.value))}  ({_by(now)})" if now else f"{name}  removed"
         for one in history.get(name, ())[1 if now and now == history.get(name, [None])[0] else 0 :]:
-            yield f"  {'removed' if one.value is None else _text(opened(one.value))}  ({_by(one)})"
+            yield f"  {'removed' if one.value is None else shown_value(opened(one.value))}  ({_by(one)})"
 
 
 def _by(one: Known) -> str:
     return one.source if one.at is None else f"{one.source}, {format_iso(one.at)}"
 
 
-def _text(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Text as it is, anything else as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

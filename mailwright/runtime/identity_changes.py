@@ -10,36 +10,11 @@ from mailwright.core.events import PLACES, PeopleMerged, Person, PersonSplit
 from mailwright.core.person_graph import PersonGraph
 from mailwright.core.ports import Clock, EngineReads, EventLog
 from mailwright.ingest.identifiers import Seal, identifier_of
+from mailwright.runtime.who import person_of
 
-SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
 REASON_CHARS = 500
 WAIT_S = 5.0
 _POLL_S = 0.01
-
-
-def person_of(engine: EngineReads, seal: Seal, asked: str | int) -> Person:
-    """The living person that a number, ``#12``, ``kind:value``, an e-mail, phone, user id or anonymous id names.
-
-    Raises:
-        NotFound: ``person.unknown``.
-    """
-    text = f"#{asked}" if isinstance(asked, int) else asked.strip()
-    if text.startswith("#") and text[1:].isascii() and text[1:].isdecimal():
-        found = engine.facts([Person(int(text[1:]))])
-        if found:
-            return next(iter(found.values())).person
-    else:
-        kind, _, value = text.partition(":")
-        tries = [(kind, value)] if value else []
-        for each, told in [*tries, *((kind, text) for kind in SEARCHED_KINDS)]:
-            one = identifier_of(seal, each, told)
-            person = engine.find(one.kind, one.value)
-            if person is None and told == value:
-                person = engine.find(each, told)  # a keyed hash, as graphs show it
-            if person is not None:
-                return person
-    hint = "name an e-mail, phone, user id, #12 or user_id:42"
-    raise NotFound("person.unknown", f"nobody is known as {text[:100]!r}", hint)
 
 
 def merge_asked(

@@ -8,12 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from mailwright.core.durations import duration_micros
-from mailwright.core.errors import NotFound
 from mailwright.core.instants import SECOND, Instant, format_iso
 from mailwright.core.messages import Message
-from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.sessions import Visit, sessions_of
 from mailwright.runtime.installation import service_health
+from mailwright.runtime.who import in_path, person_of
 from mailwright.web.access import allowed
 from mailwright.web.api_accounts import history_body, known_body
 from mailwright.web.bodies import json_response
@@ -98,12 +97,12 @@ def _visit(one: Visit) -> dict[str, Any]:
 def person(
     context: Context, who: Annotated[str, Path(max_length=400)], history: Annotated[bool, Query()] = False
 ) -> Response:
-    """What is known of one person: by number, or by an identifier as ``user_id:42`` or ``email:ada@shop.example``.
+    """What is known of one person: by number, ``#12``, an identifier as ``user_id:42``, an address, phone or id.
 
     As of the last tick, at most a second ago; with ``history=true`` every kept write of its traits too. Personal
     values are in clear text; hashed identifiers stay hashes.
     """
-    facts = person_facts(context, _number(context, who), past=history)
+    facts = person_facts(context, person_of(context.engine, context.seal, in_path(who)), past=history)
     past = {"history": history_body(context, facts.history)} if history else {}
     return json_response(
         {
@@ -128,23 +127,6 @@ def person(
 def message(context: Context, message_id: str) -> Response:
     """One message with its decision record."""
     return json_response(_message(message_by_id(context, message_id)))
-
-
-def _number(context: WebContext, who: str) -> int:
-    """The number of the person that a path names.
-
-    Raises:
-        NotFound: ``person.unknown``.
-    """
-    if who.isascii() and who.isdigit():
-        return int(who)
-    kind, _, value = who.partition(":")
-    asked = identifier_of(context.seal, kind, value)
-    found = context.engine.find(asked.kind, asked.value)
-    if found is None:
-        hint = "name a number, or an identifier with its kind: user_id:42"
-        raise NotFound("person.unknown", f"nobody is known as {who[:100]!r}", hint)
-    return found
 
 
 def _message(one: Message) -> dict[str, Any]:

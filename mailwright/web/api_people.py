@@ -15,7 +15,8 @@ from mailwright.core.events import PeopleMerged, PersonSplit
 from mailwright.core.instants import format_iso
 from mailwright.core.person_graph import PersonGraph
 from mailwright.reports.identity import bringers
-from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, person_of, split_asked
+from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
+from mailwright.runtime.who import in_path, person_of
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response, read_body
 from mailwright.web.context import WebContext
@@ -65,7 +66,7 @@ def graph(context: Context, who: Who) -> Response:
     As of the last record. Hashed identifiers stay hashes.
     """
     return json_response(
-        graph_body(context, context.engine.graph(person_of(context.engine, context.sealer, _asked(who))))
+        graph_body(context, context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
     )
 
 
@@ -82,18 +83,18 @@ async def split(request: Request, context: Context, who: Who) -> Response:
     """Take one merge back, or identifiers out; both people are then what each would be without it."""
     call = await _read(request, SplitCall)
     by = _by(request, context)
-    return await run_in_threadpool(_split, context, _asked(who), call, by)
+    return await run_in_threadpool(_split, context, in_path(who), call, by)
 
 
 def _merge(context: WebContext, call: MergeCall, by: str) -> Response:
-    body = merge_asked(context.engine, context.sealer, call.one, call.other, reason=call.reason, by=by)
+    body = merge_asked(context.engine, context.seal, call.one, call.other, reason=call.reason, by=by)
     return _done(context, body, None)
 
 
 def _split(context: WebContext, who: str | int, call: SplitCall, by: str) -> Response:
     body = split_asked(
         context.engine,
-        context.sealer,
+        context.seal,
         who,
         merge=call.merge,
         identifiers=call.identifiers,
@@ -113,10 +114,6 @@ def _by(request: Request, context: WebContext) -> str:
     """Who asks: a server key's name, or the user who is signed in."""
     source = context.sources.get(write_key(request.headers.get("authorization")) or "")
     return source.name if source else str(request.state.user)
-
-
-def _asked(who: str) -> str | int:
-    return int(who) if who.isascii() and who.isdigit() and len(who) < 10 else who
 
 
 async def _read(request: Request, kind: type[Any]) -> Any:

@@ -27,6 +27,8 @@ from mailwright.runtime.engine.socket import EngineServer  # noqa: E402
 from mailwright.runtime.installation import open_installation  # noqa: E402
 from mailwright.runtime.settings import load_settings  # noqa: E402
 
+PROFILE = "defaults: {country: DE}\ntraits: {phone: {normalise: phone}}\n"
+
 
 def call(number: int, names: list[Identifier], at: Instant, name: str = "Order Completed", **more: object) -> Event:
     told = {"name": name, "type": "track"} if name else {"type": "identify"}
@@ -45,10 +47,11 @@ def call(number: int, names: list[Identifier], at: Instant, name: str = "Order C
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[SimpleNamespace]:
     """A project whose engine runs in a thread; Ada's laptop was taken for hers."""
-    folder = make_project(tmp_path / "shop", SETTINGS)
+    folder = make_project(tmp_path / "shop", SETTINGS, {"profile.yaml": PROFILE})
     there = open_installation(load_settings(folder))
     now = there.clock.now()
     ada = [Identifier("user_id", "ada"), Identifier("email", there.sealer.hash("email", "ada@shop.example"))]
+    ada.append(Identifier("phone", there.sealer.hash("phone", "+491711234567")))
     laptop = Identifier("anonymous_id", "laptop")
     engine = Engine(
         log=there.log,
@@ -92,7 +95,16 @@ def said(shop: SimpleNamespace, *words: str, width: int = 200) -> str:
 
 
 def test_a_person_is_shown_by_any_name(shop):
-    for name in ("ada", "user_id:ada", "ada@shop.example", "#0", "anonymous_id:laptop"):
+    for name in (
+        "ada",
+        "user_id:ada",
+        "ada@shop.example",
+        "#0",
+        "anonymous_id:laptop",
+        "0171 1234567",
+        "phone:0171/1234567",
+    ):
+        assert said(shop, "traits", name).startswith("plan = gold  (till, "), name
         assert said(shop, "person", name).startswith("#0  user_id:ada\n4 events, "), name
     shown = said(shop, "person", "ada")
     assert "  plan = gold  (till, " in shown
@@ -118,7 +130,7 @@ def test_the_graph_is_a_tree_and_a_merge_goes_and_comes_back(shop):
     )
     assert "set apart from #1" in said(shop, "person", "ada", "--graph")
     told = json.loads(said(shop, "person", "ada", "--graph", "--json"))
-    assert [each["key"].partition(":")[0] for each in told["identifiers"]] == ["user_id", "email"]
+    assert [each["key"].partition(":")[0] for each in told["identifiers"]] == ["user_id", "email", "phone"]
     assert told["identifiers"][0]["event"] == {"source": "till", "name": "Order Completed", "message_id": "m1"}
     said(shop, "merge", "ada", "#1", "--reason", "hers after all")
     assert "hers after all" in said(shop, "person", "#1", "--graph")

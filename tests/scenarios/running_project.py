@@ -68,10 +68,11 @@ def done(*args: str) -> str:
     return ran.stdout
 
 
-def make_project(folder: Path, settings: str = SETTINGS) -> Path:
-    """The starter project with these settings, applied."""
+def make_project(folder: Path, settings: str = SETTINGS, more: Mapping[str, str] | None = None) -> Path:
+    """The starter project with these settings and `more` files by name, applied."""
     starter.write(folder)
-    (folder / "mailwright.toml").write_text(settings)
+    for name, text in {"mailwright.toml": settings, **(more or {})}.items():
+        (folder / name).write_text(text)
     with opened(folder) as there:
         apply(there, plan(there))
     return folder

@@ -6,11 +6,12 @@ import base64
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
-from live_shop import Live, live_shop, wait_for
+from live_shop import FILES, Live, live_shop, wait_for
 from visitors import OURS
 
 from mailwright.web.sessions import new_login_link
@@ -18,9 +19,12 @@ from mailwright.web.sessions import new_login_link
 BROWSER = {"Authorization": "Basic " + base64.b64encode(b"pk_live:").decode()}
 
 
+PROFILE = "defaults: {country: DE}\ntraits: {phone: {normalise: phone}}\n"
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_shop(tmp_path_factory.mktemp("shop")) as served:
+    with live_shop(tmp_path_factory.mktemp("shop"), FILES | {"profile.yaml": PROFILE}) as served:
         yield served
 
 
@@ -52,6 +56,19 @@ def signed_in(shop: Live) -> tuple[TestClient, str]:
     found = re.search(r'name="csrf" value="(\w+)"', client.get("/people").text)
     assert found
     return client, found[1]
+
+
+def test_somebody_is_found_by_a_phone_as_people_of_the_shops_country_write_it(shop):
+    tell(shop, "identify", userId="pia", traits={"phone": "+49 171 1234567", "timezone": "asia/tokyo"})
+    found = person(shop, "user_id:pia")
+    assert found["time_zone"] == {"name": "Asia/Tokyo", "from": "trait"}
+    client, _ = signed_in(shop)
+    for name in ("phone:0171 1234567", "0171/1234567", "+491711234567", "pia", f"#{found['person']}"):
+        asked = quote(name, safe="")
+        assert person(shop, asked)["person"] == found["person"], name
+        assert graph(shop, asked)["person"] == found["person"], name
+        assert f"/people/{found['person']}" in client.get("/people", params={"q": name}).text, name
+    assert "Time zone Asia/Tokyo, by the trait timezone" in client.get(f"/people/{found['person']}").text
 
 
 def test_a_wrong_merge_is_seen_and_taken_back_over_the_api(shop):

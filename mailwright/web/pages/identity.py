@@ -55,7 +55,7 @@ def merge(
     request: Request, context: Context, number: Number, other: Annotated[str, Form(max_length=400)], reason: Reason
 ) -> Response:
     """This person and another are one."""
-    body = merge_asked(context.engine, context.sealer, number, other, reason=reason, by=request.state.user)
+    body = merge_asked(context.engine, context.seal, number, other, reason=reason, by=request.state.user)
     return _done(context, body, number)
 
 
@@ -71,7 +71,7 @@ def split(
     """This person is two."""
     body = split_asked(
         context.engine,
-        context.sealer,
+        context.seal,
         number,
         merge=merge,
         identifiers=identifier or [],

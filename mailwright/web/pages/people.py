@@ -15,8 +15,8 @@ from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import SECOND, Instant, parse_iso
 from mailwright.core.messages import Message
 from mailwright.core.ports import Consent, OptIn
-from mailwright.ingest.identifiers import identifier_of
 from mailwright.reports.timeline import Happening, timeline
+from mailwright.runtime.who import person_of
 from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
 from mailwright.web.pages.identity import graph_values
@@ -29,7 +29,6 @@ router = pages_router()
 TIMELINE_ROWS = 40
 MOST_NAMED_ITEMS = 8
 PERSONAL_KINDS = ("email", "phone")
-SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +95,10 @@ def person_rows(context: WebContext, persons: Sequence[Person]) -> list[PersonRo
 
 def find_person(context: WebContext, text: str) -> Person | None:
     """The person with this e-mail, phone, user id or number (``#12``); looked up by keyed hash where it is personal."""
-    if text.startswith("#") and text[1:].isdecimal():
-        number = Person(int(text[1:]))
-        return number if context.engine.facts([number]) else None
-    asked = (identifier_of(context.seal, kind, text) for kind in SEARCHED_KINDS)
-    found = (context.engine.find(one.kind, one.value) for one in asked)
-    return next((person for person in found if person is not None), None)
+    try:
+        return person_of(context.engine, context.seal, text)
+    except NotFound:
+        return None
 
 
 @router.get("/people")
