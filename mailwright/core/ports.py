@@ -35,6 +35,7 @@ from mailwright.core.record_ports import (
     OutboxRecords,
     Records,
     Refusal,
+    TagRecords,
     UserRecords,
     WebhookRecords,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "Piece",
     "Records",
     "Refusal",
+    "TagRecords",
     "UserRecords",
     "WebhookRecords",
 ]

@@ -249,6 +249,35 @@ class OptInRecords(Protocol):
         ...
 
 
+class TagRecords(Protocol):
+    """Lists of tags as forms last told them, while the engine may not know: who changes one finds all changes before.
+
+    What is older than a week is forgotten; by then the engine knows it.
+    """
+
+    def change(
+        self,
+        owner: str,
+        now: Instant,
+        *,
+        known: Sequence[str],
+        known_at: Instant,
+        added: Collection[str],
+        removed: Collection[str],
+    ) -> tuple[list[str], Instant]:
+        """(the list afterwards, its stamp). Of changes at the same time each finds what the other made of the list.
+
+        Args:
+            owner: Whose list it is.
+            now: The stamp to give; if the list's own is as late, the next one after that.
+            known: The list as the engine knows it.
+            known_at: Its stamp; what stands here counts only if it is newer.
+            added: Tags to add at the end; one that is removed too is added.
+            removed: Tags to take off.
+        """
+        ...
+
+
 class OutboxRecords(Protocol):
     """Facts written to Records first that must also reach the log, at least once; the log's dedupe makes it once."""
 
@@ -461,6 +490,11 @@ class Records(Protocol):
     @property
     def opt_ins(self) -> OptInRecords:
         """Opt-ins by forms."""
+        ...
+
+    @property
+    def tags(self) -> TagRecords:
+        """Tags that forms told."""
         ...
 
     @property

@@ -10,6 +10,7 @@ from mailwright.stores.records.consents import SqlConsents
 from mailwright.stores.records.database import Database
 from mailwright.stores.records.engine import SqlEngine
 from mailwright.stores.records.findings import SqlFindings
+from mailwright.stores.records.form_tags import SqlTags
 from mailwright.stores.records.messages import SqlMessages
 from mailwright.stores.records.opt_ins import SqlOptIns
 from mailwright.stores.records.outbox import SqlOutbox
@@ -28,6 +29,7 @@ class SqlRecords:
         self.messages = SqlMessages(database)
         self.consents = SqlConsents(database)
         self.opt_ins = SqlOptIns(database)
+        self.tags = SqlTags(database)
         self.outbox = SqlOutbox(database)
         self.models = SqlModels(database)
         self.users = SqlUsers(database)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
-from form_site import Site, reader
+from form_site import BROWSER, Site, reader
 from seeded_shop import NOW
+from visitors import client_of
 
+from mailwright.core.errors import Transient
+from mailwright.core.events import Identifier, Person
+from mailwright.core.facts import Known
 from mailwright.core.instants import DAY, SECOND, Instant
+from mailwright.ingest.forms.definitions import FormDefinition
 
 
 def test_opening_an_answers_link_counts_nothing_and_the_button_does(site: Site) -> None:
@@ -89,3 +97,64 @@ def test_a_wrong_correction_changes_nothing(site: Site) -> None:
 def test_a_link_that_is_none_says_so(site: Site, path: str, method: str) -> None:
     send: Callable[..., Any] = getattr(site.client, method)
     assert send(path).status_code == 404
+
+
+def test_answers_of_one_moment_all_keep_their_tag_in_the_list_that_counts(site: Site) -> None:
+    fields = [
+        {"trait": f"likes{n}", "label": "L", "type": "choice", "options": [{"value": "yes", "tag": f"tag{n}"}]}
+        for n in range(8)
+    ]
+    form = msgspec.convert({"title": "Likes", "kind": "survey", "fields": fields}, FormDefinition)
+    context = site.shop.context
+    site.shop.context = replace(context, project=replace(context.project, forms={"likes": form}))
+    site.client = client_of(site.shop)
+    message, person = reader(site)
+    facts = site.shop.engine.people[person]
+    before = Known(value=["old"], at=Instant(NOW - 1), source="import")
+    site.shop.engine.people[person] = msgspec.structs.replace(facts, traits={**facts.traits, "preferences": before})
+    urls = [site.own_link(f"a/likes/likes{n}/yes", message) for n in range(8)]
+    issued = [site.client.get(url).text.partition('name="issued" value="')[2].partition('"')[0] for url in urls]
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda n: site.client.post(urls[n], data={"issued": issued[n]}).status_code, range(8)))
+    assert codes == [200] * 8
+    told = [event for event in site.told("form:likes") if event.type == "identify"]
+    newest = max(told, key=lambda event: event.stamp_at).traits["preferences"]
+    assert newest[0] == "old"
+    assert sorted(newest[1:]) == [f"tag{n}" for n in range(8)]
+    assert len({event.stamp_at for event in told}) == 8
+
+
+def test_an_answer_with_a_tag_waits_for_the_engine_rather_than_lose_the_others(site: Site) -> None:
+    message, _ = reader(site)
+    url = site.own_link("a/nps/score/9", message)
+    issued = site.client.get(url).text.partition('name="issued" value="')[2].partition('"')[0]
+    site.shop.engine.down = Transient("engine.away", "the engine is away")
+    assert site.client.post(url, data={"issued": issued, "field.sport": "run"}).status_code == 503
+    assert site.told("form:nps") == []
+    assert site.client.post(url, data={"issued": issued}).status_code == 200
+    site.shop.engine.down = None
+    assert site.client.post(url, data={"issued": issued, "field.sport": "run"}).status_code == 200
+
+
+def test_who_confirms_keeps_the_tags_of_both_lists(site: Site) -> None:
+    people, person = site.shop.engine.people, Person(3)
+    email = site.shop.sealer.unseal(people[person].traits["email"].value)
+    digest = site.shop.sealer.hash("email", email)
+
+    def tags(*values: str) -> Known:
+        return Known(value=list(values), at=Instant(NOW - 1), source="form:x")
+
+    people[person] = msgspec.structs.replace(
+        people[person],
+        identifiers=[*people[person].identifiers, Identifier("email", digest)],
+        traits={**people[person].traits, "preferences": tags("water", "both")},
+    )
+    people[Person(4)] = msgspec.structs.replace(
+        people[Person(4)],
+        identifiers=[Identifier("anonymous_id", BROWSER)],
+        traits={"preferences": tags("both", "trail")},
+    )
+    site.opt_in(email, anonymous=BROWSER)
+    site.client.post(site.confirm_url())
+    verified = [event for event in site.told() if event.type == "identify"][-1]
+    assert verified.traits["preferences"] == ["water", "both", "trail"]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mailwright.core.instants import Instant, format_iso
 from mailwright.ingest.forms.definitions import (
     FieldDefinition,
     FormDefinition,
@@ -67,11 +68,9 @@ def _chosen(one: FieldDefinition, value: Any) -> list[OptionDefinition]:
     return [option for option in one.options if option.value in values]
 
 
-def tags_after(present: Any, told: Told) -> list[str]:
-    """The list of tags after the answers: those that stay in their order, then the new ones."""
-    have = [tag for tag in present if isinstance(tag, str)] if isinstance(present, list) else []
-    kept = [tag for tag in have if tag not in told.removed or tag in told.added]
-    return list(dict.fromkeys([*kept, *told.added]))
+def tags_of(value: Any) -> list[str]:
+    """The tags in a trait's value, whatever that is."""
+    return [tag for tag in value if isinstance(tag, str)] if isinstance(value, list) else []
 
 
 def ticked(form: FormDefinition, boxes: Collection[str]) -> list[PurposeDefinition]:
@@ -84,9 +83,12 @@ def unverified(traits: Mapping[str, Any]) -> dict[str, Any]:
     return {f"unverified_{name}" if name in ("email", "phone") else name: value for name, value in traits.items()}
 
 
-def identify_call(message_id: str, anonymous_id: str, traits: Mapping[str, Any]) -> dict[str, Any]:
-    """An identify."""
-    return {"type": "identify", "messageId": message_id, "anonymousId": anonymous_id, "traits": dict(traits)}
+def identify_call(
+    message_id: str, anonymous_id: str, traits: Mapping[str, Any], at: Instant | None = None
+) -> dict[str, Any]:
+    """An identify, stamped `at`; None: when it is taken."""
+    call = {"type": "identify", "messageId": message_id, "anonymousId": anonymous_id, "traits": dict(traits)}
+    return call if at is None else {**call, "timestamp": format_iso(at)}
 
 
 def track_call(message_id: str, anonymous_id: str, name: str, properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -151,6 +151,14 @@ opt_in = sa.Table(
     sa.Index("opt_in_mailbox", "mailbox_hash", "asked_at"),
 )
 
+form_tags = sa.Table(
+    "form_tags",
+    tables,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("tags", sa.LargeBinary, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
+)
+
 suppression = sa.Table(
     "suppression",
     tables,

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from mailwright.core.errors import Conflict, InvalidInput
+from mailwright.core.events import Identifier
 from mailwright.core.instants import Instant, to_datetime
 from mailwright.core.ports import Consent, OptIn
 from mailwright.delivery.opt_ins import form_origin
@@ -28,6 +29,7 @@ from mailwright.ingest.forms.texts import OUR_TEXTS, Texts, locale_of, preferred
 from mailwright.web.bodies import read_body
 from mailwright.web.context import WebContext
 from mailwright.web.forms.public import BODY_BYTES, answers_of, form_page, languages_of, throttle, urlencoded
+from mailwright.web.forms.tags import readers_tags, tags_joined
 from mailwright.web.forms.taking import Asked, Taken, consents_of, means_of, sealed_ip, seen_of, take, tell
 from mailwright.web.forms.visit import Reader, Visit, facts_of, issue, known_traits, links_of, reader_of, shown_field
 from mailwright.web.pages.shell import Context
@@ -61,9 +63,11 @@ def confirm(request: Request, context: Context, token: str) -> Response:
         context.count(form_origin(opt_in.form), "consents", len(consents))
     email = context.sealer.unseal(opt_in.address)
     anonymous_id = opt_in.identifier.partition(":")[2]
+    owner = Identifier("email", context.seal.hash("email", email))
+    joined, at = tags_joined(context, owner, Identifier("anonymous_id", anonymous_id))
     about = {"form": opt_in.form, "purposes": [purpose for purpose, _ in opt_in.purposes]}
     calls = [
-        identify_call(f"{opt_in.id}:verified", anonymous_id, {"email": email, "unverified_email": None}),
+        identify_call(f"{opt_in.id}:verified", anonymous_id, {"email": email, "unverified_email": None, **joined}, at),
         track_call(f"{opt_in.id}:confirmed", anonymous_id, CONFIRMED, {**about, "message_id": opt_in.message_id}),
     ]
     tell(context, opt_in.form, calls, None)
@@ -238,15 +242,13 @@ def _record(
     digest = hashlib.sha256(msgspec.json.encode([reader.message.id, now, sorted(boxes), sorted(tags), values]))
     if added:
         _keep(context, visit, reader, added, asked, digest.hexdigest()[:32], now)
-    facts = facts_of(context, reader)
     answer = told_by(form.fields, values)
     own = {tag for tag, _ in form.tags()} | {tag for one in context.project.forms.values() for tag, _ in one.tags()}
-    present = facts.traits[TAGS].value if facts and TAGS in facts.traits else []
-    kept = [tag for tag in present if isinstance(tag, str) and tag not in own] if isinstance(present, list) else []
-    traits = {**answer.traits, TAGS: list(dict.fromkeys([*kept, *(tag for tag in tags if tag in own), *answer.added]))}
+    chosen = [*(tag for tag in tags if tag in own), *answer.added]
+    left, at = readers_tags(context, reader, chosen, own)
     changed = {"granted": [purpose for purpose, _ in added], "withdrawn": [one.purpose for one in withdrawn]}
     calls = [
-        identify_call(f"{digest.hexdigest()[:32]}:identify", "reader", traits),
+        identify_call(f"{digest.hexdigest()[:32]}:identify", "reader", {**answer.traits, TAGS: left}, at),
         track_call(
             f"{digest.hexdigest()[:32]}:changed", "reader", PREFERENCES_CHANGED, {"form": visit.name, **changed}
         ),

@@ -24,9 +24,9 @@ from mailwright.ingest.forms.languages import texts_of
 from mailwright.ingest.forms.submission import (
     ANSWERED,
     SUBMITTED,
+    Told,
     identify_call,
     mailbox_of,
-    tags_after,
     ticked,
     told_by,
     track_call,
@@ -35,7 +35,8 @@ from mailwright.ingest.forms.submission import (
 from mailwright.ingest.segment import Source, parse_request
 from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
-from mailwright.web.forms.visit import Visit, facts_of, known_traits, read_issue, remember
+from mailwright.web.forms.tags import readers_tags, visitors_tags
+from mailwright.web.forms.visit import Visit, known_traits, read_issue, remember
 
 _log = logging.getLogger(__name__)
 
@@ -191,9 +192,9 @@ class _Said:
         email = str(self.values.get("email") or "")
         if form.double_opt_in and email:
             self._ask(email)
-            self._tell(unverified(self._traits(self.told.traits, None)), None)
+            self._tell_unproven(unverified(self.told.traits))
             return True
-        self._tell(self._unproven(email), None)
+        self._tell_unproven(self._unproven(email))
         if email and self.boxes:
             address = self.context.sealer.seal("email", email)
             self.boxes = self._not_withdrawn(address["hash"])
@@ -225,16 +226,14 @@ class _Said:
         """Whoever the mail was written to: the mail reached them, so nothing is left to confirm."""
         reader = self.visit.reader
         assert reader is not None  # noqa: S101  # the caller has looked
-        facts = facts_of(self.context, reader)
-        present = facts.traits[TAGS].value if facts and TAGS in facts.traits else None
-        self._tell(self._traits(self.told.traits, present), reader.identifier)
+        traits, at = dict(self.told.traits), None
+        if self.told.has_tags:
+            traits[TAGS], at = readers_tags(self.context, reader, self.told.added, self.told.removed)
+        self._tell(traits, reader.identifier, at)
         if self.boxes:
             first = f"{reader.identifier.kind}:{reader.identifier.value}"
             self._keep(reader.address, first, reader.message.id)
         return False
-
-    def _traits(self, traits: Mapping[str, Any], present: Any) -> dict[str, Any]:
-        return {**traits, TAGS: tags_after(present, self.told)} if self.told.has_tags else dict(traits)
 
     def _unproven(self, email: str) -> dict[str, Any]:
         """Traits of somebody whose address counts as told, without any proof.
@@ -242,7 +241,7 @@ class _Said:
         If the address is somebody's already, whoever typed it may be anybody: then only what that person lacks is
         filled in, and this browser is not taken for theirs.
         """
-        traits = self._traits(self.told.traits, None)
+        traits = dict(self.told.traits)
         if not email:
             return traits
         try:
@@ -250,15 +249,24 @@ class _Said:
             person = engine.find("email", self.context.seal.hash("email", email))
             facts = None if person is None else engine.facts([person]).get(person)
         except MailwrightError:
-            self.anonymous_id = f"form-{self.id}"
+            self.anonymous_id, self.told = f"form-{self.id}", Told()
             return {"email": email}
         if facts is None:
             return traits
         self.anonymous_id = f"form-{self.id}"
         known = known_traits(facts)
+        if TAGS in known:
+            self.told = Told()
         return {"email": email} | {name: value for name, value in traits.items() if name not in known}
 
-    def _tell(self, traits: Mapping[str, Any], identifier: Identifier | None) -> None:
+    def _tell_unproven(self, traits: dict[str, Any]) -> None:
+        at = None
+        if self.told.has_tags:
+            browser = Identifier("anonymous_id", self.anonymous_id)
+            traits[TAGS], at = visitors_tags(self.context, browser, self.told.added, self.told.removed)
+        self._tell(traits, None, at)
+
+    def _tell(self, traits: Mapping[str, Any], identifier: Identifier | None, at: Instant | None) -> None:
         is_survey = self.visit.form.kind == "survey"
         properties: dict[str, Any] = {
             "form": self.visit.name,
@@ -272,7 +280,7 @@ class _Said:
             track_call(f"{self.id}:submitted", self.anonymous_id, ANSWERED if is_survey else SUBMITTED, properties)
         ]
         if traits:
-            calls.insert(0, identify_call(f"{self.id}:identify", self.anonymous_id, traits))
+            calls.insert(0, identify_call(f"{self.id}:identify", self.anonymous_id, traits, at))
         tell(self.context, self.visit.name, calls, identifier, self.asked)
 
     def _opt_in(self, address: Mapping[str, Any], first: str, message_id: str = "") -> OptIn:
