@@ -18,7 +18,7 @@ from mailwright.runtime.jobs.job import JobContext
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.quality.audit import audit as make_audit
 from mailwright.runtime.quality.audit import newest_audit, run_audit
-from mailwright.runtime.quality.uses import map_of
+from mailwright.runtime.quality.data_map import map_of
 from mailwright.runtime.settings import load_settings
 
 _MOST_SHOWN = 100

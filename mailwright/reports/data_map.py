@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -11,11 +11,14 @@ from mailwright.core.instants import DAY, Instant, from_datetime, to_datetime
 from mailwright.core.ports import History
 from mailwright.experiments.intervals import newcombe
 
-Kind = Literal["source", "event", "property", "trait"]
+Kind = Literal["source", "event", "property", "trait", "account"]
+"""``account``: a trait of accounts, as group calls tell it."""
+
+Key = tuple[Kind, str]
 
 RECENT_DAYS = 28
-LEAST_PEOPLE = 50
-"""Fewer people on either side tell nothing about influence."""
+LEAST_PEOPLE = 5
+"""With fewer people on either side nothing is said about influence; with few, the interval is wide."""
 
 
 class Answer(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +43,7 @@ class DataMapDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
     Attributes:
         conversion: The event that the shop wants; influence is measured on it.
         default: Where nothing else is said.
+        accounts: Traits of accounts.
     """
 
     conversion: str = "Order Completed"
@@ -48,6 +52,7 @@ class DataMapDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
     events: Mapping[str, Answer] = {}
     properties: Mapping[str, Answer] = {}
     traits: Mapping[str, Answer] = {}
+    accounts: Mapping[str, Answer] = {}
 
     def answer(self, kind: Kind, name: str) -> Answer:
         """What is said of a piece, or of everything."""
@@ -56,6 +61,7 @@ class DataMapDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
             "event": self.events,
             "property": self.properties,
             "trait": self.traits,
+            "account": self.accounts,
         }
         found = told[kind].get(name, Answer())
         filled = {each: getattr(found, each) or getattr(self.default, each) for each in ("owner", "basis")}
@@ -69,6 +75,8 @@ class Influence(msgspec.Struct, frozen=True, kw_only=True):
         rate: Share of those with it who converted in the `RECENT_DAYS` days after.
         without: Share of the others.
         low: Lower end of the 95 % interval of the difference; `high` the upper end.
+        n: People with it.
+        others: People without it.
     """
 
     rate: float
@@ -76,6 +84,7 @@ class Influence(msgspec.Struct, frozen=True, kw_only=True):
     low: float
     high: float
     n: int
+    others: int = 0
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +95,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
         n: How often it came in the last `RECENT_DAYS` days.
         first_at: When it came first; None if it is declared and never came.
         used_by: Definitions that use it: ``segment vip``, ``mail weekly_offers``.
-        influence: On conversion; None where too few people tell.
+        influence: On conversion; None where too few people tell. It is not asked of traits of accounts.
         unused: Nothing uses it and nobody says why it stays: a candidate for removal.
     """
 
@@ -116,8 +125,8 @@ _TYPES: Mapping[str, str] = {
 # One row per source, event, property and trait: how often lately, first, last, and the types of its values.
 _PIECES = """
 WITH named AS (
-  SELECT source, type, CASE WHEN type IN ('identify', 'group', 'alias') THEN '' ELSE
-         CASE WHEN name <> '' THEN name ELSE type END END AS event,
+  SELECT source, type,
+         CASE WHEN type IN ('identify', 'group', 'alias') THEN '' WHEN name <> '' THEN name ELSE type END AS event,
          stamp_at, properties, traits
   FROM events
 ), told AS (
@@ -127,6 +136,8 @@ WITH named AS (
             FROM named, json_each(properties) AS one WHERE event <> '' AND one.type <> 'NULL'
   UNION ALL SELECT 'trait', key, stamp_at, one.type
             FROM named, json_each(traits) AS one WHERE named.type = 'identify' AND one.type <> 'NULL'
+  UNION ALL SELECT 'account', key, stamp_at, one.type
+            FROM named, json_each(traits) AS one WHERE named.type = 'group' AND one.type <> 'NULL'
 )
 SELECT kind, name, count(*) FILTER (stamp_at >= $recent) AS n, min(stamp_at) AS first, max(stamp_at) AS last,
        list_sort(list(DISTINCT value_type)) AS types
@@ -138,14 +149,18 @@ _INFLUENCE = """
 WITH current AS (
   SELECT identifier, arg_max(person, "offset") AS person FROM belonging WHERE to_offset IS NULL GROUP BY identifier
 ), named AS (
-  SELECT coalesce(CAST(current.person AS VARCHAR), identifier_kind || ':' || events.identifier) AS who, type, name,
-         stamp_at, traits
+  SELECT coalesce(CAST(current.person AS VARCHAR), identifier_kind || ':' || events.identifier) AS who, type, source,
+         CASE WHEN type IN ('identify', 'group', 'alias') THEN '' WHEN name <> '' THEN name ELSE type END AS event,
+         stamp_at, properties, traits
   FROM events LEFT JOIN current ON current.identifier = identifier_kind || ':' || events.identifier
 ), early AS (SELECT * FROM named WHERE stamp_at >= $since AND stamp_at < $middle),
 everybody AS (SELECT DISTINCT who FROM early),
-converted AS (SELECT DISTINCT who FROM named WHERE name = $conversion AND stamp_at >= $middle AND stamp_at < $until),
+converted AS (SELECT DISTINCT who FROM named WHERE event = $conversion AND stamp_at >= $middle AND stamp_at < $until),
 had AS (
-  SELECT DISTINCT 'event' AS kind, name AS piece, who FROM early WHERE type = 'track'
+  SELECT DISTINCT 'source' AS kind, source AS piece, who FROM early
+  UNION SELECT DISTINCT 'event', event, who FROM early WHERE event <> ''
+  UNION SELECT DISTINCT 'property', event || '.' || key, who
+        FROM early, json_each(properties) AS one WHERE event <> '' AND one.type <> 'NULL'
   UNION SELECT DISTINCT 'trait', key, named.who
         FROM named, json_each(traits) AS one
         WHERE named.type = 'identify' AND stamp_at < $middle AND one.type <> 'NULL' AND named.who IN (FROM everybody)
@@ -160,8 +175,8 @@ FROM had GROUP BY kind, piece
 def data_map(
     history: History,
     definition: DataMapDefinition,
-    used: Mapping[tuple[Kind, str], Collection[str]],
-    declared: Iterable[tuple[Kind, str]],
+    used: Callable[[Key], Collection[str]],
+    declared: Iterable[Key],
     now: Instant,
 ) -> list[Piece]:
     """Every piece, by kind and name.
@@ -169,28 +184,26 @@ def data_map(
     Args:
         history: What came.
         definition: Who answers.
-        used: Piece -> the definitions that use it.
+        used: The definitions that use a piece.
         declared: Pieces that the definitions name, seen or not.
         now: The end of the period looked at.
     """
     seen = {(row["kind"], row["name"]): row for row in _seen(history, now)}
     influence = _influences(history, definition.conversion, now)
-    order: dict[Kind, int] = {"source": 0, "event": 1, "property": 2, "trait": 3}
-    keys = sorted({*seen, *used, *declared}, key=lambda key: (order[key[0]], key[1]))
-    return [_piece(kind, name, seen.get((kind, name)), definition, used, influence) for kind, name in keys]
+    order = {kind: place for place, kind in enumerate(get_args(Kind))}
+    keys = sorted({*seen, *declared}, key=lambda key: (order[key[0]], key[1]))
+    return [_piece(key, seen.get(key), definition, used(key), influence.get(key)) for key in keys]
 
 
 def _piece(
-    kind: Kind,
-    name: str,
+    key: Key,
     row: Mapping[str, Any] | None,
     definition: DataMapDefinition,
-    used: Mapping[tuple[Kind, str], Collection[str]],
-    influence: Mapping[tuple[str, str], Influence],
+    users: Collection[str],
+    influence: Influence | None,
 ) -> Piece:
+    kind, name = key
     answer = definition.answer(kind, name)
-    users = tuple(sorted(used.get((kind, name), ())))
-    needed = users or kind == "source" or answer.keep or (kind, name) == ("event", definition.conversion)
     return Piece(
         kind=kind,
         name=name,
@@ -199,9 +212,9 @@ def _piece(
         n=row["n"] if row else 0,
         first_at=from_datetime(row["first"]) if row else None,
         last_at=from_datetime(row["last"]) if row else None,
-        used_by=users,
-        influence=influence.get((kind, name)),
-        unused=not needed,
+        used_by=tuple(sorted(users)),
+        influence=influence,
+        unused=not (users or answer.keep or kind == "source"),
     )
 
 
@@ -232,4 +245,6 @@ def _influence(row: Mapping[str, int]) -> Influence | None:
     if min(row["n"], others) < LEAST_PEOPLE:
         return None
     low, high = newcombe(row["hits"], row["n"], other_hits, others)
-    return Influence(rate=row["hits"] / row["n"], without=other_hits / others, low=low, high=high, n=row["n"])
+    return Influence(
+        rate=row["hits"] / row["n"], without=other_hits / others, low=low, high=high, n=row["n"], others=others
+    )

@@ -96,7 +96,7 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
         (folder / "quality.yaml").write_text(QUALITY.format(webhook=webhook))
         apply(there, plan(there))
         shop = Shop(there, served)
-        anna = {"lastName": "Gruber", "address": {"postalCode": "1010", "city": "Wien"}}
+        anna = {"lastName": "Gruber", "shoe": "42", "address": {"postalCode": "1010", "city": "Wien"}}
         shop.batch(
             [
                 identify("ada", "anna.gruber@maple.example", firstName="Anna", **anna),
@@ -181,6 +181,7 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
         run("data-map")
         pieces = {(one["kind"], one["name"]): one for one in shop.get("/v1/data-map")["data_map"]["pieces"]}
         assert pieces["event", "Order Completed"]["used_by"]
-        assert pieces["trait", "lastName"]["unused"]
+        assert not pieces["trait", "lastName"]["unused"], "merges go by it"
+        assert pieces["trait", "shoe"]["unused"]
         assert pieces["source", "shop"]["n"] > 0
-        assert "lastName" in done("data-map", "--unused", "--project", str(folder))
+        assert "shoe" in done("data-map", "--unused", "--project", str(folder))

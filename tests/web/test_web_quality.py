@@ -12,7 +12,7 @@ from mailwright.core.findings import Finding
 from mailwright.core.instants import DAY, Instant
 from mailwright.reports.data_map import Answer, Influence, Piece
 from mailwright.reports.quality.people import AuditReport, Pair
-from mailwright.runtime.quality.uses import DataMap
+from mailwright.runtime.quality.data_map import DataMap
 
 AT = Instant(1_500_000_000 * 1_000_000)
 

@@ -13,6 +13,9 @@ from mailwright.core.events import Person
 from mailwright.core.findings import Finding
 from mailwright.core.instants import Instant
 
+COMPARED = ("email", "phone", "firstName", "lastName", "name", "birthday", "postal_code", "street", "address")
+"""Traits by which probable duplicates are found."""
+
 LARGEST_BLOCK = 60
 """People who share a trait that so many share are compared no further: it is an office or a placeholder."""
 

@@ -11,7 +11,7 @@ from mailwright.runtime.jobs.sources import source_jobs
 from mailwright.runtime.lookups import lookup_jobs, webhook_jobs
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.quality.audit import audit_jobs
-from mailwright.runtime.quality.uses import data_map_jobs
+from mailwright.runtime.quality.data_map import data_map_jobs
 from mailwright.runtime.quality.watch import quality_jobs
 from mailwright.runtime.settings import Settings
 

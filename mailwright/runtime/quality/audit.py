@@ -15,7 +15,7 @@ from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant, from_datetime
 from mailwright.core.ports import MetaRecords
 from mailwright.reports.quality.past import json_path
-from mailwright.reports.quality.people import AuditReport, Pair, PersonRow, hygiene, pairs
+from mailwright.reports.quality.people import COMPARED, AuditReport, Pair, PersonRow, hygiene, pairs
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
@@ -30,7 +30,6 @@ ARCHIVED = "archived"
 
 MOST_PAIRS = 200
 _AT_A_TIME = 500
-_COMPARED = ("email", "phone", "firstName", "lastName", "name", "birthday", "postal_code", "street", "address")
 _META = "audit.newest"
 
 _NEWEST_CONTEXT = """
@@ -119,7 +118,7 @@ def people(there: Installation) -> Iterator[PersonRow]:
 
 
 def _row(there: Installation, facts: PersonFacts, reachable: bool) -> PersonRow:
-    texts = {name: text for name in _COMPARED if (text := _text(there, facts, name))}
+    texts = {name: text for name in COMPARED if (text := _text(there, facts, name))}
     address = facts.traits.get("address")
     if address and isinstance(address.value, dict):
         inside = {"postal_code": ("postalCode", "postal_code", "zip"), "street": ("street",)}

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from mailwright.reports.data_map import RECENT_DAYS
-from mailwright.runtime.quality.uses import newest_map
+from mailwright.runtime.quality.data_map import newest_map
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response
 from mailwright.web.pages.shell import Context, pages_router
@@ -15,7 +15,13 @@ from mailwright.web.templating import page_response
 router = pages_router()
 api_router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
 
-KINDS = {"source": "Sources", "event": "Events", "property": "Properties", "trait": "Traits"}
+KINDS = {
+    "source": "Sources",
+    "event": "Events",
+    "property": "Properties",
+    "trait": "Traits",
+    "account": "Traits of accounts",
+}
 
 
 @router.get("/data-map")
@@ -26,7 +32,7 @@ def data_map(request: Request, context: Context) -> Response:
         title: [piece for piece in made.pieces if piece.kind == kind] if made else [] for kind, title in KINDS.items()
     }
     unused = sum(piece.unused for piece in made.pieces) if made else 0
-    values = {"made": made, "kinds": kinds, "unused": unused, "days": RECENT_DAYS}
+    values = {"made": made, "kinds": kinds, "accounts": KINDS["account"], "unused": unused, "days": RECENT_DAYS}
     return page_response(request, "data_map.html", values)
 
 
