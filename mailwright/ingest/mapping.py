@@ -15,7 +15,7 @@ import msgspec
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.core.instants import DAY, Instant, format_iso, from_datetime, parse_iso
 
-CellType = Literal["text", "number", "boolean", "instant", "json"]
+CellType = Literal["text", "number", "boolean", "instant", "date", "json"]
 RowKind = Literal["identify", "track", "group", "items", "consents", "suppressions"]
 
 _NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d{1,3})?")
@@ -49,7 +49,8 @@ class Cell(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
 
     Attributes:
         format: How an instant is written if not by ISO 8601: ``%d.%m.%Y %H:%M``, ``seconds``, ``milliseconds``,
-            ``microseconds`` or ``days`` (since 1970).
+            ``microseconds`` or ``days`` (since 1970). With type ``date``, how a day of the calendar is written, such
+            as a birthday, which is the same day in every time zone.
     """
 
     to: str
@@ -221,6 +222,8 @@ def reader_of(cell: Cell, zone: ZoneInfo) -> Callable[[Any], Any] | None:
 
     `zone` is that of instants written without one.
     """
+    if cell.type == "date":
+        return lambda value: _date(value, cell.format)
     if cell.format:
         return lambda value: _written(value, cell.format, zone)
     match cell.type:
@@ -250,6 +253,15 @@ def _json(value: Any) -> Any:
         return msgspec.json.decode(value) if isinstance(value, str) else value
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise ValueError(f"{value[:60]!r} is not JSON") from None
+
+
+def _date(value: Any, format: str) -> str:
+    """A day as ISO 8601; of an instant its day as it is written, whatever its zone."""
+    text = str(value).strip()
+    try:
+        return (datetime.strptime(text, format) if format else datetime.fromisoformat(text)).date().isoformat()
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no date; write it like {format or '1990-12-31'}") from None
 
 
 _UNITS = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1, "days": DAY}

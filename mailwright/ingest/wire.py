@@ -71,6 +71,17 @@ DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _envelope = msgspec.json.Decoder(Envelope)
 _AT = re.compile(r" - at `\$\.?([^`]*)`$")
+_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`$")
+_FIELD = re.compile(r"Object (?:(?P<missing>missing required)|contains unknown) field `(?P<name>[^`]*)`$")
+_SHAPES = {
+    "str": "a text",
+    "int": "a number",
+    "float": "a number with decimals",
+    "bool": "true or false",
+    "null": "null",
+    "array": "a list",
+    "object": "an object",
+}
 
 # Strings whole (so that what is in them is not structure), else one structural character. Possessive: linear time.
 _STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]', re.DOTALL)
@@ -126,9 +137,21 @@ def in_words(error: Exception) -> tuple[str, str]:
         return "", "a text is not UTF-8"
     if isinstance(error, msgspec.ValidationError):
         where = _AT.search(str(error))
-        return (where[1].replace("[...]", ""), str(error)[: where.start()]) if where else ("", str(error))
+        field = where[1].replace("[...]", "") if where else ""
+        return _unfit(field, str(error)[: where.start()] if where else str(error))
     reason = str(error).rstrip(".")
     return "", f"not valid JSON ({reason}); NaN, infinite numbers and half surrogate pairs are none"
+
+
+def _unfit(field: str, said: str) -> tuple[str, str]:
+    """(field, reason) of what msgspec said of a value of another shape."""
+    if match := _EXPECTED.match(said):
+        wanted = " or ".join(_SHAPES.get(shape, shape) for shape in match["wanted"].split(" | ") if shape != "null")
+        return field, f"{_SHAPES.get(match['got'], match['got'])} was sent where {wanted} belongs"
+    if match := _FIELD.match(said):
+        reason = "missing" if match["missing"] else "there is no such field"
+        return ".".join(filter(None, (field, match["name"]))), reason
+    return field, said
 
 
 def _cut(body: bytes, list_key: str) -> tuple[int, int, list[bytes]]:

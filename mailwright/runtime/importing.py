@@ -31,6 +31,7 @@ _CELL_TYPES: Mapping[str, CellType] = {
     "number": "number",
     "boolean": "boolean",
     "instant": "instant",
+    "date": "date",
     "list": "json",
     "object": "json",
 }

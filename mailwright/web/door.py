@@ -192,17 +192,14 @@ class Door:
     def _kept(self, call: str, asked: _Asked, source: Source, parsed: Parsed, received_at: Instant) -> Parsed:
         """With what is held back kept durably; what finds no room is refused."""
         history = _declared_history(call, asked)
-        imported = call == "import" and source.kind == "server"
         return self._context.quarantine.kept(
-            source, parsed, received_at=received_at, history=history, imported=imported
+            source, parsed, received_at=received_at, history=history, imported=call == "import"
         )
 
     async def _take_lines(self, asked: _Asked, receive: Receive) -> BulkAnswer:
         """The bulk door's stream of lines, batch by batch."""
-        source = await run_in_threadpool(self._source, asked, b"")
+        _server_only(await run_in_threadpool(self._source, asked, b""), "lines to the bulk door")
         await run_in_threadpool(self._check_turn)
-        if source.kind != "server":
-            raise Refused("key.server", "only a server key may send lines to the bulk door", "use an sk_ key")
         lines = body_lines(Request(asked.scope, receive), self._context.settings.limits.event_bytes)
         return await take_lines(
             lines, lambda body: self._put("import", asked, body), lambda: run_in_threadpool(self._check_turn)
@@ -234,6 +231,8 @@ class Door:
     def _parsed(
         self, call: str, asked: _Asked, body: bytes, source: Source, rules: IngestRules, received_at: Instant
     ) -> Parsed:
+        if call == "import":
+            _server_only(source, call)
         return parse_request(
             call,
             body,
@@ -263,12 +262,21 @@ class Door:
 
     def _take_from_server(self, call: str, asked: _Asked, body: bytes) -> _Answer:
         source = self._source(asked, body)
-        if source.kind != "server":
-            raise Refused("key.server", f"only a server key may send {call}", "use an sk_ key")
+        _server_only(source, call)
         kind, take = _SERVER_CALLS[call]
         accepted, refused = take(self._context, body)
         self._context.count(source.name, kind, accepted, refused)
         return _outcome(accepted, refused)
+
+
+def _server_only(source: Source, what: str) -> None:
+    """What a browser key, which everybody can read in a page, may not send.
+
+    Raises:
+        Refused: ``key.server``.
+    """
+    if source.kind != "server":
+        raise Refused("key.server", f"only a server key may send {what}", "use an sk_ key")
 
 
 class _Room:

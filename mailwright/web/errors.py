@@ -70,9 +70,14 @@ def status_of(error: MailwrightError) -> int:
 
 def error_body(error: MailwrightError) -> dict[str, Any]:
     """The JSON shape of an error."""
-    body: dict[str, Any] = {"code": error.code, "message": error.message}
-    if error.hint:
-        body["hint"] = error.hint
+    message, hint = error.message, error.hint
+    if isinstance(error, InvalidInput) and len(error.issues) == 1 and error.issues[0].span is None:
+        (issue,) = error.issues  # its hint stands in a field of its own
+        message = f"{issue.path}: {issue.message}" if issue.path else issue.message
+        hint = hint or issue.hint
+    body: dict[str, Any] = {"code": error.code, "message": message}
+    if hint:
+        body["hint"] = hint
     if isinstance(error, InvalidInput):
         body["issues"] = [_issue(issue) for issue in error.issues]
     return {"error": body}

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ def test_nobody_on_this_machine_says_whose_a_request_is(door: RunningDoor) -> No
     assert door.there.sealer.unseal(event.context["ip"]).startswith("127.0.0.")
 
 
-def key_for(door: RunningDoor, source: str) -> str:
-    return create_key(door.there.records.sources, source, server=True, now=door.there.wall.now())
+def key_for(door: RunningDoor, source: str, *, server: bool = True) -> str:
+    return create_key(door.there.records.sources, source, server=server, now=door.there.wall.now())
 
 
 def check_all(door: RunningDoor, found: dict[str, Event], user: str) -> None:
@@ -184,12 +185,12 @@ SAID = """async () => {
 }"""
 
 
-@pytest.mark.browser
-@needs_node
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
-def test_segments_browser_library(door: RunningDoor) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    page_text = PAGE.format(key=door.browser_key, door=door.base_url)
+QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+
+
+@contextmanager
+def shop_with_packages(page_text: str) -> Iterator[str]:
+    """The address of a page, on an origin that serves the packages of npm beside it."""
 
     class Shop(http.server.SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -209,40 +210,48 @@ def test_segments_browser_library(door: RunningDoor) -> None:
     handler = functools.partial(Shop, directory=str(NODE / "node_modules"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    elsewhere: list[str] = []
-    lost: list[str] = []
     try:
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-            )
-            page = browser.new_page()
-            page.on("request", lambda asked: None if "127.0.0.1" in asked.url else elsewhere.append(asked.url))
-            first = {"said": False}
-
-            def once_500(route: Any) -> None:
-                """The door takes the first track call, but its answer is lost on the way."""
-                if first["said"]:
-                    return route.continue_()
-                first["said"] = True
-                answer = route.fetch()
-                lost.append(answer.text())
-                return route.fulfill(status=500, headers={"access-control-allow-origin": "*"}, body="")
-
-            page.route("**/v1/t", once_500)
-            page.goto(f"http://127.0.0.1:{server.server_port}/")
-            page.evaluate(SAID)
-
-            def tracked_twice() -> bool:
-                page.wait_for_timeout(100)  # the route above answers only while the browser is listened to
-                return sum(one.type == "track" for one in door.events("site")) > 1
-
-            wait_until("the retry", tracked_twice)
-            found = door.wait_for("site", CALLS)
-            browser.close()
+        yield f"http://127.0.0.1:{server.server_port}/"
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.browser
+@needs_node
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
+def test_segments_browser_library(door: RunningDoor) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    page_text = PAGE.format(key=door.browser_key, door=door.base_url)
+
+    elsewhere: list[str] = []
+    lost: list[str] = []
+    with shop_with_packages(page_text) as url, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page()
+        page.on("request", lambda asked: None if "127.0.0.1" in asked.url else elsewhere.append(asked.url))
+        first = {"said": False}
+
+        def once_500(route: Any) -> None:
+            """The door takes the first track call, but its answer is lost on the way."""
+            if first["said"]:
+                return route.continue_()
+            first["said"] = True
+            answer = route.fetch()
+            lost.append(answer.text())
+            return route.fulfill(status=500, headers={"access-control-allow-origin": "*"}, body="")
+
+        page.route("**/v1/t", once_500)
+        page.goto(url)
+        page.evaluate(SAID)
+
+        def tracked_twice() -> bool:
+            page.wait_for_timeout(100)  # the route above answers only while the browser is listened to
+            return sum(one.type == "track" for one in door.events("site")) > 1
+
+        wait_until("the retry", tracked_twice)
+        found = door.wait_for("site", CALLS)
+        browser.close()
     assert elsewhere == []
     assert '"accepted":1' in lost[0]
     users = {found[name].identifiers[0].value for name in CALLS if name != "alias"}
@@ -258,3 +267,51 @@ def test_segments_browser_library(door: RunningDoor) -> None:
     assert {one.kind for one in found["alias"].identifiers} <= {"user_id", "anonymous_id"}
     assert len({event.message_id for event in door.events("site")}) == len(CALLS)
     assert all(event.context["userAgent"] for event in found.values())
+
+
+# A shop that moves from Segment's library to a tag manager with the GA4 data layer, and its product page and cart.
+LAYER = """
+<script>
+  window.dataLayer = []
+  const item = { item_id: '42', item_name: 'Blue shoe', item_brand: 'Walk', item_category: 'Shoes', price: 59.9 }
+  const ecommerce = { currency: 'EUR', value: 59.9, items: [{ ...item, quantity: 1 }] }
+  dataLayer.push({ event: 'view_item', ecommerce }, { event: 'add_to_cart', ecommerce })
+</script>
+<script src="{door}/snippet.js" data-key="{key}" data-consent="implied" async></script>"""
+
+SEGMENT_SAYS = """async () => {
+  const product = { product_id: '42', name: 'Blue shoe', brand: 'Walk', category: 'Shoes', price: 59.9, quantity: 1 }
+  await window.shop.track('Product Viewed', { ...product, currency: 'EUR', value: 59.9 })
+  await window.shop.track('Product Added', { ...product, currency: 'EUR', value: 59.9 })
+}"""
+
+
+@pytest.mark.browser
+@needs_node
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
+def test_the_data_layer_and_segments_library_tell_one_shape(door: RunningDoor) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("Product Viewed", "Product Added")
+    key = key_for(door, "shapes", server=False)
+
+    def told(page_text: str, says: str = "") -> dict[str, Event]:
+        before = {one.message_id for one in door.events("shapes")}
+
+        def new() -> dict[str, Event]:
+            return {e.name: e for e in door.events("shapes") if e.message_id not in before and e.name in names}
+
+        with shop_with_packages(page_text) as url, playwright.sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+            page = browser.new_page()
+            page.goto(url)
+            if says:
+                page.evaluate(says)
+            wait_until("both events", lambda: page.wait_for_timeout(100) or len(new()) == len(names))
+            browser.close()
+        return new()
+
+    segments = told(PAGE.format(key=key, door=door.base_url), SEGMENT_SAYS)
+    ours = told(LAYER.replace("{door}", door.base_url).replace("{key}", key))
+    for name in names:
+        assert ours[name].type == segments[name].type == "track"
+        assert ours[name].properties == segments[name].properties

@@ -17,6 +17,7 @@ from mailwright.ingest.forms.checks import check_field
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.forms.languages import spoken, texts_of
 from mailwright.ingest.forms.submission import SEEN, STARTED, track_call
+from mailwright.ingest.wire import DECODE_ERRORS, in_words
 from mailwright.web.bodies import json_response, read_body
 from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
@@ -362,5 +363,9 @@ def _cors(request: Request, form: FormDefinition, response: Response) -> Respons
 def _decoded(body: bytes, kind: Any) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput.one("form.body", f"the body is not what a form sends: {type(error).__name__}") from None
+    except DECODE_ERRORS as error:
+        field, reason = in_words(error)
+        told = f"{field}: {reason}" if field else reason
+        raise InvalidInput.one(
+            "form.body", f"the body is not what a form sends: {told}", hint='send JSON such as {"answers": {...}}'
+        ) from None

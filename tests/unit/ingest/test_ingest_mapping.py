@@ -1,5 +1,7 @@
 """A declared mapping turns rows into calls; what does not fit is found before anything is sent."""
 
+from datetime import UTC, date, datetime
+
 import msgspec
 import pytest
 
@@ -138,6 +140,30 @@ def test_a_faulty_mapping_is_explained(fields, words):
 def test_a_good_mapping_has_no_faults():
     assert ORDERS.check("import.yaml", COLUMNS) == []
     assert ORDERS.check("import.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("format", "value", "read"),
+    [
+        ("%d.%m.%Y", "31.12.1990", "1990-12-31"),
+        ("", "1990-12-31", "1990-12-31"),
+        ("", "1990-12-31T00:00:00+02:00", "1990-12-31"),
+        ("", datetime(1990, 12, 31, tzinfo=UTC), "1990-12-31"),
+        ("", date(1990, 12, 31), "1990-12-31"),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Auckland", "America/Los_Angeles"])
+def test_a_birthday_is_the_same_day_in_every_zone(format, value, read, zone):
+    born = {"to": "traits.birthday", "type": "date", "format": format}
+    people = mapping(**{"as": "identify"}, columns={"id": "userId", "born": born}, zone=zone)
+    assert people.call(1, {"id": "7", "born": value})["traits"] == {"birthday": read}
+
+
+def test_a_day_that_is_none_is_told():
+    born = {"to": "traits.birthday", "type": "date", "format": "%d.%m.%Y"}
+    people = mapping(**{"as": "identify"}, columns={"id": "userId", "born": born})
+    with pytest.raises(InvalidInput, match=r"line 3, column born: '1990-12-31' is no date; write it like %d.%m.%Y"):
+        people.call(3, {"id": "7", "born": "1990-12-31"})
 
 
 def test_instants_that_are_written_otherwise():

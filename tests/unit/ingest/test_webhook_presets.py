@@ -187,7 +187,9 @@ def test_intercom_conversations():
         assert event["properties"]["ticket_id"] == "1911149811"
     assert event["properties"]["rating"] == "5"
     gone = mapped("intercom", INTERCOM["unsubscribed"])
-    assert gone.suppressions == [{"email": "ada@shop.example", "reason": "unsubscribed in Intercom"}]
+    [withdrawn] = gone.consents
+    assert (withdrawn["email"], withdrawn["purpose"], withdrawn["granted"]) == ("ada@shop.example", "marketing", False)
+    assert gone.suppressions == []
     assert not mapped("intercom", INTERCOM["ping"]).ignored
 
 
