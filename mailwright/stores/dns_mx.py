@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -19,6 +20,11 @@ QUIET_S = 30.0
 """After a question that nobody answered, DNS is left alone so long: a form must not wait for it each time."""
 
 _MOST_KNOWN = 10_000
+
+_EVERYWHERE = dns.name.from_text("com.")
+"""A name that any resolver knows that can ask the world."""
+
+_log = logging.getLogger(__name__)
 
 
 class DnsMailDomains:
@@ -63,11 +69,20 @@ class DnsMailDomains:
             answer = resolver.resolve(dns.name.from_text(domain), "MX")
             return any(record.exchange != dns.name.root for record in answer)
         except dns.resolver.NXDOMAIN:
-            return False
+            return False if self._sees_the_world(resolver) else None
         except dns.resolver.NoAnswer:
             return self._has_address(resolver, domain)
         except (dns.exception.DNSException, OSError):
             return None
+
+    def _sees_the_world(self, resolver: dns.resolver.Resolver) -> bool:
+        """Whether a "no such name" means anything: a resolver of a closed network says it of every name outside."""
+        try:
+            resolver.resolve(_EVERYWHERE, "SOA")
+            return True
+        except (dns.exception.DNSException, OSError):
+            _log.warning("DNS knows no %s here, so whether a domain takes mail is not asked", _EVERYWHERE)
+            return False
 
     def _has_address(self, resolver: dns.resolver.Resolver, domain: str) -> bool | None:
         for kind in ("A", "AAAA"):

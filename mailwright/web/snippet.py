@@ -1,4 +1,4 @@
-"""The snippet and its parts as any shop's pages load them: small, cacheable, from another origin.
+"""The scripts that any shop's pages load, the snippet and the one of forms: small, cacheable, from another origin.
 
 Their addresses carry no digest, for they stand in pages that nobody changes for years; so browsers keep them for an
 hour and then ask by ETag.
@@ -39,6 +39,12 @@ def snippet(request: Request) -> Response:
 def part(request: Request, part: str) -> Response:
     """What the snippet loads where it is used: `shop`, `banner`, `analytics`."""
     return _script(request, f"snippet-{part}.js" if _PART.fullmatch(part) else "")
+
+
+@router.api_route("/forms.js", methods=["GET", "HEAD"])
+def forms(request: Request) -> Response:
+    """What puts a form into any page; `data-form` names it."""
+    return _script(request, "forms.js")
 
 
 def _script(request: Request, name: str) -> Response:

@@ -13,11 +13,16 @@ import dns.rrset
 
 
 @contextmanager
-def name_server(answers: Mapping[tuple[str, str], str | None]) -> Iterator[tuple[int, list[tuple[str, str]]]]:
+def name_server(
+    answers: Mapping[tuple[str, str], str | None], *, of_a_closed_network: bool = False
+) -> Iterator[tuple[int, list[tuple[str, str]]]]:
     """(port, questions as they came) of a server of (name, kind) -> record; None: no answer at all; unknown: NXDOMAIN.
 
-    A name that is known with another kind has no record of the asked one.
+    A name that is known with another kind has no record of the asked one. That of a closed network does not know what
+    the world has, such as ``com``.
     """
+    if not of_a_closed_network:
+        answers = {("com", "SOA"): "a.gtld.example. hostmaster.example. 1 1800 900 604800 900", **answers}
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     bound.bind(("127.0.0.1", 0))
     asked: list[tuple[str, str]] = []

@@ -61,3 +61,9 @@ def test_no_name_server_at_all_is_no_answer() -> None:
 def test_a_name_that_dns_cannot_hold_is_no_answer(domain: str) -> None:
     with name_server(ANSWERS) as (port, _):
         assert DnsMailDomains(["127.0.0.1"], port=port).takes_mail(domain) is None
+
+
+def test_a_name_server_of_a_closed_network_refuses_nobody() -> None:
+    with name_server(ANSWERS, of_a_closed_network=True) as (port, _):
+        assert DnsMailDomains(["127.0.0.1"], port=port).takes_mail("gmail.com") is None
+        assert DnsMailDomains(["127.0.0.1"], port=port).takes_mail("mail.example") is True

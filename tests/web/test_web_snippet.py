@@ -219,3 +219,12 @@ def test_links_of_visits_carry_no_address(fresh_shop: Shop) -> None:
     links = MailLinks(fresh_shop.context.tokens, "http://testserver")
     visit = links.read_visit(links.visit("m1", "n1", Instant(10)), Instant(9))
     assert (visit.message_id, visit.nonce) == ("m1", "n1")
+
+
+@needs_bundle
+def test_the_script_of_forms_is_served_like_the_snippet(visitor: TestClient) -> None:
+    plain = visitor.get("/forms.js", headers={"Accept-Encoding": "identity"})
+    packed = visitor.get("/forms.js", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert visitor.get("/forms.js", headers={"If-None-Match": plain.headers["etag"]}).status_code == 304

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.events import Identifier
@@ -38,7 +38,7 @@ from mailwright.web.forms.visit import (
 from mailwright.web.pages.shell import Context
 from mailwright.web.security import PAGE_POLICY
 from mailwright.web.sessions import Throttle
-from mailwright.web.templating import BUNDLE, page_response
+from mailwright.web.templating import page_response
 
 router = APIRouter()
 
@@ -198,16 +198,6 @@ def answers_of(form: FormDefinition, told: Mapping[str, list[str]]) -> dict[str,
 
 
 # --- the API ---------------------------------------------------------------------------------------------------------
-
-
-@router.get("/forms.js")
-def script() -> Response:
-    """The script that puts a form into any page; `data-form` names it."""
-    headers = {"Cross-Origin-Resource-Policy": "cross-origin", "Cache-Control": "public, max-age=300"}
-    path = BUNDLE / "forms.js"
-    if not path.is_file():
-        raise NotFound("form.script", "the browser bundle is missing", "run `npm ci && node build.mjs`")
-    return FileResponse(path, media_type="text/javascript", headers=headers)
 
 
 @router.options("/v1/forms/{name}")
