@@ -134,6 +134,14 @@ class Piece(Protocol):
         """
         ...
 
+    def greatest(self, columns: Sequence[str]) -> list[int | None]:
+        """The greatest value of columns of whole numbers or instants, by statistics alone; None: they do not say.
+
+        Raises:
+            NotFound: As for `read`.
+        """
+        ...
+
 
 class History(Protocol):
     """Every record as typed tables, readable by other engines. One writer."""

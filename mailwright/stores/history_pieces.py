@@ -27,6 +27,17 @@ class FilePiece:
             read = opened.read_row_group(self._group, columns=[name for name in columns if name in there])
         return pa.table({name: read[name] if name in there else self._nothing(name) for name in columns})
 
+    def greatest(self, columns: Sequence[str]) -> list[int | None]:
+        """See `mailwright.core.ports.Piece.greatest`."""
+        with _open(self._file, ()) as opened:
+            group = opened.metadata.row_group(self._group)
+            there = {(column := group.column(place)).path_in_schema: column for place in range(group.num_columns)}
+            told = [there[name].statistics if name in there else None for name in columns]
+            return [
+                int(each.max_raw) if each is not None and each.has_min_max and each.physical_type == "INT64" else None
+                for each in told
+            ]
+
     def _nothing(self, name: str) -> pa.Array:
         return pa.nulls(self.n_rows, self._schema.field(name).type)
 

@@ -234,6 +234,15 @@ def test_pieces_are_the_table_in_order_with_nulls_where_a_column_is_younger(hist
     assert [table["name"].to_pylist() for table in read] == [["n1", "n2"], ["n4", "n5"]]
     assert [table["price"].to_pylist() for table in read] == [[None, None], [None, 2.5]]
     assert all(pa.types.is_dictionary(table["name"].type) for table in read)
+    assert [piece.greatest(["offset"]) for piece in pieces] == [[2], [5]]
+    assert pieces[1].greatest(["price", "nothing", "offset"]) == [None, None, 5], "no whole numbers"
+
+
+def test_the_greatest_instant_of_a_piece_is_known_without_reading_it(history):
+    instants = pa.array([1_700_000_000_000_001, 1_700_000_000_000_002, -1], pa.timestamp("us", tz="UTC"))
+    history.append("ticks", pa.table({"offset": [1, 2, 3], "at": instants}), Offset(3))
+    (piece,) = history.pieces("ticks")
+    assert piece.greatest(["offset", "at"]) == [3, 1_700_000_000_000_002]
 
 
 def test_a_piece_that_was_rewritten_is_told(history, tmp_path):

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
-from mailwright.core.errors import NotFound
 from mailwright.core.events import Offset
-from mailwright.core.ports import History
+from mailwright.core.instants import Instant
+from mailwright.core.ports import History, Piece
 from mailwright.profiles.identifier_key import identifier_keys
 from mailwright.rules.fold.rows import Ints
+from mailwright.runtime.engine.past_ticks import PastTicks, Stretch, TickThen
 from mailwright.runtime.engine.rerun import TheirPast
 from mailwright.runtime.past_blocks import events_in, numbers
 
@@ -54,15 +53,19 @@ def _name(identifier: Any) -> str:
     return f"{identifier.kind}:{identifier.value}"
 
 
-def _ticks(history: History, before: Offset) -> tuple[Ints, Ints]:
-    try:
-        batches = list(history.scan("ticks", ["offset", "at"], Offset(before - 1)))
-    except NotFound:  # there was none yet
-        batches = []
-    if not batches:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    rows = pa.Table.from_batches(batches)
-    return numbers(rows, "offset"), numbers(rows, "at")
+def _ticks(history: History, before: Offset) -> PastTicks:
+    """Nothing is read but where each piece ends, until somebody asks for a tick in it."""
+    return PastTicks([_stretch(piece) for piece in history.pieces("ticks")], before)
+
+
+def _stretch(piece: Piece) -> Stretch:
+    def read() -> tuple[Ints, Ints]:
+        rows = piece.read(["offset", "at"])
+        return numbers(rows, "offset"), numbers(rows, "at")
+
+    ends = enumerate(piece.greatest(["offset", "at"]))
+    offset, at = (known if known is not None else int(read()[place][-1]) for place, known in ends)
+    return Stretch(TickThen(Offset(offset), Instant(at)), read)
 
 
 def _definitions(history: History, before: Offset) -> list[tuple[Offset, Mapping[str, str]]]:

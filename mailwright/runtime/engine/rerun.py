@@ -7,22 +7,20 @@ lists of the time. A tick at which nothing of theirs came or fell due is passed 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-import numpy as np
-
 from mailwright.core.errors import Corrupt
 from mailwright.core.events import Event, Offset, Person
-from mailwright.core.instants import Instant
 from mailwright.profiles.identity import IdentityGraph
 from mailwright.profiles.merge_book import Merged
 from mailwright.profiles.parting import Tree
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Arrival, Fold, Rules
-from mailwright.rules.fold.rows import Ints
+from mailwright.runtime.engine.past_ticks import PastTicks, TickThen
 
 EVALUATIONS_MAX = 20_000
 """Ticks that are lived through at most, so that one split never holds the engine up for long."""
@@ -34,13 +32,13 @@ class TheirPast:
 
     Attributes:
         events: In order of offset, each with at least its first identifier.
-        ticks: Offset and instant of every tick, ascending.
+        ticks: Every tick.
         definitions: Offset from which on each version was in force, and its files, in order.
         lists: (offset, list, identifier, whether it came on it), in order, of these identifiers.
     """
 
     events: Sequence[tuple[Offset, Event]]
-    ticks: tuple[Ints, Ints]
+    ticks: PastTicks
     definitions: Sequence[tuple[Offset, Mapping[str, str]]]
     lists: Sequence[tuple[Offset, str, str, bool]]
 
@@ -154,18 +152,17 @@ class Rerun:
     def run(self, before: Offset) -> Fold | None:
         """Live through it; None if no tick saw any of them, or nothing was in force."""
         moments = self._moments(before)
-        offsets, instants = self._past.ticks
-        tick, n = -1, int(np.searchsorted(offsets, before))
-        left = EVALUATIONS_MAX
-        while (tick := self._next(tick, moments, offsets, instants, n)) < n:
+        ticks, left = self._past.ticks.until(before), EVALUATIONS_MAX
+        tick: TickThen | None = None
+        while (tick := self._next(tick, moments, ticks)) is not None:
             left -= 1
             if left < 0:
-                tick = n - 1
-            self._come_to(Offset(int(offsets[tick])), moments)
-            n_born = int(np.searchsorted(np.array(self._born), offsets[tick]))
+                tick = ticks.last() or tick
+            self._come_to(tick.offset, moments)
+            n_born = bisect_left(self._born, tick.offset)
             if self.fold is not None:
-                self._enlist(Offset(int(offsets[tick])))
-                self.fold.tick(Instant(int(instants[tick])), self._firsts[:n_born])
+                self._enlist(tick.offset)
+                self.fold.tick(tick.at, self._firsts[:n_born])
         return self.fold
 
     def _moments(self, before: Offset) -> deque[_Moment]:
@@ -186,12 +183,15 @@ class Rerun:
                 found.append((offset, 3, lambda n=name, i=identifier, a=added: self._list(n, i, a)))  # type: ignore[misc]
         return deque(sorted(found, key=lambda each: each[:2]))
 
-    def _next(self, tick: int, moments: deque[_Moment], offsets: Ints, instants: Ints, n: int) -> int:
-        """The next tick that any of them lives through."""
-        found = int(np.searchsorted(offsets, moments[0][0], side="right")) if moments else n
-        if self.fold is not None and tick >= 0 and (due := self.fold.next_due()) is not None:
-            found = min(found, int(np.searchsorted(instants, due)))
-        return max(found, tick + 1)
+    def _next(self, tick: TickThen | None, moments: deque[_Moment], ticks: PastTicks) -> TickThen | None:
+        """The next tick that any of them lives through; None: there is none."""
+        found = [ticks.after(moments[0][0])] if moments else []
+        if self.fold is not None and tick is not None and (due := self.fold.next_due()) is not None:
+            found.append(ticks.reaching(due))
+        first = min((each for each in found if each is not None), default=None)
+        if first is None or tick is None or first.offset > tick.offset:
+            return first
+        return ticks.after(tick.offset)
 
     def _come_to(self, offset: Offset, moments: deque[_Moment]) -> None:
         while moments and moments[0][0] < offset:

@@ -10,8 +10,20 @@ import numpy as np
 from engine_world import BLOBS
 
 from mailwright.core.events import LogRecord, Offset
+from mailwright.core.instants import Instant
+from mailwright.runtime.engine.past_ticks import PastTicks, Stretch, TickThen
 from mailwright.runtime.engine.rerun import TheirPast
 from mailwright.runtime.engine.state import EngineState, Folded
+
+
+def stretches(ticks: Sequence[tuple[Offset, Instant]], before: Offset, size: int = 3) -> PastTicks:
+    """A few ticks to a stretch, as far more would lie in History."""
+
+    def stretch(some: Sequence[tuple[Offset, Instant]]) -> Stretch:
+        columns = tuple(np.array(column, dtype=np.int64) for column in zip(*some, strict=True))
+        return Stretch(TickThen(*some[-1]), lambda: columns)
+
+    return PastTicks([stretch(ticks[first : first + size]) for first in range(0, len(ticks), size)], before)
 
 
 class Told:
@@ -33,10 +45,10 @@ class Told:
             for offset, _, _, event in rows.events
             if offset < before and f"{event.identifiers[0].kind}:{event.identifiers[0].value}" in identifiers
         ]
-        ticks = [tick for tick in rows.ticks if tick[0] < before]
+        ticks = list(rows.ticks)  # whatever is too late for `before` is left out by who reads them
         return TheirPast(
             events=events,
-            ticks=tuple(np.array([tick[place] for tick in ticks], dtype=np.int64) for place in (0, 1)),
+            ticks=stretches(ticks, before),
             definitions=definitions,
             lists=[(o, name, who, added) for o, _, name, who, added in rows.lists if o < before and who in identifiers],
         )
