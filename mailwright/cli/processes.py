@@ -41,6 +41,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Listen here, whatever the settings say; 0 takes a free port.")
     ] = None,
+    jobs: Annotated[
+        bool, typer.Option("--jobs/--no-jobs", help="Without, cron or Airflow runs them, by `mailwright run`.")
+    ] = True,
 ) -> None:
     """Run everything: the door, the engine, the sender and the worker with its jobs."""
     settings = load_settings(project)
@@ -49,7 +52,7 @@ def serve(
         current_project(installation)
         listener = listen(settings.door.host, settings.door.port if port is None else port)
         base_url = address(settings, listener.getsockname()[1])
-        supervisor = Supervisor(children(project, listener, base_url=base_url, jobs=True))
+        supervisor = Supervisor(children(project, listener, base_url=base_url, jobs=jobs))
         release_leases(installation.records.messages, installation.clock.now())
         supervisor.start()
         show_address(installation, base_url)

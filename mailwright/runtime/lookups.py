@@ -37,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 _PAGE = 500
 _TOLD_AT_ONCE = 20  # as many questions are asked again at most if the worker is killed
-_TRIES = 10
+_FAILURES = 5  # in a row, after which a run asks no more: what answers with nonsense is spared, too
+_TRIES, _TRIES_IN_VAIN = 10, 1_440  # of addresses that got no answer, while others got one and while nobody did
 _PEOPLE_A_RUN = 20_000
 _RECORDS_A_RUN = 2_000
 _NOT_PERSONAL = ("email", "phone")
@@ -92,8 +93,9 @@ class Lookup:
         self._stopping = context.stopping
         self._now = context.now
         self._stopped = ""
-        self._n_failed = 0
-        self._n_asked = 0
+        self._n_failed = self._n_in_row = 0
+        self._failure = ""
+        self._n_asked = self._n_answered = 0
         self._n_told = self._n_held = 0
         there, plan = self._there, self._project.tracking_plan
         self._collected = Collected(there.records.sources, there.clock, there.log, lambda: plan.violation_events)
@@ -115,7 +117,8 @@ class Lookup:
             self._addresses_done(read)
         said = f"asked {self._n_asked:,}, told {self._n_told:,}" if self._n_asked or self._n_told else ""
         held = f"{self._n_held:,} held back by the tracking plan" if self._n_held else ""
-        return "; ".join(part for part in (said, held, self._stopped) if part)
+        failed = f"{self._n_failed:,} got no answer: {self._failure}" if self._n_failed else ""
+        return "; ".join(part for part in (said, held, failed, self._stopped) if part)
 
     def _see_to(self, page: Mapping[Person, PersonFacts], addresses: Mapping[Person, str]) -> None:
         """Ask and tell by and by: what is said of people is kept nowhere until it is told."""
@@ -125,11 +128,16 @@ class Lookup:
             if one := self._question(facts, addresses):
                 asked[one.key] = one
                 persons.setdefault(one.key, []).append(person)
-        questions = [*asked.values()]
+        # In another order each time: some that always fail must not stand before the others for ever.
+        questions = sorted(asked.values(), key=lambda one: hashlib.sha256(f"{self._now} {one.key}".encode()).digest())
         for start in range(0, len(questions), _TOLD_AT_ONCE):
             answers = self._answers(questions[start : start + _TOLD_AT_ONCE])
             self._tell([(page[person], answer) for key, answer in answers.items() for person in persons[key]])
             self._keep_told(answers)
+
+    def _is_over(self) -> bool:
+        """Whether this run asks no more."""
+        return bool(self._stopped) or self._n_in_row >= _FAILURES or self._stopping()
 
     # --- whom ---
 
@@ -141,6 +149,8 @@ class Lookup:
             for start in range(0, len(persons), _PAGE):
                 found = engine.facts(persons[start : start + _PAGE])
                 yield {person: facts for person, facts in found.items() if self._of.segment in facts.segments}
+                if self._is_over():
+                    return
             return
         told = meta.get(key)
         after = Person(int(told)) if told else None
@@ -150,7 +160,7 @@ class Lookup:
                 yield engine.facts(members)
             after = members[-1] if len(members) == _PAGE else None
             meta.put(key, "" if after is None else str(after))
-            if after is None or self._stopped:
+            if after is None or self._is_over():
                 return
 
     def _addresses(self) -> tuple[dict[Person, str], int]:
@@ -189,7 +199,7 @@ class Lookup:
         after, tries = self._addresses_read()
         if self._stopped or self._stopping():
             read = after
-        elif self._n_failed and tries + 1 < _TRIES:
+        elif self._n_failed and tries + 1 < (_TRIES if self._n_answered else _TRIES_IN_VAIN):
             read, tries = after, tries + 1
         else:
             tries = 0
@@ -227,7 +237,7 @@ class Lookup:
         known = lookups.answers(self._name, [one.key for one in questions])
         oldest = self._now - duration_micros(self._of.every)
         for one in questions:
-            if self._stopped or self._stopping():
+            if self._is_over():
                 break
             if one.key in known and known[one.key].at > oldest:
                 continue
@@ -237,12 +247,14 @@ class Lookup:
                 if error.code in _STOPS or isinstance(error, NotFound):
                     self._stopped = error.message
                 else:
-                    self._n_failed += 1
+                    self._n_failed, self._n_in_row = self._n_failed + 1, self._n_in_row + 1
+                    self._failure = error.message
                     _log.warning("the lookup %s got no answer: %s", self._name, error.message)
                 continue
             if self._of.by == "place":
                 lookups.keep(self._name, {one.key: answer})
             known[one.key] = answer
+            self._n_answered, self._n_in_row = self._n_answered + 1, 0
         # An old one is not told again: it would look young.
         return {key: answer for key, answer in known.items() if answer.at > oldest}
 

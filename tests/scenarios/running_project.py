@@ -144,9 +144,15 @@ def alive(pid: int) -> bool:
 
 
 @contextmanager
-def serving(folder: Path, env: Mapping[str, str] | None = None, *, ready: bool = True) -> Iterator[Served]:
-    """Serve the project on a free port until the block ends; then all of its processes must be gone."""
+def serving(
+    folder: Path, env: Mapping[str, str] | None = None, *, ready: bool = True, jobs: bool = False
+) -> Iterator[Served]:
+    """Serve the project on a free port until the block ends; then all of its processes must be gone.
+
+    Without `jobs` there is no worker: the test runs what it wants.
+    """
     command = [sys.executable, "-m", "mailwright", "serve", "--port", "0", "--project", str(folder)]
+    command += [] if jobs else ["--no-jobs"]
     environment = {**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1", **(env or {})}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

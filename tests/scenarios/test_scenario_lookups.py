@@ -253,7 +253,7 @@ def town(tmp_path: Path, services: Services, own: FaultyHttp) -> Iterator[tuple[
     with opened(folder) as there:
         apply(there, plan(there))
     watch_claims(folder)
-    with serving(folder, KEYS) as served, opened(folder) as there:
+    with serving(folder, KEYS, jobs=True) as served, opened(folder) as there:
         yield Town(folder, Shop(there, served)), served
 
 

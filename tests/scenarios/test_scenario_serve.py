@@ -107,7 +107,7 @@ def test_on_the_machines_own_clock_a_tick_follows_by_itself(tmp_path: Path) -> N
 
 def test_serve_killed_takes_its_processes_along_and_starts_again(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "shop")
-    with serving(folder) as served, opened(folder) as there:
+    with serving(folder, jobs=True) as served, opened(folder) as there:
         pids = served.children()
         assert set(pids) == {"engine", "door", "sender", "worker"}
         Shop(there, served).batch([identify("ada", "ada@example.com"), order("ada", 1)])

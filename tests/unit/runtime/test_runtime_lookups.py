@@ -305,11 +305,26 @@ def test_addresses_wait_for_a_service_that_is_down_and_one_that_always_fails_hol
     shop.run()
     server.json("/company", {"domain": "engines.example", "company": {"name": "Engines"}})
     assert shop.run(MINUTE) == "asked 1, told 1"
-    server.answers["/company"] = reply(b"<html>")
     shop.tell({"type": "page", "anonymousId": "odd", "context": {"ip": "203.0.113.10"}})
-    for _ in range(10):
-        assert shop.run(MINUTE) == "asked 1, told 0"
-    assert shop.run(MINUTE) == ""
+    well = server.answers["/company"]
+    server.answers["/company"] = lambda asked, write: write(reply(b"<html>") if "113.10" in asked.path else well)
+    for _ in range(12):  # nobody else comes, so it may be the service that is at fault
+        assert shop.run(MINUTE) == "asked 1, told 0; 1 got no answer: its answer is no JSON"
+    shop.tell({"type": "page", "anonymousId": "next", "context": {"ip": "203.0.113.11"}})
+    assert shop.run(MINUTE) == "asked 2, told 1; 1 got no answer: its answer is no JSON"
+    assert shop.run(MINUTE) == ""  # it was not
+
+
+def test_of_a_service_that_answers_with_nonsense_a_run_asks_five_times(world, server):
+    shop = world(PERSON)
+    server.answers["/person"] = reply(b"<html>We are back soon</html>")
+    shop.tell(*[known(f"u{n}", email=f"u{n}@engines.example") for n in range(8)])
+    assert shop.run() == "asked 5, told 0; 5 got no answer: its answer is no JSON"
+    for _ in range(40):
+        shop.run(MINUTE)
+    assert len({one.path for one in server.seen}) == 8, "those behind them have their turn, too"
+    server.json("/person", ANSWER)
+    assert shop.run(MINUTE) == "asked 8, told 8"
 
 
 @pytest.mark.parametrize("answer", [reply(b"", 500), reply(b"<html>"), reply(b"{", 200), b"", reply(b"[1]")])
