@@ -76,7 +76,7 @@ def rows() -> list[dict[str, object]]:
             found = importer.prepare()
         engine_before = on.cpu_s("engine")
         with _measured(delivering):
-            n = importer.deliver()
+            n = importer.deliver().n_things
         engine_cpu_s = on.cpu_s("engine") - engine_before
         last = on.there.log.last()[0]
         with _measured(again):

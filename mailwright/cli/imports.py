@@ -110,12 +110,14 @@ def imports(project: ProjectOption = HERE) -> None:
         if not found:
             console.print("No import is declared. One is a file imports/NAME.yaml.")
             return
-        table = Table("import", "what it brings", "from", "when", "newest run", "rows", "taken", "deleted", "faults")
+        table = Table(
+            "import", "what it brings", "from", "when", "newest run", "rows", "taken", "held", "deleted", "faults"
+        )
         table.box, table.pad_edge = None, False
         for name, one in found.items():
             state = read_state(there.records.meta, name)
             ran = f"{format_iso(state.ran_at)[:19]}Z" if state.n_run else "never"
-            counts = [f"{n:,}" for n in (state.n_rows, state.n_things, state.n_deleted, state.n_faults)]
+            counts = [f"{n:,}" for n in (state.n_rows, state.n_things, state.n_held, state.n_deleted, state.n_faults)]
             table.add_row(name, Text(one.title), one.origin, str(one.schedule or "by hand"), ran, *counts)
         console.print(table)
     finally:
@@ -200,7 +202,9 @@ def _import(importer: Importer) -> None:
     with progress_of_work() as bars:
         task = bars.add_task("Importing rows", total=begun[1])
         taken = importer.deliver(lambda n: bars.advance(task, n))
-    console.print(f"{taken:,} {'row' if taken == 1 else 'rows'} imported.")
+    n, held = taken.n_things, taken.n_held
+    waiting = f" {held:,} held back by the tracking plan: see `mailwright quarantine list`." if held else ""
+    console.print(f"{n:,} {'row' if n == 1 else 'rows'} imported.{waiting}")
 
 
 def _columns_table(columns: Sequence[ColumnReport]) -> Table:

@@ -275,7 +275,7 @@ def _parquet(stream: BinaryIO, reading: _Reading) -> Rows:
 
 
 def as_json(value: Any) -> Any:
-    """A Parquet value as a JSON one: times as ISO 8601 in UTC, decimals as numbers, NaN as missing."""
+    """A Parquet value as a JSON one: times as ISO 8601 in UTC, decimals as numbers, NaN and infinity as missing."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -284,6 +284,8 @@ def as_json(value: Any) -> Any:
         case date():
             return value.isoformat()
         case Decimal():
+            if not value.is_finite():
+                return None
             return int(value) if value == value.to_integral_value() else float(value)
         case list():
             return [as_json(each) for each in value]

@@ -14,7 +14,7 @@ import msgspec
 
 from mailwright.core.errors import Conflict, InvalidInput, Issue, NotFound, nearest
 from mailwright.core.instants import format_iso
-from mailwright.ingest.drafts import drafts_of
+from mailwright.ingest.drafts import draft_kind, drafts_of
 from mailwright.ingest.dry_run import ColumnReport, DryRun, MappingReport
 from mailwright.ingest.files import Rows, format_of, read_rows
 from mailwright.ingest.mapping import Cell, CellType, RowKind, RowMapping, usual_type
@@ -163,14 +163,8 @@ class Importer:
             spool = stack.enter_context(SpoolWriter(self._spool))
             found, intake = self._read(lambda frame: spool.add(encode_frame(frame)), read, report=False)
             if not found.n_faults or self._asked.skip_bad:
-                trailer = Trailer(
-                    n_rows=found.n_rows,
-                    n_things=intake.n_things,
-                    n_frames=intake.n_frames,
-                    n_faults=found.n_faults,
-                    made=dict(found.made),
-                )
-                spool.finish(encode_frame(trailer))
+                intake.check_room()
+                spool.finish(encode_frame(intake.trailer(found)))
         return found
 
     def refuse(self, found: DryRun) -> None:
@@ -192,8 +186,11 @@ class Importer:
 
     # --- the import ---
 
-    def deliver(self, done: Callable[[int], None] = lambda _: None) -> int:
-        """Bring what was prepared into the log; `done` is told how many more are in. Returns how many were imported.
+    def deliver(self, done: Callable[[int], None] = lambda _: None) -> Trailer:
+        """Bring what was prepared into the log; `done` is told how many more are in.
+
+        Returns:
+            What was brought in, and what the tracking plan holds back.
 
         Raises:
             Conflict: If another process is at it.
@@ -208,7 +205,7 @@ class Importer:
             self._spool.unlink()
             delivery.forget()
         lock.unlink(missing_ok=True)
-        return trailer.n_things
+        return trailer
 
     # --- rows ---
 
@@ -231,6 +228,7 @@ class Importer:
                 done=lambda _: read(stream.tell()),
             )
             intake.prefix = f"{asked.path.name}: "
+            intake.kind = draft_kind(asked.kind)
             intake.take(self._rows(stream, intake.unreadable), drafts if report else make)
         if digest_of(asked.path) != self._digest:
             raise Conflict("import.changed", f"{asked.path.name} changed while it was read", "run it again")

@@ -40,6 +40,7 @@ class ImportTold:
     ran_at: Instant | None
     rows: int
     taken: int
+    held: int
     deleted: int
     faults: int
     error: str
@@ -61,6 +62,7 @@ def _import_told(meta: MetaRecords, name: str, one: ImportDefinition) -> ImportT
         ran_at=state.ran_at if state.n_run else None,
         rows=state.n_rows,
         taken=state.n_things,
+        held=state.n_held,
         deleted=state.n_deleted,
         faults=state.n_faults,
         error=run.error if run and run.ended_at > state.ran_at else "",
@@ -79,6 +81,7 @@ def imports(context: Context) -> Response:
             "ran_at": _iso(one.ran_at),
             "rows": one.rows,
             "taken": one.taken,
+            "held": one.held,
             "deleted": one.deleted,
             "faults": one.faults,
             "error": one.error,

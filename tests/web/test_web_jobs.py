@@ -64,6 +64,7 @@ def test_imports_tell_when_they_run_and_what_the_newest_run_brought(fresh_shop: 
         "ran_at": "2026-11-22T08:00:00Z",
         "rows": 1200,
         "taken": 1190,
+        "held": 0,
         "deleted": 3,
         "faults": 10,
         "error": "",

@@ -33,14 +33,17 @@ class Outcome:
     found: DryRun
     n_things: int
     n_deleted: int
+    n_held: int = 0
     resumed: bool = False
     done: bool = True
     columns: Sequence[ColumnReport] = field(default=())
 
     def __str__(self) -> str:
-        if not self.found.n_rows and not self.n_things:
+        if not self.found.n_rows and not self.n_things and not self.n_held:
             return "" if self.done else "stopped before its end; it goes on at the next run"
         parts = [f"{self.found.n_rows:,} rows read", f"{self.n_things:,} taken"]
+        if self.n_held:
+            parts.append(f"{self.n_held:,} held back by the tracking plan")
         if self.n_deleted:
             parts.append(f"{self.n_deleted:,} deleted")
         if self.found.n_faults:
@@ -103,7 +106,13 @@ class DeclaredImport:
             if trailer is None:
                 return Outcome(found=found, n_things=0, n_deleted=0, resumed=resumed, done=False)
             n_deleted = msgspec.json.decode(trailer.state, type=ImportState).n_deleted
-            return Outcome(found=found, n_things=trailer.n_things, n_deleted=n_deleted, resumed=resumed)
+            return Outcome(
+                found=found,
+                n_things=trailer.n_things,
+                n_held=trailer.n_held,
+                n_deleted=n_deleted,
+                resumed=resumed,
+            )
 
     def rehearse(self, path: str = "", read: Callable[[int], None] = lambda _: None) -> Outcome:
         """What a run would do; nothing is written, and nothing remembered."""
@@ -114,6 +123,7 @@ class DeclaredImport:
         return Outcome(
             found=found,
             n_things=intake.n_things,
+            n_held=intake.n_held,
             n_deleted=reading.n_deleted,
             columns=columns,
             done=not self._spool.exists(),
@@ -141,6 +151,7 @@ class DeclaredImport:
             intake, reading = self._intake(spool, stopping, path, read)
             found = intake.finish()
             self.refuse(found)
+            intake.check_room()
             if reading.keys is not None:
                 reading.keys.write(next_keys, intake.refused)
             state = msgspec.structs.replace(
@@ -148,14 +159,12 @@ class DeclaredImport:
                 ran_at=self._there.clock.now(),
                 n_rows=found.n_rows,
                 n_things=intake.n_things,
+                n_held=intake.n_held,
                 n_deleted=reading.n_deleted,
                 n_faults=found.n_faults,
             )
-            trailer = Trailer(
-                n_rows=found.n_rows,
-                n_things=intake.n_things,
-                n_frames=intake.n_frames,
-                n_faults=found.n_faults,
+            trailer = msgspec.structs.replace(
+                intake.trailer(found),
                 state=msgspec.json.encode(state).decode(),
                 keep=next_keys.name if reading.keys is not None else "",
             )

@@ -9,9 +9,11 @@ from pathlib import Path
 from mailwright.core.errors import Corrupt
 from mailwright.core.events import Events, Items
 from mailwright.core.ports import Consent
+from mailwright.runtime.collected import violation_event
 from mailwright.runtime.giving_way import Turns
-from mailwright.runtime.imports.frames import Consents, Frame, Suppressions, Trailer, decode_frame, things_in
+from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, decode_frame, things_in
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.quarantine import Quarantine
 from mailwright.stores.spool import read_spool, spool_id
 
 _MARK_EVERY = 8  # frames between two marks; those after the last mark are sent again, and counted once
@@ -58,6 +60,7 @@ class Delivery:
         for place, data in enumerate(read_spool(self._path)):
             frame = decode_frame(data)
             if isinstance(frame, Trailer):
+                self._count(frame)
                 self._mark(place)
                 return frame
             if place >= start:
@@ -75,6 +78,17 @@ class Delivery:
         """The spool is delivered and removed: nothing need be known of it."""
         self._there.records.meta.put(_CURSOR + self._key, "")
 
+    def _count(self, trailer: Trailer) -> None:
+        """Tell what came in: once, also if this is repeated."""
+        there = self._there
+        once = (f"import.{self._key}", self._id)
+        if trailer.tallies or trailer.violations or trailer.not_taken:
+            there.records.sources.count(trailer.tallies, trailer.violations, trailer.not_taken, once)
+        if trailer.untold:
+            now = there.clock.now()
+            told = [violation_event(source, n, now, f"violations-{self._id}") for source, n in trailer.untold.items()]
+            there.log.append([Events(told)], now)
+
     def _mark(self, place: int) -> None:
         self._there.records.meta.put(_CURSOR + self._key, f"{place} {self._id}")
 
@@ -91,6 +105,8 @@ class Delivery:
                 known = there.records.consents.suppressed(list(frame.reasons))
                 new = {address: reason for address, reason in frame.reasons.items() if address not in known}
                 there.records.consents.suppress(new, frame.at)
+            case HeldBack():
+                Quarantine(there.records, there.sealer, there.clock, there.log).hold(frame.items)
 
     def _is_known(self, one: Consent) -> bool:
         """Whether the ledger has this very row: an export that is read again every day tells most of it again."""

@@ -61,6 +61,7 @@ def read_feed_origin(reading: Reading) -> None:
 
 def _take(reading: Reading, mapping: RowMapping, name: str, stream: BinaryIO, encoding: str) -> None:
     plain = name[: -len(packing_of(name)) - 1] if packing_of(name) else name
+    reading.intake.kind = "item"
     table = reading.table(mapping)
     rows = read_feed(stream, plain, reading.intake.unreadable, encoding=encoding)
     reading.intake.prefix = f"{PurePath(name).name}: "

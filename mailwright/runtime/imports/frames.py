@@ -10,6 +10,7 @@ from mailwright.core.errors import Corrupt
 from mailwright.core.events import Body, Events, Items, decode_body, encode_body
 from mailwright.core.instants import Instant
 from mailwright.core.ports import Consent
+from mailwright.core.sources import NotTaken, Quarantined, Tally, ViolationCount
 
 
 class Consents(msgspec.Struct, frozen=True):
@@ -25,6 +26,12 @@ class Suppressions(msgspec.Struct, frozen=True):
     at: Instant
 
 
+class HeldBack(msgspec.Struct, frozen=True):
+    """Events that the tracking plan holds back, sealed."""
+
+    items: list[Quarantined]
+
+
 class Trailer(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a spool.
 
@@ -34,6 +41,9 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True):
         made: What the rows became -> how many.
         state: What the next run of a declared import must know, JSON; empty without one.
         keep: Name of the file beside the spool that becomes the import's keys; empty without one.
+        n_held: Events that the tracking plan holds back.
+        tallies: What is to be counted once all is in, likewise `violations` and `not_taken`.
+        untold: Source -> violations of the tracking plan that an event in the log shall tell.
     """
 
     n_rows: int
@@ -43,13 +53,26 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True):
     made: dict[str, int] = {}
     state: str = ""
     keep: str = ""
+    n_held: int = 0
+    tallies: list[Tally] = []
+    violations: list[ViolationCount] = []
+    not_taken: list[NotTaken] = []
+    untold: dict[str, dict[str, int]] = {}
 
 
-Frame = Events | Items | Consents | Suppressions | Trailer
+Frame = Events | Items | Consents | Suppressions | HeldBack | Trailer
 
-_TAGS: dict[type[Any], bytes] = {Events: b"B", Items: b"B", Consents: b"C", Suppressions: b"S", Trailer: b"T"}
+_TAGS: dict[type[Any], bytes] = {
+    Events: b"B",
+    Items: b"B",
+    Consents: b"C",
+    Suppressions: b"S",
+    HeldBack: b"H",
+    Trailer: b"T",
+}
 _consents = msgspec.msgpack.Decoder(Consents)
 _suppressions = msgspec.msgpack.Decoder(Suppressions)
+_held = msgspec.msgpack.Decoder(HeldBack)
 _trailer = msgspec.msgpack.Decoder(Trailer)
 
 
@@ -76,6 +99,8 @@ def decode_frame(data: bytes) -> Frame:
                 return _consents.decode(rest)
             case b"S":
                 return _suppressions.decode(rest)
+            case b"H":
+                return _held.decode(rest)
             case b"T":
                 return _trailer.decode(rest)
     except msgspec.MsgspecError as error:
@@ -84,7 +109,7 @@ def decode_frame(data: bytes) -> Frame:
 
 
 def things_in(frame: Frame) -> int:
-    """How many events, items, consents or suppressions a frame holds."""
+    """How many events, taken or held back, items, consents or suppressions a frame holds."""
     match frame:
         case Events():
             return len(frame.events)
@@ -94,4 +119,6 @@ def things_in(frame: Frame) -> int:
             return len(frame.rows)
         case Suppressions():
             return len(frame.reasons)
+        case HeldBack():
+            return len(frame.items)
     return 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -13,19 +13,32 @@ import msgspec
 from mailwright.core.errors import InvalidInput, Issue
 from mailwright.core.events import Event, Events, Items
 from mailwright.core.instants import Instant
+from mailwright.core.sources import CountKind
 from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.drafts import Draft, DraftKind, Drafts
 from mailwright.ingest.dry_run import DryRun
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import LIMITS, Limits, Refusal
-from mailwright.ingest.segment import Source, parse_request
+from mailwright.ingest.segment import Parsed, Source, parse_request
+from mailwright.runtime.collected import Counts
 from mailwright.runtime.giving_way import CHUNK_ITEMS
-from mailwright.runtime.imports.frames import Consents, Frame, Suppressions, things_in
+from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, things_in
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project
+from mailwright.runtime.quarantine import MOST_HELD, Quarantine
 
 KEPT_FAULTS = 20
 """So many faults are told; the others are counted."""
+
+MOST_HELD_AT_ONCE = MOST_HELD // 2
+"""More of one import would leave no room for other sources."""
+
+COUNTED_AS: Mapping[DraftKind, CountKind] = {
+    "call": "events",
+    "item": "items",
+    "consent": "consents",
+    "suppression": "suppressions",
+}
 
 _LIMITS = Limits(request_items=CHUNK_ITEMS, request_bytes=LIMITS.request_bytes)
 _HEADS: Mapping[DraftKind, bytes] = {
@@ -35,6 +48,7 @@ _HEADS: Mapping[DraftKind, bytes] = {
     "suppression": b'{"suppressions":[',
 }
 _LINE = re.compile(r"line (\d+)")
+_LINE_BEFORE = re.compile(r"^line \d+(, |: )?")
 _ROOM = 100  # bytes of a request's body beside its items
 
 _encode = msgspec.json.Encoder().encode
@@ -50,6 +64,23 @@ class Passage:
     history: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What the door made of drafts.
+
+    Attributes:
+        n_taken: Of what is to be counted as taken.
+        warned: Faults of what was taken, other than what the tracking plan says.
+        calls: What was parsed, if they were calls.
+    """
+
+    frames: Sequence[Frame] = ()
+    n_taken: int = 0
+    refused: Sequence[Refusal] = ()
+    warned: Sequence[Refusal] = ()
+    calls: Parsed | None = None
+
+
 class Intake:
     """Takes rows, gives frames to `out`.
 
@@ -58,6 +89,7 @@ class Intake:
         out: Is given each frame; None: the rows are only checked.
         skip_bad: Rows with a fault are left out of the frames.
         done: Told from time to time how many more rows were read.
+        on_fault: Told each fault of a row, with its line.
     """
 
     def __init__(
@@ -67,21 +99,29 @@ class Intake:
         *,
         skip_bad: bool = False,
         done: Callable[[int], None] = lambda _: None,
+        on_fault: Callable[[Refusal], None] = lambda _: None,
     ) -> None:
         self._passage = passage
         self._out = out
         self._skip_bad = skip_bad
         self._done = done
+        self._on_fault = on_fault
         self.prefix = ""
         """Before the line in each fault's path, such as the file's name and a colon."""
-        self._received_at: Instant = passage.there.clock.now()
-        self._rules = passage.project.ingest_rules(passage.there.sealer, passage.there.resolve, _LIMITS)
+        there = passage.there
+        self._received_at: Instant = there.clock.now()
+        self._rules = passage.project.ingest_rules(there.sealer, there.resolve, _LIMITS)
         self._waiting: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._lines: dict[DraftKind, list[int]] = {kind: [] for kind in _HEADS}
         self._keys: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._bytes: dict[DraftKind, int] = dict.fromkeys(_HEADS, _ROOM)
         self._bad_lines: set[int] = set()
-        self.n_rows = self.n_faults = self.n_frames = self.n_things = 0
+        self._quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
+        self.kind: DraftKind = "call"
+        """What a row is to become, for those that come to nothing."""
+        self.counts = Counts()
+        """What came in, to be told when it is in."""
+        self.n_rows = self.n_faults = self.n_frames = self.n_things = self.n_held = 0
         self.n_unreadable = 0
         self.refused: set[bytes] = set()
         """Keys of rows that were not taken: the next run must try them again."""
@@ -98,7 +138,7 @@ class Intake:
             try:
                 made = drafts(line, row)
             except InvalidInput as error:
-                self._fault(line, [self._placed(line, issue) for issue in error.issues])
+                self.bad_row(line, error)
                 continue
             for draft in made:
                 add(line, draft)
@@ -113,13 +153,12 @@ class Intake:
         try:
             raw = _encode(body)
         except (TypeError, ValueError, UnicodeEncodeError) as error:
-            self._fault(line, [Issue(path=f"{self.prefix}line {line}", message=f"cannot be JSON: {error}")])
-            self.refused.add(key)
-            return
-        if len(raw) > _LIMITS.event_bytes:
+            raw, message = b"", f"cannot be JSON: {error}"
+        else:
             message = f"it has {len(raw):,} bytes, at most {_LIMITS.event_bytes:,} are taken"
-            self._fault(line, [Issue(path=f"{self.prefix}line {line}", message=message)])
+        if not raw or len(raw) > _LIMITS.event_bytes:
             self.refused.add(key)
+            self._never_made(line, [("", message, "")])
             return
         waiting = self._waiting[kind]
         if len(waiting) >= CHUNK_ITEMS or self._bytes[kind] + len(raw) + 1 > _LIMITS.request_bytes:
@@ -133,7 +172,23 @@ class Intake:
     def unreadable(self, issue: Issue) -> None:
         """A row could not even be read."""
         self.n_unreadable += 1
-        self._tell([issue])
+        self._tell(issue)
+        self._count_refused([Refusal(-1, "", "a row that cannot be read")])
+
+    def bad_row(self, line: int, error: InvalidInput) -> None:
+        """Nothing can be made of a row that was read."""
+        faults = [(_LINE_BEFORE.sub("", issue.path), issue.message, issue.hint) for issue in error.issues]
+        self._never_made(line, faults)
+
+    def check_room(self) -> None:
+        """Refuse an import that would fill the quarantine: most rows differ, so the plan or the mapping is wrong.
+
+        Raises:
+            InvalidInput: ``import.held``.
+        """
+        if self.n_held > MOST_HELD_AT_ONCE:
+            message = f"the tracking plan holds back {self.n_held:,} rows; at most {MOST_HELD_AT_ONCE:,} find room"
+            raise InvalidInput.one("import.held", message, hint="nothing was imported; mend the mapping or the plan")
 
     def flush(self) -> None:
         """Pass what waits."""
@@ -152,6 +207,23 @@ class Intake:
             made=dict(self.made),
         )
 
+    def trailer(self, found: DryRun) -> Trailer:
+        """The end of a spool that holds what was taken."""
+        told = self.counts.take()
+        untold = self.counts.untold if self._passage.project.tracking_plan.violation_events else {}
+        return Trailer(
+            n_rows=found.n_rows,
+            n_things=self.n_things,
+            n_frames=self.n_frames,
+            n_faults=found.n_faults,
+            made=dict(found.made),
+            n_held=self.n_held,
+            tallies=told.tallies,
+            violations=told.violations,
+            not_taken=told.not_taken,
+            untold={source: dict(counts) for source, counts in untold.items()},
+        )
+
     # --- the door ---
 
     def _flush(self, kind: DraftKind) -> None:
@@ -159,54 +231,69 @@ class Intake:
         if not raws:
             return
         self._waiting[kind], self._lines[kind], self._keys[kind], self._bytes[kind] = [], [], [], _ROOM
-        frame, refused, warned = self._passed(kind, _HEADS[kind] + b",".join(raws) + b"]}")
-        if refused or warned:
-            faulty = sorted({*refused, *warned}, key=lambda one: one.index)
-            for one in faulty:
-                self.refused.add(keys[one.index])
-                where = f"{self.prefix}line {lines[one.index]}"
-                message = one.reason.removeprefix("left out: ")
-                path = f"{where}, {one.field}" if one.field else where
-                self._fault(lines[one.index], [Issue(path=path, message=message)])
-            if self._skip_bad and warned:
-                bad = {lines[one.index] for one in faulty}
-                kept = [raw for raw, line in zip(raws, lines, strict=True) if line not in bad]
-                if not kept:
-                    return
-                frame, _, _ = self._passed(kind, _HEADS[kind] + b",".join(kept) + b"]}")
-        n = things_in(frame)
-        if n:
+        first = passed = self._passed(kind, raws)
+        faulty = sorted({*first.refused, *first.warned}, key=lambda one: (one.index, one.field, one.reason))
+        for one in faulty:
+            self.refused.add(keys[one.index])
+            self._fault(lines[one.index], one.field, one.reason.removeprefix("left out: "))
+        bad = {one.index for one in faulty}
+        if self._skip_bad and first.warned:
+            out = {lines[index] for index in bad}
+            kept = [raw for raw, line in zip(raws, lines, strict=True) if line not in out]
+            passed = self._passed(kind, kept) if kept else _Passed()
+        self._count_in(kind, first, passed, {one.index: one for one in reversed(faulty)})
+        for frame in passed.frames:
             self._count(frame)
             self.n_frames += 1
-            self.n_things += n
             if self._out:
                 self._out(frame)
 
-    def _passed(self, kind: DraftKind, body: bytes) -> tuple[Frame, Sequence[Refusal], Sequence[Refusal]]:
-        passage, at = self._passage, self._received_at
+    def _passed(self, kind: DraftKind, raws: Sequence[bytes]) -> _Passed:
+        body, at = _HEADS[kind] + b",".join(raws) + b"]}", self._received_at
+        passage = self._passage
         seal = passage.there.sealer
         match kind:
             case "call":
-                calls = parse_request(
-                    "import",
-                    body,
-                    self._rules,
-                    source=passage.source,
-                    received_at=at,
-                    new_id=lambda: "",
-                    history=passage.history,
-                )
-                return Events(list(calls.events)), calls.refused, calls.warned
+                return self._calls(body)
             case "item":
                 items = parse_items(body, catalogs=passage.project.catalogs, received_at=at, limits=_LIMITS)
-                return Items(list(items.items)), items.refused, ()
+                return _Passed(_frames(Items(list(items.items))), len(items.items), items.refused)
             case "consent":
                 told = parse_consents(body, hash_address=seal.hash_address, received_at=at, limits=_LIMITS)
-                return Consents(list(told.consents)), told.refused, ()
+                return _Passed(_frames(Consents(list(told.consents))), len(told.consents), told.refused)
             case "suppression":
                 out = parse_suppressions(body, hash_address=seal.hash_address, limits=_LIMITS)
                 reasons = {one.address_hash: one.reason for one in reversed(out.suppressions)}
-                return Suppressions(reasons, at), out.refused, ()
+                return _Passed(_frames(Suppressions(reasons, at)), len(out.suppressions), out.refused)
+
+    def _calls(self, body: bytes) -> _Passed:
+        passage, at = self._passage, self._received_at
+        parsed = parse_request(
+            "import",
+            body,
+            self._rules,
+            source=passage.source,
+            received_at=at,
+            new_id=lambda: "",
+            history=passage.history,
+            keeps_held=True,
+        )
+        held = self._quarantine.sealed(passage.source, parsed, received_at=at, history=passage.history, imported=True)
+        planned = {(one.index, one.field) for one in parsed.violations}
+        warned = [one for one in parsed.warned if not _is_planned(one, planned)]
+        frames = _frames(Events(list(parsed.events)), HeldBack(held))
+        return _Passed(frames, len(parsed.events), parsed.refused, warned, parsed)
+
+    def _count_in(self, kind: DraftKind, first: _Passed, passed: _Passed, faulty: Mapping[int, Refusal]) -> None:
+        """Count what came in and what did not; `faulty` has the first fault of each bad item of `first`."""
+        source, at = self._passage.source.name, self._received_at
+        if first.calls is None:
+            self.counts.add_others(source, COUNTED_AS[kind], passed.n_taken, at, list(faulty.values()))
+            return
+        held = [one for one in first.calls.held if one.index not in faulty]
+        events = passed.calls.events if passed.calls else ()
+        counted = replace(first.calls, events=events, refused=list(faulty.values()), held=held)
+        self.counts.add(source, counted, at)
 
     # --- telling ---
 
@@ -222,20 +309,41 @@ class Intake:
                 )
             case Suppressions():
                 self.made.update(f"address suppressed: {reason}" for reason in frame.reasons.values())
+            case HeldBack():
+                self.n_held += len(frame.items)
+                self.made.update(f"{item.event}, held back by the tracking plan" for item in frame.items)
+                return
+        self.n_things += things_in(frame)
 
-    def _fault(self, line: int, issues: Sequence[Issue]) -> None:
+    def _fault(self, line: int, field: str, message: str, hint: str = "") -> None:
         self._bad_lines.add(line)
-        self._tell(issues)
+        self._on_fault(Refusal(line, field, message))
+        path = f"{self.prefix}line {line}, {field}" if field else f"{self.prefix}line {line}"
+        self._tell(Issue(path=path, message=message, hint=hint))
 
-    def _tell(self, issues: Sequence[Issue]) -> None:
-        self.n_faults += len(issues)
-        self.faults += issues[: max(0, KEPT_FAULTS - len(self.faults))]
+    def _tell(self, issue: Issue) -> None:
+        self.n_faults += 1
+        if len(self.faults) < KEPT_FAULTS:
+            self.faults.append(issue)
 
-    def _placed(self, line: int, issue: Issue) -> Issue:
-        path = issue.path
-        if not path.startswith("line "):
-            path = f"line {line}, {path}" if path else f"line {line}"
-        return Issue(path=self.prefix + path, message=issue.message, hint=issue.hint)
+    def _never_made(self, line: int, faults: Sequence[tuple[str, str, str]]) -> None:
+        """A row, or a part of it, came to no draft: (field, message, hint) of each fault."""
+        for field, message, hint in faults:
+            self._fault(line, field, message, hint)
+        self._count_refused([Refusal(line, faults[0][0], "nothing can be made of it")])  # its words may show a value
+
+    def _count_refused(self, told: Sequence[Refusal]) -> None:
+        self.counts.add_others(self._passage.source.name, COUNTED_AS[self.kind], 0, self._received_at, told)
+
+
+def _frames(*frames: Frame) -> list[Frame]:
+    return [frame for frame in frames if things_in(frame)]
+
+
+def _is_planned(one: Refusal, planned: Collection[tuple[int, str]]) -> bool:
+    """Whether a warning tells what the tracking plan does to a field, which is no fault of the row."""
+    place = ".".join(step for step in one.field.split(".") if not step.isdecimal())
+    return (one.index, place) in planned or (one.reason.startswith("and ") and any(one.index == n for n, _ in planned))
 
 
 def _line_of(issue: Issue) -> tuple[str, int]:

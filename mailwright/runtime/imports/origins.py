@@ -14,7 +14,7 @@ import msgspec
 
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
 from mailwright.ingest.change_topic import change_of
-from mailwright.ingest.drafts import Draft, Drafts
+from mailwright.ingest.drafts import Draft, Drafts, draft_kind
 from mailwright.ingest.dry_run import MappingReport
 from mailwright.ingest.files import Format, as_json, format_of, read_rows
 from mailwright.ingest.former_service import former_drafts
@@ -70,6 +70,7 @@ class Reading:
         faults = mapping.check(self.name, columns)
         if faults:
             raise InvalidInput("import.columns", faults)
+        self.intake.kind = draft_kind(mapping.kind)
         return mapping
 
     def table(self, mapping: RowMapping) -> TableDrafts:
@@ -153,9 +154,22 @@ def _sql(reading: Reading) -> None:
             reading.state = msgspec.structs.replace(reading.state, cursor=cursor_text(greatest))
         compares = definition.deletes is not None and definition.deletes.compare
         if compares and after is not None:
-            for row in database.rows(list(definition.keys)):
-                table.seen({name: as_json(value) for name, value in row.items()})
+            _keys_alone(reading, table, database)
         reading.end_table(table, whole=compares)
+
+
+def _keys_alone(reading: Reading, table: TableDrafts, database: SqlRows) -> None:
+    """Which rows there are, those before the cursor too; one without a key is a bad row, told once."""
+    told = table.n_keyless
+    for number, row in enumerate(database.rows(list(reading.definition.keys)), 1):
+        n_keyless = table.n_keyless
+        try:
+            table.seen({name: as_json(value) for name, value in row.items()})
+        except InvalidInput as error:
+            if told > 0:  # one of those that were read by the cursor and told already
+                told, table.n_keyless = told - 1, n_keyless
+            else:
+                reading.intake.bad_row(number, error)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

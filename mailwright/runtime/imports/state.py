@@ -48,7 +48,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         feed: The feed that was read last, if it has an address.
         ran_at: When the newest run was done, on the project's clock.
         n_rows: Rows that the newest run read; `n_things` came in, `n_deleted` of them for deleted rows.
-        n_faults: Faults of rows that it left out.
+        n_faults: Faults of rows that it left out; `n_held` events the tracking plan holds back.
     """
 
     n_run: int = 0
@@ -61,6 +61,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     n_things: int = 0
     n_deleted: int = 0
     n_faults: int = 0
+    n_held: int = 0
 
 
 def read_state(meta: MetaRecords, name: str) -> ImportState:

@@ -88,14 +88,16 @@ class TableDrafts:
         key = self._key(line, row)
         if self._keys is not None:
             self._keys.seen(key)  # also if it has a fault: a row that cannot be taken is not gone
-        draft = self._draft(line, row)
         position = row.get(self._cursor) if self._cursor else ""
         if self._deletes and self._soft and is_deleted(row.get(self._soft)):
-            remnant: Mapping[str, Any] | None = remnant_of(self._deletes, draft)
-            if self._keys is not None:
+            remnant: Mapping[str, Any] | None
+            if self._keys is None:
+                remnant = remnant_of(self._deletes, self._draft(line, row))
+            else:  # then its other fields may be empty or wrong
                 kept = self._keys.forget(key)
                 remnant = self._opened(kept)[2] if kept else None
             return () if remnant is None else (self._end(key, self._words(row), remnant, position, self._stamp(row)),)
+        draft = self._draft(line, row)
         if self._keys is not None and not self._keys.is_new(key, _text(draft.body), self._kept(key, row, draft)):
             return ()
         self._name_message(key, draft, position if self._keys is None else self._n_run)

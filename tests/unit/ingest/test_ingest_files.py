@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailwright.core.errors import InvalidInput, MailwrightError
-from mailwright.ingest.files import format_of, read_rows
+from mailwright.ingest.files import as_json, format_of, read_rows
 
 
 def rows(data, format="csv", **options):
@@ -136,6 +136,11 @@ def test_parquet_values_become_json_values():
     )
     assert rows(data, "parquet") == [(1, first), (2, second)]
     assert read_rows(io.BytesIO(data), "parquet").columns == tuple(first)
+
+
+def test_numbers_that_are_none_are_missing():
+    odd = [Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity"), float("inf"), Decimal("2.50"), Decimal(3)]
+    assert [as_json(one) for one in odd] == [None, None, None, None, 2.5, 3]
 
 
 def test_a_torn_parquet_file_is_explained():

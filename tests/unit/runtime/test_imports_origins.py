@@ -232,7 +232,7 @@ def test_from_the_command_line(shop: Shop) -> None:
     assert "Nothing is new" not in mailwright("imports", *at).stdout
     listed = " ".join(mailwright("imports", *at).stdout.split())
     assert "crm The shop's feed feed every 1 hour" in listed
-    assert listed.endswith("1 1 0 0")
+    assert listed.endswith("1 1 0 0 0")
     assert "there is no import 'cmr'" in mailwright("import", "cmr", *at).stderr
     with opened(shop.folder) as there:
         assert [job.name for job in import_jobs(current_project(there)[1], there.settings)] == ["import:crm"]

@@ -66,6 +66,10 @@ class Shop:
             for one in (body.events if isinstance(body, Events) else body.items if isinstance(body, Items) else ())
         ]
 
+    def run_fails(self, name: str, message: str) -> None:
+        with opened(self.folder) as there, pytest.raises(InvalidInput, match=message):
+            DeclaredImport(there, current_project(there)[1], name).run()
+
     def suppressed(self, *mails: str) -> dict[str, str]:
         with opened(self.folder) as there:
             hashes = {there.sealer.hash_address(mail): mail for mail in mails}
@@ -316,6 +320,46 @@ def test_the_newest_row_may_be_the_one_that_is_gone(shop: Shop) -> None:
     shop.sql("DELETE FROM contacts")
     with pytest.raises(MailwrightError, match="found no row where there were 2"):
         shop.run()
+
+
+PLACES = """\
+title: Places
+as: identify
+sql: {url_from: CRM_URL, table: places}
+columns: {code: userId, at: traits.at}
+key: code
+cursor: {column: at}
+deletes: {compare: true, then: unset}
+"""
+
+
+def test_a_row_without_a_key_is_a_bad_row_where_the_keys_alone_are_read(shop: Shop) -> None:
+    shop.sql("CREATE TABLE places (code text, at integer)")
+    for code, at in (("a", 1), ("b", 2)):
+        shop.sql("INSERT INTO places VALUES (:code, :at)", code=code, at=at)
+    shop.declare(PLACES + "skip_bad: true\n", "places")
+    assert users(shop.run("places")) == ["a", "b"]
+    shop.sql("INSERT INTO places VALUES (NULL, 0)")  # before the cursor
+    shop.sql("INSERT INTO places VALUES (NULL, 3)")
+    shop.sql("DELETE FROM places WHERE code = 'a'")
+    shop.sql("INSERT INTO places VALUES ('c', 4)")
+    assert users(shop.run("places")) == ["c"], "and nobody is gone as long as not every key is known"
+    assert (shop.outcome.found.n_faults, shop.outcome.n_deleted) == (2, 0)
+    shop.sql("DELETE FROM places WHERE code IS NULL")
+    assert users(shop.run("places")) == ["a"]
+    shop.sql("INSERT INTO places VALUES (NULL, 0)")
+    shop.declare(PLACES + "skip_bad: false\n", "places")
+    shop.run_fails("places", "the key \\(code\\) is empty")
+
+
+def test_a_soft_deleted_row_may_be_empty_else(shop: Shop) -> None:
+    cursor, deletes = "cursor: {column: updated_at, overlap: 10 minutes}", "deletes: {column: deleted_at, then: unset}"
+    shop.declare(CONTACTS.replace(cursor, deletes).replace("traits.city", "{to: traits.city, type: number}"))
+    shop.sql("UPDATE contacts SET city = '1'")
+    shop.run()
+    shop.sql("UPDATE contacts SET city = 'no number', deleted_at = updated_at WHERE id = 11")
+    assert users(shop.run()) == ["11"]
+    assert shop.outcome.n_deleted == 1
 
 
 @pytest.mark.parametrize("known", [True, False])

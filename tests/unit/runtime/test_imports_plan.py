@@ -1,0 +1,186 @@
+"""Imports pass the tracking plan as the door does: what it holds back waits, what it drops is left out, all counts."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+SCENARIOS = Path(__file__).parent.parent.parent / "scenarios"
+sys.path[:0] = [str(SCENARIOS)]
+
+from running_project import SETTINGS, make_project, opened  # noqa: E402
+
+from mailwright.cli.main import app  # noqa: E402
+from mailwright.core.errors import InvalidInput  # noqa: E402
+from mailwright.core.events import Event, Events  # noqa: E402
+from mailwright.core.sources import DayCount, QuarantineFilter, summed  # noqa: E402
+from mailwright.ingest.mending import Patch  # noqa: E402
+from mailwright.runtime.imports import intake  # noqa: E402
+from mailwright.runtime.imports.declared import DeclaredImport, Outcome  # noqa: E402
+from mailwright.runtime.imports.state import read_state  # noqa: E402
+from mailwright.runtime.project.versions import apply, current_project, plan  # noqa: E402
+from mailwright.runtime.quarantine import Quarantine  # noqa: E402
+
+PLAN = """\
+violation_events: true
+events:
+  Paid:
+    violation: quarantine
+    properties: {order: text, total: number, note: text}
+    required: [order]
+  Seen:
+    violation: drop
+    properties: {place: number}
+  Left:
+    properties: {why: text}
+"""
+PAID = """\
+title: Payments
+as: track
+file: paid.csv
+key: id
+skip_bad: true
+columns:
+  id: properties.order
+  who: userId
+  total: {to: properties.total, type: text}
+  what: event
+"""
+ROWS = "id,who,total,what\n1,u1,5,Left\n2,u2,many,Paid\n3,u3,9,Paid\n4,,9,Left\n,u5,9,Left\n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COLUMNS", "200")
+    folder = make_project(tmp_path / "shop", SETTINGS)
+    (folder / "imports").mkdir()
+    (folder / "imports" / "paid.yaml").write_text(PAID)
+    (folder / "tracking-plan.yaml").write_text(PLAN)
+    with opened(folder) as there:
+        apply(there, plan(there))
+    return folder
+
+
+def run(shop: Path, rows: str = ROWS) -> Outcome:
+    (shop / "paid.csv").write_text(rows)
+    with opened(shop) as there:
+        return DeclaredImport(there, current_project(there)[1], "paid").run()
+
+
+def events(shop: Path) -> list[Event]:
+    with opened(shop) as there:
+        bodies = [record.body for record in there.log.read(0, 10_000)]
+    return [event for body in bodies if isinstance(body, Events) for event in body.events]
+
+
+def counts(shop: Path) -> dict[str, tuple[int, ...]]:
+    with opened(shop) as there:
+        found = summed(there.records.sources.days(0))
+    return {f"{one.source} {one.kind}": _figures(one) for one in found}
+
+
+def _figures(one: DayCount) -> tuple[int, ...]:
+    return one.accepted, one.refused, one.held, one.dropped
+
+
+def test_rows_that_the_plan_holds_back_wait_are_mended_and_let_in_once(shop: Path) -> None:
+    outcome = run(shop)
+    assert str(outcome) == "5 rows read, 1 taken, 2 held back by the tracking plan, 2 faults left out"
+    assert counts(shop) == {"import:paid events": (1, 2, 2, 0)}
+    with opened(shop) as there:
+        state = read_state(there.records.meta, "paid")
+        assert (state.n_things, state.n_held) == (1, 2)
+        quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
+        found = sorted(quarantine.find(QuarantineFilter(source="import:paid"), 9), key=lambda one: one.id)
+        assert [(one.event, [each.field for each in one.reasons]) for one in found] == [
+            ("Paid", ["properties.total"]),
+            ("Paid", ["properties.total"]),
+        ]
+        assert "many" not in found[0].body
+        assert {one.kind for one in there.records.sources.violations(0)} == {"type"}
+        rules = current_project(there)[1].ingest_rules(there.sealer, there.resolve)
+        quarantine.mend([found[1].id], [Patch(op="cast", field="properties.total", to="number")], who="me")
+        done = quarantine.replay([one.id for one in found], rules, who="me")
+        assert (done.taken, [number for number, _ in done.still]) == ([found[1].id], [found[0].id])
+    assert counts(shop)["import:paid events"] == (2, 2, 1, 0)
+    told = events(shop)
+    assert [(one.name, one.source) for one in told] == [
+        ("Left", "import:paid"),
+        ("Violation Generated", "mailwright"),
+        ("Paid", "import:paid"),
+    ]
+    assert (told[1].properties["violations"], told[2].properties["total"]) == (2, 9)
+    run(shop, ROWS + "6,u6,1,Left\n")  # what is held is known; what was refused is tried again
+    assert counts(shop)["import:paid events"] == (3, 4, 1, 0)
+
+
+def test_a_field_that_the_plan_leaves_out_is_no_fault_of_the_row(shop: Path) -> None:
+    path = shop.parent / "seen.csv"
+    path.write_text("user_id,place\nu1,1\nu2,there\n")
+    asked = ["import", str(path), "--as", "track", "--event", "Seen", "--map", "user_id=userId", "-p", str(shop)]
+    told = CliRunner().invoke(app, [*asked, "--map", "place=properties.place:text"])
+    assert told.exit_code == 0, told.output
+    assert [one.properties for one in events(shop)[:2]] == [{}, {}]
+    assert counts(shop) == {"import events": (2, 0, 0, 2)}
+
+
+def test_one_import_leaves_others_room_in_the_quarantine(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "MOST_HELD_AT_ONCE", 1)
+    with pytest.raises(InvalidInput, match="holds back 2 rows"):
+        run(shop)
+    assert (events(shop), counts(shop)) == ([], {})
+    with opened(shop) as there:
+        assert there.records.quarantine.count() == 0
+
+
+def test_a_rehearsal_tells_what_would_be_held_and_counts_nothing(shop: Path) -> None:
+    (shop / "paid.csv").write_text(ROWS)
+    told = CliRunner().invoke(app, ["import", "paid", "--dry-run", "--project", str(shop)])
+    assert "2 x Paid, held back by the tracking plan" in told.output
+    assert counts(shop) == {}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from running_project import opened
+from mailwright.runtime.imports import delivery
+from mailwright.runtime.imports.declared import DeclaredImport
+from mailwright.runtime.project.versions import current_project
+
+left = int(sys.argv[3])
+def dying(of):
+    def call(*told):
+        global left
+        left -= 1
+        if left == 0 and sys.argv[4] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        of(*told)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return call
+delivery.Delivery._put = dying(delivery.Delivery._put)
+delivery.Delivery._count = dying(delivery.Delivery._count)
+with opened(Path(sys.argv[2])) as there:
+    DeclaredImport(there, current_project(there)[1], "paid").run()
+"""
+
+
+@pytest.mark.parametrize(("call", "when"), [(2, "after"), (3, "before"), (5, "before"), (5, "after")])
+def test_killed_at_any_place_it_goes_on_and_counts_once(shop: Path, call: int, when: str) -> None:
+    rows = "id,who,total,what\n" + "".join(f"{n},u{n},1,{'Paid' if n % 3 == 0 else 'Left'}\n" for n in range(900))
+    (shop / "paid.csv").write_text(rows)
+    asked = [sys.executable, "-c", KILLED, str(SCENARIOS), str(shop), str(call), when]
+    assert subprocess.run(asked, timeout=60).returncode == -signal.SIGKILL
+    run(shop, rows)
+    assert counts(shop) == {"import:paid events": (600, 0, 300, 0)}
+    with opened(shop) as there:
+        assert there.records.quarantine.count() == 300
+        assert sum(one.n for one in there.records.sources.violations(0)) == 300
+    taken = {event.message_id for event in events(shop) if event.source == "import:paid"}
+    assert len(taken) == 600
+    assert len({event.message_id for event in events(shop) if event.source == "mailwright"}) == 1
