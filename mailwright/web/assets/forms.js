@@ -84,9 +84,13 @@ const NAMES = { firstName: "given-name", lastName: "family-name" };
 const BEHIND = { country: ["postal_code", "phone", "city"], postal_code: ["city"] };
 let texts = {};
 
+function described(field, id) {
+  return `${id}-note${field.help ? ` ${id}-help` : ""}`;
+}
+
 function control(field, id) {
   const name = `field.${field.trait}`;
-  const about = { "aria-describedby": `${id}-note${field.help ? ` ${id}-help` : ""}`, required: field.required };
+  const about = { "aria-describedby": described(field, id), required: field.required };
   if (["choice", "choices", "rating"].includes(field.type)) {
     const type = field.type === "choices" ? "checkbox" : "radio";
     const options = field.options.map((one) =>
@@ -123,7 +127,7 @@ function question(field) {
   const label = group ? element("legend", {}, field.label, optional) : element("label", { for: id }, field.label, optional);
   const help = field.help ? element("p", { class: "ask-help", id: `${id}-help` }, field.help) : null;
   const note = element("p", { class: "ask-note", id: `${id}-note`, "aria-live": "polite" });
-  const about = { class: `ask ask-${field.type}`, "data-field": field.trait };
+  const about = { class: `ask ask-${field.type}`, "data-field": field.trait, "aria-describedby": group ? described(field, id) : null };
   return element(group ? "fieldset" : "div", about, label, help, control(field, id), note);
 }
 
