@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from mailwright.core.instants import Instant
 from mailwright.ingest.identifiers import Naming, Seal
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.plan import TrackingPlan
@@ -39,19 +40,30 @@ class Normaliser(Protocol):
 
     What a method returns may be the very object that it was given, which is never changed. The same arguments give the
     same result. A field that it leaves out or cannot read is told to `warn`; one that must not come in raises
-    `Declined`. `zone` is the call's own ``context.timezone``, whatever was sent.
+    `Declined`. `zone` is the call's own ``context.timezone``, whatever was sent; `at` is when it happened, by whose day
+    money is exchanged: None exchanges none.
     """
 
-    def traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+    def traits(
+        self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None, at: Instant | None = None
+    ) -> dict[str, Any]:
         """Traits of a person, as sent by the source of that name; their places begin with ``traits.``."""
         ...
 
-    def account_traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+    def account_traits(
+        self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None, at: Instant | None = None
+    ) -> dict[str, Any]:
         """Traits of an account, as told by a group call."""
         ...
 
     def properties(
-        self, source: str, event: str, properties: dict[str, Any], warn: Warn, zone: Any = None
+        self,
+        source: str,
+        event: str,
+        properties: dict[str, Any],
+        warn: Warn,
+        zone: Any = None,
+        at: Instant | None = None,
     ) -> dict[str, Any]:
         """Properties of a track event; of a page or screen call, whose `event` is empty."""
         ...

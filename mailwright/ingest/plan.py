@@ -79,6 +79,16 @@ class EventPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields
         ]
 
 
+ORIGINAL = "_original"
+"""What the field ends with that keeps an amount as it was sent; its currency is in one that ends with ``_currency``."""
+
+
+def amount_of(name: str) -> str | None:
+    """The amount whose original, or whose original's currency, a field of this name keeps; None if it keeps none."""
+    base = name.removesuffix("_currency")
+    return base.removesuffix(ORIGINAL) if base.endswith(ORIGINAL) else None
+
+
 class Check:
     """One event's plan, compiled, with the policies that hold for it."""
 
@@ -96,18 +106,28 @@ class Check:
 
     def fits(self, data: dict[str, Any]) -> bool:
         """Whether nothing is wrong."""
-        return self._fits(data) and not (self._closed and data.keys() - self._names)
+        return self._fits(data) and not (self._closed and self._unknown_in(data))
 
     def violations(self, data: dict[str, Any], hints: Hints) -> list[Violation]:
         """All that is wrong."""
         if self.fits(data):
             return []
-        found = [self._told(fault) for fault in self._compiled.faults(data, hints)]
+        faults = [fault for fault in self._compiled.faults(data, hints) if not self._is_ours(fault)]
+        found = [self._told(fault) for fault in faults]
         if self._closed:
             known = {violation.path for violation in found}
-            unknown = [name for name in data if name not in self._names and (self._part, name) not in known]
+            unknown = [name for name in self._unknown_in(data) if (self._part, name) not in known]
             found += [self._undeclared(name, hints) for name in unknown]
         return found
+
+    def _unknown_in(self, data: dict[str, Any]) -> list[str]:
+        if data.keys() <= self._names:
+            return []
+        return [name for name in data if name not in self._names and amount_of(name) not in self._names]
+
+    def _is_ours(self, fault: Fault) -> bool:
+        name = fault.path[0] if len(fault.path) == 1 else None
+        return fault.kind == "undeclared" and isinstance(name, str) and amount_of(name) in self._names
 
     def _undeclared(self, name: str, hints: Hints) -> Violation:
         masked = "not in the tracking plan"

@@ -74,7 +74,7 @@ class QuickDoor:
         message_id = message_id.strip()
         if context is None or stamp_at is None or not 0 < len(message_id) <= self._max_chars:
             return None
-        properties = self._properties(call.properties or {}, name if kind == "track" else "", zone)
+        properties = self._properties(call.properties or {}, name if kind == "track" else "", zone, stamp_at)
         if properties is None:
             return None
         if kind == "track" and not self._fits(name, properties):
@@ -137,7 +137,7 @@ class QuickDoor:
             stamp = Instant(self._received_at - (sent_at - stamp))
         return stamp if self._first_at <= stamp <= self._last_at else None
 
-    def _properties(self, sent: dict[str, Any], event: str, zone: Any) -> dict[str, Any] | None:
+    def _properties(self, sent: dict[str, Any], event: str, zone: Any, stamp_at: Instant) -> dict[str, Any] | None:
         """Properties in the project's own way of writing; None if any needs sealing or a word to the client."""
         if not _is_plain(sent, self._suspects, self._depth):
             return None
@@ -145,7 +145,9 @@ class QuickDoor:
             return sent
         told: list[tuple[str, str]] = []
         try:
-            properties = self._normaliser.properties(self._source, event, sent, lambda *word: told.append(word), zone)
+            properties = self._normaliser.properties(
+                self._source, event, sent, lambda *word: told.append(word), zone, stamp_at
+            )
         except Declined:
             return None
         if told or (properties is not sent and not _is_plain(properties, self._suspects, self._depth)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -41,8 +41,9 @@ class ValueDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_
         aliases: Other names under which it arrives, from any source.
         unit: Of a number; values with another unit (by their text, or by their source) are converted.
         normalise: A form beyond the type: an address in one spelling, a code for a country.
-        currency: Of money, if it is always the same.
-        currency_from: The name of the field beside it that tells the currency.
+        currency: Of money: the one that it is kept in. An amount that comes in another is exchanged by ``rates.csv``.
+        currency_from: The name of the field beside it, or beside what it lies in, that tells in which currency it
+            comes; without `currency` it stays in that one.
         country_from: The field beside a phone number or postal code that tells its country.
         yes: Words for true of a boolean, beside the common ones.
         no: Words for false.
@@ -221,6 +222,16 @@ class AccountsDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unkno
                 yield Misfit((*at, "index" if one.index else "merge"), "belongs to traits of people")
 
 
+class RatesDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How ``rates.csv`` is used.
+
+    Attributes:
+        max_age_days: How many days before the event's own a rate may be of; 0: of that very day alone.
+    """
+
+    max_age_days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 7
+
+
 class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """``profile.yaml``.
 
@@ -230,6 +241,7 @@ class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         properties: Properties of events, by name; of whatever event they are.
         sources: How single sources write, by the source's name.
         accounts: Companies, households, teams.
+        rates: How money is exchanged.
     """
 
     defaults: Ways = Ways()
@@ -237,6 +249,7 @@ class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     properties: Mapping[str, ValueDefinition] = {}
     sources: Mapping[str, SourceWays] = {}
     accounts: AccountsDefinition = AccountsDefinition()
+    rates: RatesDefinition = RatesDefinition()
 
     def faults(self) -> Iterator[Misfit]:
         """Every fault that types cannot tell."""
@@ -279,6 +292,10 @@ class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     def names(self, policy: str) -> frozenset[str]:
         """Top-level traits of a policy."""
         return frozenset(name for name, one in self.traits.items() if one.policy == policy)
+
+    def money(self) -> dict[str, ValueDefinition]:
+        """Top-level properties that are money."""
+        return {name: one for name, one in self.properties.items() if one.normalise == "money"}
 
     def indexed(self) -> frozenset[str]:
         """Traits that people are looked up by."""

@@ -166,10 +166,10 @@ def _event(reading: Reading, raw: bytes, path_type: str) -> Event:
     call, told = _decoded(raw, reading.rules.limits)
     kind = _type_of(call, path_type, reading)
     name = _name_of(call, kind, reading)
-    traits, context = told_by(call, told, kind, reading)
-    identifiers = _identifiers(call, kind, traits, context, reading)
-    properties = properties_of(call, kind, name, context, reading)
     stamp_at = stamp_of(call, reading)
+    traits, context = told_by(call, told, kind, stamp_at, reading)
+    identifiers = _identifiers(call, kind, traits, context, reading)
+    properties = properties_of(call, kind, name, context, stamp_at, reading)
     if reading.contexts is not None:
         context = reading.contexts.resolved(context)
     seal = reading.rules.seal.seal_fields

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mailwright.core.events import EventType
+from mailwright.core.instants import Instant
 from mailwright.ingest.forms.submission import OUR_EVENTS, OURS
 from mailwright.ingest.hooks import Declined
 from mailwright.ingest.identifiers import is_address, is_phone
@@ -28,7 +29,7 @@ _CONTACTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
 
 
 def told_by(
-    call: Call, said: dict[str, Any], kind: EventType, reading: Reading
+    call: Call, said: dict[str, Any], kind: EventType, stamp_at: Instant, reading: Reading
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(traits, context). An identify's traits may come in ``context.traits``, as RudderStack's libraries send them."""
     context = {**reading.context, **said}
@@ -39,28 +40,28 @@ def told_by(
             del context["traits"]
             traits = {**theirs, **traits}
         else:
-            theirs = _normalised(theirs, "identify", context, reading)
+            theirs = _normalised(theirs, "identify", context, stamp_at, reading)
             context["traits"] = _contacts_checked(theirs, reading, "context.traits")
     if kind == "group":
         context["groupId"] = reading.text(call.group_id, "groupId")
         if not context["groupId"]:
             raise Declined("groupId", "a group call needs it")
-        traits = _normalised(traits, kind, context, reading)
+        traits = _normalised(traits, kind, context, stamp_at, reading)
         traits = _as_planned(traits, reading.rules.plan.check_group(traits, reading.hints), "group", reading)
     if kind == "identify":
-        traits = _zone_spelled(_normalised(traits, kind, context, reading), reading)
+        traits = _zone_spelled(_normalised(traits, kind, context, stamp_at, reading), reading)
         violations = reading.rules.plan.check_traits(traits, reading.hints)
         traits = _as_planned(_contacts_checked(traits, reading, "traits"), violations, "identify", reading)
     return traits, context
 
 
 def _normalised(
-    traits: dict[str, Any], kind: EventType, context: Mapping[str, Any], reading: Reading
+    traits: dict[str, Any], kind: EventType, context: Mapping[str, Any], stamp_at: Instant, reading: Reading
 ) -> dict[str, Any]:
     if reading.rules.normaliser is None or not traits:
         return traits
     normalise = reading.rules.normaliser.account_traits if kind == "group" else reading.rules.normaliser.traits
-    return normalise(reading.source.name, traits, reading.warn, context.get("timezone"))
+    return normalise(reading.source.name, traits, reading.warn, context.get("timezone"), stamp_at)
 
 
 def _zone_spelled(traits: dict[str, Any], reading: Reading) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def _contacts_checked(traits: dict[str, Any], reading: Reading, place: str) -> d
 
 
 def properties_of(
-    call: Call, kind: EventType, name: str, context: Mapping[str, Any], reading: Reading
+    call: Call, kind: EventType, name: str, context: Mapping[str, Any], stamp_at: Instant, reading: Reading
 ) -> dict[str, Any]:
     """The properties of a track, page or screen call."""
     if kind not in ("track", "page", "screen"):
@@ -103,7 +104,8 @@ def properties_of(
         properties = {"category": call.category, **properties}
     if reading.rules.normaliser is not None:
         event, zone = name if kind == "track" else "", context.get("timezone")
-        properties = reading.rules.normaliser.properties(reading.source.name, event, properties, reading.warn, zone)
+        normalise = reading.rules.normaliser.properties
+        properties = normalise(reading.source.name, event, properties, reading.warn, zone, stamp_at)
     if kind != "track":
         return properties
     if name in OUR_EVENTS and reading.source.name.startswith(OURS) and name not in reading.rules.plan.declared:

@@ -25,6 +25,7 @@ from mailwright.ingest.mapping import Cell
 from mailwright.ingest.schema import (
     AccountsDefinition,
     ProfileSchema,
+    RatesDefinition,
     RollUp,
     SourceWays,
     TraitDefinition,
@@ -101,6 +102,7 @@ PLACES = (
     Place(cls=TraitDefinition, where="a trait of the profile schema"),
     Place(cls=ValueDefinition, where="a property of the profile schema, a field of an object or the items of a list"),
     Place(cls=AccountsDefinition, where="`accounts` of the profile schema"),
+    Place(cls=RatesDefinition, where="`rates` of the profile schema"),
     Place(cls=RollUp, where="a figure of `rollup`"),
     Place(cls=IdentityRules, where="`identity.yaml`"),
     Place(cls=KindRule, where="a kind of `identity.yaml`"),

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from mailwright.ingest.hooks import Declined
 from mailwright.ingest.normalise import contacts, money, numbers, places, times
-from mailwright.ingest.normalise.faults import Unfit, shape
+from mailwright.ingest.normalise.faults import Foreign, Original, Unfit, shape
+from mailwright.ingest.plan import ORIGINAL
 
 if TYPE_CHECKING:
     from mailwright.ingest.schema import ValueDefinition
@@ -27,6 +28,7 @@ class Sender:
     Attributes:
         zone: Of times without an offset; `declared` if it was said on purpose, so that dates are cut by it too.
         units: Dotted name -> the unit in which this source sends it.
+        exchange: The rates of the day on which it happened; None if that is not known.
         told: (place, reason) of whatever was kept as sent or left out.
     """
 
@@ -36,16 +38,54 @@ class Sender:
     dates: tuple[str, ...]
     decimal: numbers.Decimals
     units: Mapping[str, str]
+    exchange: money.Exchange | None = None
     told: list[tuple[str, str]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Scope:
+    """An object as it was sent, under our names, while its values are made what they shall be.
+
+    Attributes:
+        outer: The object that it lies in.
+        writes: Fields that its values put beside themselves when all are done.
+    """
+
+    data: Mapping[str, Any]
+    outer: Scope | None = None
+    writes: dict[str, Any] = field(default_factory=dict)
+
+    def told(self, name: str) -> Any:
+        """What the field of that name says, here or else in the nearest object around; None if none says anything."""
+        scope: Scope | None = self
+        while scope is not None:
+            if (said := scope.data.get(name)) not in (None, ""):
+                return said
+            scope = scope.outer
+        return None
+
+    def write(self, beside: Mapping[str, Any]) -> None:
+        """Put fields beside.
+
+        Raises:
+            Unfit: If another value says something else of one of them.
+        """
+        if any(self.writes.get(name, value) != value for name, value in beside.items()):
+            raise Unfit("its currency is not that of the amounts beside it")
+        self.writes.update(beside)
+
+
 class Spot(NamedTuple):
-    """Where a value stands: whose it is, the object around it, its dotted name, and its place in the call."""
+    """Where a value stands: whose it is, the object around it, its dotted name, and its place in the call.
+
+    `single`: It is the value of its name, not one of a list of them.
+    """
 
     sender: Sender
-    beside: Mapping[str, Any]
+    scope: Scope
     name: str
     place: str
+    single: bool = True
 
 
 Made = Callable[[Any, Spot], Any]
@@ -71,25 +111,32 @@ class Field:
         """Whether `fit` would surely leave this value of a top-level name alone."""
         return type(value) in self.settled and not (self.numeric and name in units)
 
-    def fit(self, value: Any, sender: Sender, beside: Mapping[str, Any], place: str, name: str) -> Any:
+    def fit(self, value: Any, spot: Spot) -> Any:
         """The value as declared; GONE if it is left out. Null stays null: it removes.
 
         Raises:
             Declined: If it cannot be normalised and the schema then refuses the call.
         """
         if self.secret:
-            sender.told.append((place, "left out: it is declared secret and never stored"))
+            spot.sender.told.append((spot.place, "left out: it is declared secret and never stored"))
             return GONE
         if value is None:
             return None
         try:
-            return self.made(value, Spot(sender, beside, name, place))
+            return self.made(value, spot)
         except Unfit as why:
-            if self.on_fault == "refuse":
-                raise Declined(place, str(why)) from None
-            left = self.on_fault == "drop"
-            sender.told.append((place, f"{'left out' if left else 'kept as sent'}: {why}"))
-            return GONE if left else value
+            return self._unfit(value, spot, why)
+
+    def _unfit(self, value: Any, spot: Spot, why: Unfit) -> Any:
+        if self.on_fault == "refuse":
+            raise Declined(spot.place, str(why)) from None
+        left, said = self.on_fault == "drop", str(why)
+        if isinstance(why, Foreign) and not left and spot.single:
+            left = True  # kept under its own name, it would be counted in a wrong currency
+            spot.scope.writes.update(_beside(spot, why.original))
+            said = f"{why}; what was sent is in {_last(spot.name)}{ORIGINAL}"
+        spot.sender.told.append((spot.place, f"{'left out' if left else 'kept as sent'}: {said}"))
+        return GONE if left else value
 
 
 def compiled(definition: ValueDefinition) -> Field:
@@ -182,14 +229,45 @@ def _instant(value: Any, spot: Spot) -> Any:
 
 
 def _money(one: ValueDefinition, value: Any, spot: Spot) -> Any:
-    sender, beside, name, place = spot
-    known = one.currency
-    if not known and one.currency_from and (said := beside.get(one.currency_from)) is not None:
-        known = money.currency(said)
-    found = money.money(_filled(value), sender.decimal, known, minor=sender.units.get(name) == "minor")
+    """An amount in the declared currency, or else in the told one, which then stands in the field that tells it."""
+    sender, scope = spot.sender, spot.scope
+    said = scope.told(one.currency_from) if one.currency_from else None
+    found = money.money(
+        _filled(value),
+        sender.decimal,
+        one.currency,
+        beside=_currency_beside(one, said, value),
+        minor=sender.units.get(spot.name) == "minor",
+        exchange=sender.exchange if spot.single else None,
+    )
+    beside = _beside(spot, found.original) if found.original else {}
+    if one.currency_from and (found.original or (said is None and not one.currency)):
+        beside[one.currency_from] = found.currency
+    scope.write(beside)
     if found.rounded:
-        sender.told.append((place, f"rounded to the minor unit of {found.currency}"))
+        sender.told.append((spot.place, f"rounded to the minor unit of {found.currency}"))
     return found.value
+
+
+def _currency_beside(one: ValueDefinition, said: Any, value: Any) -> str:
+    if said is None:
+        return ""
+    try:
+        return money.currency(said, one.currency)
+    except Unfit as why:
+        if one.currency and type(value) in (int, float):
+            raise Foreign(f"{one.currency_from} beside it cannot be read: {why}", Original(value, "")) from None
+        raise
+
+
+def _beside(spot: Spot, original: Original) -> dict[str, Any]:
+    name = _last(spot.name) + ORIGINAL
+    told = {f"{name}_currency": original.currency} if original.currency else {}
+    return {name: original.amount, **told}
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _phone(one: ValueDefinition, value: Any, spot: Spot) -> Any:
@@ -202,8 +280,8 @@ def _postal(one: ValueDefinition, value: Any, spot: Spot) -> Any:
 
 def _country_of(one: ValueDefinition, spot: Spot) -> str:
     """The country that the object itself tells, else the sender's."""
-    sender, beside = spot.sender, spot.beside
-    said = beside.get(one.country_from) if one.country_from else None
+    sender = spot.sender
+    said = spot.scope.data.get(one.country_from) if one.country_from else None
     if said in (None, ""):
         return sender.country
     try:
@@ -228,8 +306,8 @@ def _list(separator: str, items: Field | None, value: Any, spot: Spot) -> Any:
         raise Unfit(f"{shape(value)} is no list")
     if items is None:
         return value
-    sender, beside, name, place = spot
-    made = [items.fit(each, sender, beside, f"{place}.{nth}", name) for nth, each in enumerate(value)]
+    place = spot.place
+    made = [items.fit(each, spot._replace(place=f"{place}.{nth}", single=False)) for nth, each in enumerate(value)]
     return [each for each in made if each is not GONE]
 
 
@@ -249,7 +327,7 @@ class _Parts:
 def _object(parts: _Parts, value: Any, spot: Spot) -> Any:
     if not isinstance(value, dict):
         raise Unfit(f"{shape(value)} is no object")
-    return fitted(value, parts.fields, parts.names, spot.sender, spot.place, spot.name)
+    return fitted(value, parts.fields, parts.names, spot.sender, spot.place, spot.name, spot.scope)
 
 
 def fitted(
@@ -259,6 +337,7 @@ def fitted(
     sender: Sender,
     place: str,
     name: str = "",
+    around: Scope | None = None,
 ) -> dict[str, Any]:
     """An object with its names mapped and its declared fields as declared; itself if nothing changes.
 
@@ -269,11 +348,13 @@ def fitted(
         sender: How it is written.
         place: Where the object stands, for what is told.
         name: The same without what stands before the first declared name; empty at the top.
+        around: The object that it lies in.
     """
     changed = data if names.keys().isdisjoint(data) else _renamed(data, names, sender, place)
+    scope = Scope(dict(changed) if changed is not data else data, around)
     for key in [key for key in changed if key in fields]:
         field_, value = fields[key], changed[key]
-        made = field_.fit(value, sender, changed, f"{place}.{key}", f"{name}.{key}" if name else key)
+        made = field_.fit(value, Spot(sender, scope, f"{name}.{key}" if name else key, f"{place}.{key}"))
         if made is value and type(made) is not dict:
             continue
         if changed is data:
@@ -282,7 +363,7 @@ def fitted(
             del changed[key]
         else:
             changed[key] = made
-    return changed
+    return {**changed, **scope.writes} if scope.writes else changed
 
 
 def _renamed(data: dict[str, Any], names: Mapping[str, str], sender: Sender, place: str) -> dict[str, Any]:

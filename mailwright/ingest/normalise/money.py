@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
 from babel.numbers import get_currency_precision
 
-from mailwright.ingest.normalise.faults import Unfit, shape
+from mailwright.ingest.normalise.faults import Foreign, Original, Unfit, shape
 from mailwright.ingest.normalise.names import codes, folded, language_aliases, names
 from mailwright.ingest.normalise.numbers import Decimals, exact, plain
 
@@ -33,12 +34,22 @@ _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z]{4}))?(?:[-_]([A-Za-z]{2
 _NOISE = Fraction(1, 10**9)
 
 
+Exchange = Callable[[str, str], Fraction]
+"""How many of its second currency one of its first is worth. Raises Unfit if nobody knows."""
+
+
 class Amount(NamedTuple):
-    """A number in the currency's major unit, and whether digits below its minor unit were rounded away."""
+    """A number in the currency's major unit.
+
+    Attributes:
+        rounded: Whether digits below the minor unit were rounded away; an exchange always rounds.
+        original: What was sent, where it was exchanged.
+    """
 
     value: int | float
     currency: str
     rounded: bool
+    original: Original | None = None
 
 
 def is_currency(code: str) -> bool:
@@ -74,38 +85,66 @@ def digits(code: str) -> int:
     return get_currency_precision(code)
 
 
-def money(value: Any, decimals: Decimals, declared: str, *, minor: bool = False) -> Amount:
-    """An amount in the major unit, rounded to the currency's minor unit.
+def money(
+    value: Any,
+    decimals: Decimals,
+    declared: str,
+    *,
+    beside: str = "",
+    minor: bool = False,
+    exchange: Exchange | None = None,
+) -> Amount:
+    """An amount in the major unit, rounded half to even to the currency's minor unit.
 
     Args:
         value: A number; text with or without a currency; or an object with ``amount`` (or ``value``) and ``currency``.
         decimals: How text writes a fraction.
-        declared: The currency that it is in; empty: the value itself must tell it.
+        declared: The currency that it shall be in; empty: it stays in the one that is told.
+        beside: The currency that another field tells; empty: none does.
         minor: A number counts minor units: 1250 is 12.50 in euros.
+        exchange: Makes `declared` of another currency; None: nobody can.
 
     Raises:
-        Unfit: If it is no amount, or one in another currency: no rate is known here.
+        Unfit: If it is no amount, or in no one currency.
+        Foreign: If it is one in another currency than `declared` that cannot be exchanged.
     """
-    told = ""
+    told = beside
     if isinstance(value, dict):
-        told = currency(value.get("currency", declared), declared)
+        if (said := value.get("currency")) is not None:
+            told = _one(told, currency(said, told or declared))
         value = value.get("amount", value.get("value"))
     if isinstance(value, str) and len(value) <= _MOST_CHARS and (match := _AMOUNT.search(value)):
-        beside = (value[: match.start()] + " " + value[match.end() :]).strip()
-        if beside.startswith(("-", "−")):
+        around = (value[: match.start()] + " " + value[match.end() :]).strip()
+        if around.startswith(("-", "−")):
             raise Unfit("the sign of the amount stands apart from it")
-        if beside:
-            named = currency(beside, told or declared)
-            if told and named != told:
-                raise Unfit("it names two currencies")
-            told = named
+        if around:
+            told = _one(told, currency(around, told or declared))
         value = match[0]
     code = told or declared
     if not code:
         raise Unfit("nothing tells its currency")
+    amount = exact(value, decimals)
     if declared and code != declared:
-        raise Unfit(f"it is in {code}, not in {declared}")
-    return _rounded(exact(value, decimals), code, minor=minor)
+        return _exchanged(amount / 10 ** digits(code) if minor else amount, code, declared, exchange)
+    return _rounded(amount, code, minor=minor)
+
+
+def _one(told: str, named: str) -> str:
+    if told and named != told:
+        raise Unfit(f"it names two currencies, {told} and {named}")
+    return named
+
+
+def _exchanged(amount: Fraction, code: str, wanted: str, exchange: Exchange | None) -> Amount:
+    original = Original(plain(amount), code)
+    if exchange is None:
+        raise Foreign(f"it is in {code}, not in {wanted}", original)
+    try:
+        rate = exchange(code, wanted)
+    except Unfit as why:
+        raise Foreign(f"it is in {code}, not in {wanted}, and {why}", original) from None
+    made = _rounded(amount * rate, wanted, minor=False)
+    return Amount(made.value, wanted, rounded=False, original=original)
 
 
 def _rounded(amount: Fraction, code: str, *, minor: bool) -> Amount:

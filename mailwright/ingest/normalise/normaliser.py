@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from mailwright.core.instants import Instant, to_datetime
 from mailwright.ingest.hooks import Warn
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.normalise import contacts
 from mailwright.ingest.normalise.faults import Unfit
 from mailwright.ingest.normalise.fields import Field, Sender, compiled, fitted
+from mailwright.ingest.normalise.money import Exchange
 from mailwright.ingest.normalise.names import names
+from mailwright.ingest.normalise.rates import Rates
+from mailwright.ingest.plan import ORIGINAL
 from mailwright.ingest.schema import ProfileSchema, SourceWays, ValueDefinition, Ways
 
 UTC = ZoneInfo("UTC")
@@ -48,9 +53,10 @@ class _Book:
 class Normaliser:
     """A profile schema at work; it keeps nothing of what it sees, so threads may share it."""
 
-    def __init__(self, schema: ProfileSchema, zone: ZoneInfo = UTC) -> None:
-        """Take a schema without faults, and the project's zone."""
+    def __init__(self, schema: ProfileSchema, zone: ZoneInfo = UTC, rates: Rates | None = None) -> None:
+        """Take a schema without faults, the project's zone, whose days the rates are of, and those."""
         self.schema = schema
+        self._rates = rates or Rates()
         self._zone = zone
         self._traits = _Book(schema.traits, schema.sources)
         self._properties = _Book(schema.properties, schema.sources)
@@ -62,17 +68,21 @@ class Normaliser:
         self._emails = email is not None and email.normalise == "email"
         self._sealing: tuple[Seal, Seal] | None = None
 
-    def traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+    def traits(
+        self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None, at: Instant | None = None
+    ) -> dict[str, Any]:
         """A person's traits as declared.
 
         Raises:
             Declined: As for all of these, if a value cannot be normalised and the schema then refuses the call.
         """
-        return self._fitted(self._traits, source, traits, warn, zone, "traits")
+        return self._fitted(self._traits, source, traits, warn, "traits", zone, at)
 
-    def account_traits(self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None) -> dict[str, Any]:
+    def account_traits(
+        self, source: str, traits: dict[str, Any], warn: Warn, zone: Any = None, at: Instant | None = None
+    ) -> dict[str, Any]:
         """A group call's traits as declared."""
-        return self._fitted(self._accounts, source, traits, warn, zone, "traits")
+        return self._fitted(self._accounts, source, traits, warn, "traits", zone, at)
 
     def properties(
         self,
@@ -81,11 +91,12 @@ class Normaliser:
         properties: dict[str, Any],
         warn: Warn,
         zone: Any = None,
+        at: Instant | None = None,
     ) -> dict[str, Any]:
         """An event's properties as declared."""
         if self._leaves_alone(properties, source):
             return properties
-        return self._fitted(self._properties, source, properties, warn, zone, "properties")
+        return self._fitted(self._properties, source, properties, warn, "properties", zone, at)
 
     def _leaves_alone(self, properties: Mapping[str, Any], source: str) -> bool:
         """Whether properties are surely as declared already; cheap."""
@@ -139,25 +150,31 @@ class Normaliser:
             names()
 
     def _with_names(self, seal: Seal) -> Seal:
-        of_traits = self.schema.names("personal") | self.schema.names("sensitive")
-        anywhere = frozenset(_nested(self.schema.traits)) | frozenset(
-            [name for name, one in self.schema.properties.items() if one.policy in ("personal", "sensitive")]
-        )
+        of_traits = frozenset(_sealed_names(self.schema.traits))
+        anywhere = frozenset(_nested(self.schema.traits)) | frozenset(_sealed_names(self.schema.properties))
         anywhere |= frozenset(_nested(self.schema.properties))
         return seal.with_names(of_traits, anywhere) if of_traits or anywhere else seal
 
     def _fitted(
-        self, book: _Book, source: str, data: dict[str, Any], warn: Warn, zone: Any, place: str
+        self, book: _Book, source: str, data: dict[str, Any], warn: Warn, place: str, zone: Any, at: Instant | None
     ) -> dict[str, Any]:
         if not data or book.met(source).isdisjoint(data):
             return data
-        sender = self._sender(source, zone)
+        sender = self._sender(source, zone, at)
         made = fitted(data, book.fields, book.names_of(source), sender, place)
         for told, reason in sender.told:
             warn(told, reason)
         return made
 
-    def _sender(self, source: str, zone: Any) -> Sender:
+    def _exchange(self, at: Instant) -> Exchange:
+        """By the rates of the shop's day at an instant."""
+
+        def exchange(told: str, wanted: str) -> Fraction:
+            return self._rates.exchange(told, wanted, to_datetime(at).astimezone(self._zone).date())
+
+        return exchange
+
+    def _sender(self, source: str, zone: Any, at: Instant | None) -> Sender:
         own, defaults = self.schema.sources.get(source), self.schema.defaults
         country, dates, decimal = _FALLBACK.country, _FALLBACK.dates, _FALLBACK.decimal
         declared = None
@@ -175,6 +192,7 @@ class Normaliser:
             dates=dates or (),
             decimal=decimal or "point",
             units=self._units.get(source, {}),
+            exchange=None if at is None else self._exchange(at),
         )
 
 
@@ -213,9 +231,18 @@ def _nested(definitions: Mapping[str, ValueDefinition]) -> list[str]:
     found: list[str] = []
     for name, one in definitions.items():
         inner = one.items.fields if one.items else one.fields
-        found += [f"{name}.{key}" for key, each in inner.items() if each.policy in ("personal", "sensitive")]
+        found += [f"{name}.{key}" for key in _sealed_names(inner)]
         found += _nested(inner)
     return found
+
+
+def _sealed_names(definitions: Mapping[str, ValueDefinition]) -> Iterator[str]:
+    """The fields that are personal; of money also the one that keeps what was sent."""
+    for name, one in definitions.items():
+        if one.policy in ("personal", "sensitive"):
+            yield name
+            if one.normalise == "money":
+                yield name + ORIGINAL
 
 
 def _is_slow(one: ValueDefinition) -> bool:

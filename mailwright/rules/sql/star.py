@@ -82,7 +82,9 @@ _VIEWS: Mapping[str, str] = {
     "orders": """
         SELECT "offset", person, stamp_at AS ordered_at, json_text(properties, 'order_id') AS order_id,
             TRY_CAST(json_text(properties, 'total') AS DOUBLE) AS total,
-            json_text(properties, 'currency') AS currency, json_text(properties, 'coupon') AS coupon, source
+            json_text(properties, 'currency') AS currency, json_text(properties, 'coupon') AS coupon, source,
+            TRY_CAST(json_text(properties, 'total_original') AS DOUBLE) AS total_original,
+            json_text(properties, 'total_original_currency') AS total_original_currency
         FROM person_events WHERE type = 'track' AND name = 'Order Completed'
     """,
     "order_lines": """

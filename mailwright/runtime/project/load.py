@@ -21,6 +21,8 @@ from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
+from mailwright.ingest.normalise.rates import RATES_FILE, Rates, read_rates
+from mailwright.ingest.plan import ORIGINAL
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
@@ -56,6 +58,7 @@ SINGLE_FILES = (
     "identity.yaml",
     "quality.yaml",
     "data-map.yaml",
+    RATES_FILE,
 )
 FOLDERS = {
     "content_rules": ".yaml",
@@ -88,6 +91,7 @@ class Project:
     tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
     channels: Mapping[str, ChannelDefinition] = field(default_factory=dict)
     profile: ProfileSchema = field(default_factory=ProfileSchema)
+    rates: Rates = field(default_factory=Rates)
     identity: IdentityRules = DEFAULTS
     webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
     lookups: Mapping[str, LookupDefinition] = field(default_factory=dict)
@@ -108,7 +112,7 @@ class Project:
     @cached_property
     def normaliser(self) -> Normaliser | None:
         """What brings names and units of incoming fields to the project's own; None if nothing is declared."""
-        return None if self.profile == ProfileSchema() else SchemaNormaliser(self.profile, self.zone)
+        return None if self.profile == ProfileSchema() else SchemaNormaliser(self.profile, self.zone, self.rates)
 
     def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
         """What the project says about incoming events; `resolve` tells more of their contexts."""
@@ -165,7 +169,7 @@ def _definition_files(folder: Path, data_folder: Path) -> list[Path]:
             continue
         if path.is_dir() and not path.is_symlink():
             found += _definition_files(path, data_folder)
-        elif path.is_file() and path.suffix in (".yaml", ".yml", ".mjml"):
+        elif path.is_file() and (path.suffix in (".yaml", ".yml", ".mjml") or path.name == RATES_FILE):
             found.append(path)
     return found
 
@@ -211,6 +215,7 @@ class _Loader:
         self._origins: dict[str, tuple[str, str]] = {}
 
     def load(self) -> Project:
+        profile = self._profile()
         settings = parse_toml(SETTINGS_FILE, self._files[SETTINGS_FILE]).data if SETTINGS_FILE in self._files else {}
         shop = settings.get("project", {})
         project = Project(
@@ -223,7 +228,8 @@ class _Loader:
             catalogs=self._entries("catalog.yaml", CatalogDefinition),
             tracking_plan=self._plan(),
             channels=self._entries("channels.yaml", ChannelDefinition),
-            profile=self._profile(),
+            profile=profile,
+            rates=self._rates(shop.get("currency", "USD"), profile),
             identity=self._identity(),
             webhooks=self._made("webhooks", webhook_of),
             lookups=self._made("lookups", lookup_of),
@@ -306,6 +312,17 @@ class _Loader:
         found = self._whole(path, ProfileSchema) or ProfileSchema()
         self.issues += [self.documents[path].issue(fault.at, fault.message, fault.hint) for fault in found.faults()]
         return found
+
+    def _rates(self, currency: str, profile: ProfileSchema) -> Rates:
+        """Rates of exchange; that there are none where money may come in several currencies looks like a slip."""
+        for name, one in profile.money().items() if RATES_FILE not in self._files else ():
+            if one.currency and one.currency_from:
+                place = ("properties", name, "currency")
+                message = f"there is no {RATES_FILE}: what comes in another currency is left out of {name!r}"
+                self.warnings.append(self.documents["profile.yaml"].issue(place, message, "declare rates of exchange"))
+        days, issues = read_rates(self._files.get(RATES_FILE), currency)
+        self.issues += issues
+        return Rates(currency=currency, days=days, max_age_days=profile.rates.max_age_days)
 
     def _identity(self) -> IdentityRules:
         path = "identity.yaml"
@@ -450,6 +467,8 @@ def _planned(project: Project, types: Declared) -> dict[str, Any]:
     """What `Names` takes from a tracking plan; one that lists no events, or no traits, says nothing about them."""
     plan = project.tracking_plan
     events = {name: event.names() or None for name, event in plan.declared.items()}
+    originals = {name + end for name in project.profile.money() for end in (ORIGINAL, ORIGINAL + "_currency")}
+    events = {name: known and known | originals for name, known in events.items()}
     own = dict.fromkeys(OWN_EVENTS)
     return {
         "events": own | events if events else None,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.ports import DefinitionVersion
+from mailwright.ingest.normalise.rates import RATES_FILE, read_rates
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Fold
 from mailwright.runtime.installation import Installation
@@ -117,6 +118,10 @@ def _parts(files: Mapping[str, str]) -> dict[tuple[str, str], object]:
     """Definition -> its content; files that hold many by name are taken apart, comments do not count."""
     parts: dict[tuple[str, str], object] = {}
     for path, text in files.items():
+        if path == RATES_FILE:  # told by currency
+            days, issues = read_rates(text, "")
+            parts |= {(path, code): known for code, known in days.items()} if not issues else {(path, ""): text}
+            continue
         if "/" in path or not path.endswith(".yaml"):
             parts[path, ""] = text
             continue

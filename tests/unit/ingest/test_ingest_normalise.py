@@ -516,8 +516,8 @@ def test_money_has_the_minor_units_of_its_currency(value, currency, minor, wante
 
 
 def test_money_below_the_minor_unit_is_rounded_and_told():
-    assert money.money(12.345, "point", "EUR") == (12.34, "EUR", True)
-    assert money.money(1.5, "point", "JPY") == (2, "JPY", True)
+    assert money.money(12.345, "point", "EUR") == (12.34, "EUR", True, None)
+    assert money.money(1.5, "point", "JPY") == (2, "JPY", True, None)
     told = []
     made = NORMALISER.properties("web", "Paid", {"total": 12.345, "currency": "EUR"}, lambda *word: told.append(word))
     assert made["total"] == 12.34

@@ -39,13 +39,13 @@ PLAN = TrackingPlan(
 class Shouting:
     """A normaliser that renames one property, leaves one out with a word, and otherwise returns what it was given."""
 
-    def traits(self, source, traits, warn, zone=None):
+    def traits(self, source, traits, warn, zone=None, at=None):
         if "nick" not in traits:
             return traits
         warn("traits.nick", f"left out by {source}")
         return {name: value for name, value in traits.items() if name != "nick"}
 
-    def properties(self, source, event, properties, warn, zone=None):
+    def properties(self, source, event, properties, warn, zone=None, at=None):
         if "a" in properties and event == "Strict":
             return {"email" if name == "a" else name: value for name, value in properties.items()}
         if "b" in properties:
@@ -53,7 +53,7 @@ class Shouting:
             return {name: value for name, value in properties.items() if name != "b"}
         return {**properties, "total": 1} if properties.get("total") == "x" else properties
 
-    def account_traits(self, source, traits, warn, zone=None):
+    def account_traits(self, source, traits, warn, zone=None, at=None):
         return traits
 
     def sealing(self, seal):
