@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST ?= $(BIN)/python -m pytest
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint fmt type layers serve goldens docs bench lock clean
@@ -14,9 +15,9 @@ help: ## Show this list
 demo: $(VENV)/.demo ## Run the whole job on a real shop in demo-shop/ and show the report
 	@$(BIN)/mailwright demo demo-shop $(DEMO)
 
-test: $(VENV)/.dev ## Install what the tests need and run them all
+test: $(VENV)/.dev ## Install what the tests need and run them all, a file at a time on each core
 	@sh tools/install-test-servers.sh
-	$(PYTEST) $(TESTS)
+	$(PYTEST) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: lint type layers ## Everything CI demands beside the tests
 

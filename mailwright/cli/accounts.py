@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.cli.trait_text import opener, trait_lines
 from mailwright.core.errors import NotFound
 from mailwright.core.facts import AccountFacts
 from mailwright.core.instants import format_iso
-from mailwright.runtime.installation import Installation, open_installation
-from mailwright.runtime.settings import load_settings
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.who import person_of, seal_of
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -35,7 +32,7 @@ def account(
     project: ProjectOption = HERE,
 ) -> None:
     """Show one account: traits with their history, figures over its members, members."""
-    with _opened(project) as there:
+    with opened(project) as there:
         found = there.engine.account(group)
         if found is None:
             raise NotFound("account.unknown", f"there is no account {group[:100]!r}", "accounts come with group calls")
@@ -66,7 +63,7 @@ def traits(
     project: ProjectOption = HERE,
 ) -> None:
     """Show a person's traits: who told each, when, what was told before, and when each source was last seen."""
-    with _opened(project) as there:
+    with opened(project) as there:
         number = person_of(there.engine, seal_of(there), who)
         facts = there.engine.facts([number], past=True)[number]
         for line in trait_lines(facts.traits, facts.history, opener(there.sealer)):
@@ -75,15 +72,6 @@ def traits(
             _line(f"{source} was last seen {format_iso(at)}")
         if facts.accounts:
             _line("accounts: " + ", ".join(facts.accounts))
-
-
-@contextmanager
-def _opened(project: Path) -> Iterator[Installation]:
-    there = open_installation(load_settings(project))
-    try:
-        yield there
-    finally:
-        there.close()
 
 
 def _line(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import InvalidInput, Issue
 from mailwright.core.instants import format_iso
@@ -14,8 +15,7 @@ from mailwright.core.ports import Consent
 from mailwright.ingest.consents import ConsentCall, Fault, SuppressionCall, consent_of, suppression_of
 from mailwright.ingest.identifiers import is_address
 from mailwright.runtime.collected import count_by_hand
-from mailwright.runtime.installation import Installation, open_installation
-from mailwright.runtime.settings import load_settings
+from mailwright.runtime.installation import Installation
 
 Address = Annotated[str, typer.Argument(metavar="EMAIL", help="The e-mail address, in any spelling.")]
 
@@ -41,8 +41,7 @@ def consent(
     project: ProjectOption = HERE,
 ) -> None:
     """Record what a person decided about mail, or show the ledger of an address."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         if granted is not None:
             call = ConsentCall(
                 email=email, purpose=purpose, granted=granted, source=source, wording=wording, at=at.strip() or None
@@ -56,8 +55,6 @@ def consent(
         if proof:
             for line in _proof(there, email):
                 console.print(line, markup=False, soft_wrap=True)
-    finally:
-        there.close()
 
 
 def suppress(
@@ -66,8 +63,7 @@ def suppress(
     project: ProjectOption = HERE,
 ) -> None:
     """Put an address on the suppression list: it gets no mail of any kind, not even a receipt."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         call = SuppressionCall(email=email, reason=reason)
         entry, faults = suppression_of(call, hash_address=there.sealer.hash_address)
         if entry is None:
@@ -75,8 +71,6 @@ def suppress(
         there.records.consents.suppress({entry.address_hash: entry.reason}, there.clock.now())
         count_by_hand(there.records.sources, there.clock, "suppressions", 1)
         console.print(_suppression(there, entry.address_hash), markup=False, soft_wrap=True)
-    finally:
-        there.close()
 
 
 def _record(there: Installation, call: ConsentCall) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +11,10 @@ import pyarrow as pa
 import typer
 from rich.table import Table
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.instants import format_iso
-from mailwright.runtime.installation import Installation, open_installation
-from mailwright.runtime.settings import load_settings
 
 history = typer.Typer(help="History as tables: SQL, views, versions, changes.", no_args_is_help=True)
 
@@ -31,15 +28,6 @@ def register(app: typer.Typer) -> None:
     app.command("export-views")(export)
 
 
-@contextmanager
-def _opened(project: Path) -> Iterator[Installation]:
-    there = open_installation(load_settings(project))
-    try:
-        yield there
-    finally:
-        there.close()
-
-
 @history.command("sql")
 def run_sql(
     query: Annotated[str, typer.Argument(help="One SELECT in DuckDB's words, over tables and views.")],
@@ -48,7 +36,7 @@ def run_sql(
     project: ProjectOption = HERE,
 ) -> None:
     """Ask History in SQL."""
-    with _opened(project) as there:
+    with opened(project) as there:
         _show(there.history.query(query), as_csv, limit)
 
 
@@ -73,7 +61,7 @@ def versions(
     project: ProjectOption = HERE,
 ) -> None:
     """List the versions of a table."""
-    with _opened(project) as there:
+    with opened(project) as there:
         found = there.history.versions(table)
     shown = Table("version", "at", "operation", box=None, pad_edge=False)
     for one in found[:limit]:
@@ -90,7 +78,7 @@ def changes(
     project: ProjectOption = HERE,
 ) -> None:
     """Show the change feed of a table: what was added and deleted by each version."""
-    with _opened(project) as there:
+    with opened(project) as there:
         _show(there.history.changes(table, since), as_csv, limit)
 
 
@@ -105,7 +93,7 @@ def export(
 
     if kind not in ("parquet", "delta"):
         raise InvalidInput.one("history.format", f"nothing is written as {kind!r}", hint="take parquet or delta")
-    with _opened(project) as there:
+    with opened(project) as there:
         written = export_views(there.history, to, kind, view or ())  # type: ignore[arg-type] # as just checked
     for name, rows in written.items():
         console.print(f"{name:<16}{rows:>12,} rows")

@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.instants import format_iso
@@ -22,9 +23,8 @@ from mailwright.ingest.segment import Source
 from mailwright.runtime.importing import FileImport, Importer
 from mailwright.runtime.imports.declared import DeclaredImport
 from mailwright.runtime.imports.state import read_state
-from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.versions import current_project
-from mailwright.runtime.settings import load_settings
 from mailwright.runtime.write_keys import Sources
 
 
@@ -68,8 +68,7 @@ def import_(
     project: ProjectOption = HERE,
 ) -> None:
     """Import a file, or what a declared import finds: checked as a whole first; the same twice adds nothing."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         definitions = current_project(there)[1]
         if not kind and not preset and (what in definitions.imports or not Path(what).suffix):
             _run_declared(DeclaredImport(there, definitions, what), dry_run=dry_run, path=read_from)
@@ -98,14 +97,11 @@ def import_(
             _rehearse(importer)
         else:
             _import(importer)
-    finally:
-        there.close()
 
 
 def imports(project: ProjectOption = HERE) -> None:
     """List the declared imports, and what the newest run of each brought."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         found = current_project(there)[1].imports
         if not found:
             console.print("No import is declared. One is a file imports/NAME.yaml.")
@@ -120,8 +116,6 @@ def imports(project: ProjectOption = HERE) -> None:
             counts = [f"{n:,}" for n in (state.n_rows, state.n_things, state.n_held, state.n_deleted, state.n_faults)]
             table.add_row(name, Text(one.title), one.origin, str(one.schedule or "by hand"), ran, *counts)
         console.print(table)
-    finally:
-        there.close()
 
 
 def _run_declared(one: DeclaredImport, *, dry_run: bool, path: str) -> None:

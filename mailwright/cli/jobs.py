@@ -7,14 +7,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import NotFound, Transient, nearest
 from mailwright.core.instants import format_iso
-from mailwright.runtime.installation import open_installation
 from mailwright.runtime.jobs.registry import jobs_of
 from mailwright.runtime.jobs.runs import JobRun, Runner, newest_run
 from mailwright.runtime.project.versions import current_project
-from mailwright.runtime.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -25,8 +24,7 @@ def register(app: typer.Typer) -> None:
 
 def jobs(project: ProjectOption = HERE) -> None:
     """List what runs by schedule, and how the newest run of each went."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         found = jobs_of(current_project(there)[1], there.settings)
         if not found:
             console.print("No job is defined.")
@@ -35,8 +33,6 @@ def jobs(project: ProjectOption = HERE) -> None:
         for job in found.values():
             table.add_row(job.name, job.title, str(job.schedule), _told(newest_run(there.records.meta, job.name)))
         console.print(table)
-    finally:
-        there.close()
 
 
 def _told(run: JobRun | None) -> str:
@@ -49,8 +45,7 @@ def run_now(
     name: Annotated[str, typer.Argument(help="The job, as `mailwright jobs` lists it.")], project: ProjectOption = HERE
 ) -> None:
     """Run one job now and wait for its end; exit code 5 if it failed."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         definitions = current_project(there)[1]
         found = jobs_of(definitions, there.settings)
         if name not in found:
@@ -59,5 +54,3 @@ def run_now(
         if run.error:
             raise Transient("job.failed", f"the job {name} failed: {run.error}", "mend the cause and run it again")
         console.print(run.said or "Done; there was nothing to do.")
-    finally:
-        there.close()

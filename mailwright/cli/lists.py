@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.facts import ListInfo
@@ -18,9 +19,8 @@ from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.lists import parse_list
 from mailwright.runtime.collected import count_by_hand
 from mailwright.runtime.engine.sql_segments import Refresh, newest_refresh
-from mailwright.runtime.installation import open_installation
 from mailwright.runtime.project.load import load_project
-from mailwright.runtime.settings import load_settings
+from mailwright.runtime.who import seal_of
 from mailwright.segments.sql import LIST_PREFIX, in_dialect
 
 Name = Annotated[str, typer.Argument(help="The list's name, as rules say it: in list NAME.")]
@@ -65,8 +65,7 @@ def show(
     name: Annotated[str, typer.Argument(help="One list; without, all.")] = "", project: ProjectOption = HERE
 ) -> None:
     """Say how many are on a list, when and by whom it was last changed, and how a SQL segment's last run went."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         lists, meta = there.engine.status().lists, there.records.meta
         if name and name not in lists:
             raise NotFound("list.unknown", f"there is no list {name!r}", nearest(name, lists))
@@ -76,8 +75,6 @@ def show(
             console.print(_line(each, lists[each]), markup=False, soft_wrap=True)
             if each.startswith(LIST_PREFIX) and (run := newest_refresh(meta, each.removeprefix(LIST_PREFIX))):
                 console.print(_run(run), markup=False, soft_wrap=True)
-    finally:
-        there.close()
 
 
 @app.command("sql")
@@ -106,17 +103,14 @@ def _run(run: Refresh) -> str:
 def _change(project: Path, name: str, field: str, who: Sequence[str]) -> None:
     entries = [entry for each in who for entry in _entries(each)]
     body = msgspec.json.encode({field: entries})
-    there = open_installation(load_settings(project))
-    try:
-        parsed = parse_list(body, name=name, source="cli", seal=there.sealer)
+    with opened(project) as there:
+        parsed = parse_list(body, name=name, source="cli", seal=seal_of(there))
         if parsed.refused:
             one = parsed.refused[0]
             message = f"nothing was changed: entry {one.index + 1} of {len(entries)} {one.reason}"
             raise InvalidInput.one("list.entry", message, hint="correct or leave out the entry")
         there.log.append(list(parsed.records), there.clock.now())
         count_by_hand(there.records.sources, there.clock, "list entries", parsed.accepted)
-    finally:
-        there.close()
     console.print(f"{parsed.accepted:,} identifiers were taken for list {name}.", markup=False)
 
 

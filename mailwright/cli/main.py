@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -97,11 +98,11 @@ def version() -> None:
     print(__version__)
 
 
-def run() -> None:
-    """Run the command line and exit with its code."""
+def run(words: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code. `words` follow the program's name; None: those of this process."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        app()
+        app(words, prog_name="mailwright")
     except MailwrightError as error:
         show_error(error)
         code = next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)

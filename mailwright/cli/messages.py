@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import NotFound
 from mailwright.core.messages import Message
 from mailwright.decisions.explain import explain_text
-from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.rerendering import rerender_message
-from mailwright.runtime.settings import load_settings
 
 MessageId = Annotated[str, typer.Argument(help="The mail's id, as its page shows it.")]
 
@@ -25,22 +25,18 @@ def register(app: typer.Typer) -> None:
 
 def explain(message_id: MessageId, project: ProjectOption = HERE) -> None:
     """Say why a person got this mail, or none, and why it says what it says."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         message = find(there, message_id)
         console.print(f"{message.state}" + (f": {message.reason}" if message.reason else ""))
         if message.decision is None:
             console.print("Nothing was decided yet.")
         else:
             console.print(explain_text(message.decision), markup=False, soft_wrap=True)
-    finally:
-        there.close()
 
 
 def rerender(message_id: MessageId, project: ProjectOption = HERE) -> None:
     """Render a mail anew from its decision record and compare it with what was sent, byte for byte."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         again = rerender_message(there, find(there, message_id))
         if again.same:
             console.print(f"The same {len(again.body):,} bytes.")
@@ -48,8 +44,6 @@ def rerender(message_id: MessageId, project: ProjectOption = HERE) -> None:
             console.print(f"Not the same: {len(again.kept):,} bytes were sent, {len(again.body):,} come out now.")
             console.print("\n".join(again.causes) or "Nothing is known to have changed.", markup=False)
             raise typer.Exit(1)
-    finally:
-        there.close()
 
 
 def find(there: Installation, message_id: str) -> Message:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.cli.trait_text import Opened, opener, shown_value, trait_lines
 from mailwright.core.events import PeopleMerged, PersonSplit
@@ -18,8 +16,7 @@ from mailwright.core.instants import Instant, format_iso
 from mailwright.core.person_graph import GraphIdentifier, PersonGraph
 from mailwright.reports.identity import Branch, Bringer, branches, bringers
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
-from mailwright.runtime.installation import Installation, open_installation
-from mailwright.runtime.settings import load_settings
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.who import person_of, seal_of
 
 Who = Annotated[str, typer.Argument(metavar="ID", help="An e-mail, phone, user id, #number, or kind:value.")]
@@ -44,7 +41,7 @@ def person(
     project: ProjectOption = HERE,
 ) -> None:
     """Show what is known of one person."""
-    with _opened(project) as there:
+    with opened(project) as there:
         number = person_of(there.engine, seal_of(there), who)
         if graph:
             _show_graph(there, there.engine.graph(number), json=json)
@@ -59,7 +56,7 @@ def merge(
     project: ProjectOption = HERE,
 ) -> None:
     """Make two people one; `mailwright split` takes it back."""
-    with _opened(project) as there:
+    with opened(project) as there:
         body = merge_asked(there.engine, seal_of(there), one, other, reason=reason, by="cli")
         _carry_out(there, body, None)
 
@@ -74,19 +71,10 @@ def split(
     project: ProjectOption = HERE,
 ) -> None:
     """Take a merge back, or identifiers out of a person; both are then what each would be without it."""
-    with _opened(project) as there:
+    with opened(project) as there:
         engine, seal = there.engine, seal_of(there)
         body = split_asked(engine, seal, who, merge=merge, identifiers=identifier or [], reason=reason, by="cli")
         _carry_out(there, body, engine.graph(body.person))
-
-
-@contextmanager
-def _opened(project: Path) -> Iterator[Installation]:
-    there = open_installation(load_settings(project))
-    try:
-        yield there
-    finally:
-        there.close()
 
 
 def _carry_out(there: Installation, body: PeopleMerged | PersonSplit, before: PersonGraph | None) -> None:

@@ -9,16 +9,16 @@ import typer
 from rich.table import Table
 
 from mailwright.cli.in_force import wait_until_in_force
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import Conflict
 from mailwright.core.previews import Preview
-from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.project import starter
 from mailwright.runtime.project.people import SegmentPeople, people_of
 from mailwright.runtime.project.versions import Plan, current_project
 from mailwright.runtime.project.versions import apply as apply_plan
 from mailwright.runtime.project.versions import plan as make_plan
-from mailwright.runtime.settings import load_settings
 
 QuickOption = Annotated[
     bool, typer.Option("--quick", help="Be content with an estimate where counting would need all of the past.")
@@ -48,13 +48,10 @@ def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", f
 
 def plan(project: ProjectOption = HERE, quick: QuickOption = False) -> None:
     """Check the definitions and show what apply would change, also in people."""
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         planned = make_plan(installation)
         _show(planned)
         _show_people(installation, planned, quick)
-    finally:
-        installation.close()
 
 
 def apply(
@@ -67,8 +64,7 @@ def apply(
     A rule that asks for something new is first filled from all that happened before; until then the version before
     stays in force.
     """
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         planned = make_plan(installation)
         _show(planned)
         _show_people(installation, planned, quick)
@@ -78,8 +74,6 @@ def apply(
                 wait_until_in_force(installation.engine, version)
             else:
                 console.print(f"Version {version} is on its way; `mailwright status` says when it is in force.")
-    finally:
-        installation.close()
 
 
 def _show(planned: Plan) -> None:

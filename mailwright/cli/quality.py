@@ -8,18 +8,18 @@ import msgspec
 import typer
 from rich.table import Table
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.findings import KnownFinding
 from mailwright.core.instants import format_iso
 from mailwright.reports.data_map import RECENT_DAYS
 from mailwright.reports.quality.people import AuditReport
-from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import JobContext
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.quality.audit import audit as make_audit
 from mailwright.runtime.quality.audit import newest_audit, run_audit
 from mailwright.runtime.quality.data_map import map_of
-from mailwright.runtime.settings import load_settings
 
 _MOST_SHOWN = 100
 _PAIRS_SHOWN = 20
@@ -37,15 +37,12 @@ def quality(
     all_of: Annotated[bool, typer.Option("--all", help="Also what is resolved.")] = False,
 ) -> None:
     """List what looks wrong in the data, each with an example and what to do; `mailwright run quality` looks anew."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         found = [one for one in there.records.findings.newest(_MOST_SHOWN) if all_of or one.resolved_at is None]
         if not found:
             console.print("Nothing looks wrong.")
         for one in found:
             _show(one)
-    finally:
-        there.close()
 
 
 def _show(one: KnownFinding) -> None:
@@ -72,11 +69,8 @@ def audit(
     last: Annotated[bool, typer.Option("--last", help="Show the newest report instead of looking anew.")] = False,
 ) -> None:
     """Print the hygiene report: stale and unreachable profiles, missing traits, probable duplicates."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         _print(there, _report(there, change, last))
-    finally:
-        there.close()
 
 
 def data_map(
@@ -85,11 +79,8 @@ def data_map(
     as_json: Annotated[bool, typer.Option("--json", help="The whole map as JSON.")] = False,
 ) -> None:
     """Print the data map: sources, events, properties and traits, who answers for them and what uses them."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         pieces = [piece for piece in map_of(_context(there)) if piece.unused or not unused]
-    finally:
-        there.close()
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(pieces), indent=2).decode())
         return

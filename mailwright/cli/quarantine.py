@@ -12,16 +12,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.cli.sources import BY_COMMAND
 from mailwright.core.instants import format_iso
 from mailwright.core.sources import QuarantineFilter
 from mailwright.ingest.mending import read_patches
-from mailwright.runtime.installation import Installation, open_installation
-from mailwright.runtime.project.load import load_project
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.quarantine import Quarantine
-from mailwright.runtime.settings import load_settings
+from mailwright.runtime.who import seal_of
 
 app = typer.Typer(help="See, mend, replay and discard events that the tracking plan held back.", no_args_is_help=True)
 
@@ -127,13 +127,8 @@ def discard(
 @contextmanager
 def _opened(project: Path) -> Iterator[tuple[Installation, Quarantine]]:
     """The installation and what it holds back, under the definitions in force if any were applied."""
-    there = open_installation(load_settings(project))
-    try:
-        current = there.records.definitions.current()
-        rules = load_project(current.files if current else {}).ingest_rules(there.sealer)
-        yield there, Quarantine(there.records, there.sealer, there.clock, there.log, seal=rules.seal)
-    finally:
-        there.close()
+    with opened(project) as there:
+        yield there, Quarantine(there.records, there.sealer, there.clock, there.log, seal=seal_of(there))
 
 
 def _chosen(held: Quarantine, numbers: list[int] | None, wanted: QuarantineFilter) -> list[int]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from mailwright.cli.output import console
 from mailwright.cli.why_text import local, why_json, why_tree
-from mailwright.core.instants import SECOND, Instant, format_iso
+from mailwright.core.instants import SECOND, Instant, format_iso, iso_or_none
 from mailwright.core.previews import Preview
 from mailwright.rules import syntax as s
 from mailwright.rules.show import show
@@ -54,9 +54,9 @@ def show_membership(past: Past, found: Membership, zone: tzinfo, n: int, json: b
     changed = last_change(past, found.name) if found.name else None
     if json:
         since = {person: found.since.get(person) for person in sample}
-        members = [{"person": p, "identifier": names[p], "since": _iso(since[p])} for p in sample]
+        members = [{"person": p, "identifier": names[p], "since": iso_or_none(since[p])} for p in sample]
         told: dict[str, Any] = {"name": found.name} if found.name else {}
-        told |= {"version": found.version, "changed_at": _iso(changed)} if found.name else {}
+        told |= {"version": found.version, "changed_at": iso_or_none(changed)} if found.name else {}
         _json(
             told
             | {"rule": found.rule, **_moment(found.moment), "size": found.size, "n_persons": found.n_persons}
@@ -164,7 +164,7 @@ def _backtest(found: Backtest) -> dict[str, Any]:
         "to": format_iso(found.stretch.last),
         "every": found.every,
         "evaluations": found.n_ticks,
-        "reconstructed_upto": _iso(found.reconstructed_upto),
+        "reconstructed_upto": iso_or_none(found.reconstructed_upto),
         "size_before": found.size_before,
         "days": [
             {"day": each.day.isoformat(), "size": each.size, "entered": each.entered, "left": each.left}
@@ -175,13 +175,13 @@ def _backtest(found: Backtest) -> dict[str, Any]:
                 "person": person,
                 "inside_s": stay.micros / SECOND,
                 "entered": stay.entered,
-                "inside_since": _iso(stay.since),
+                "inside_since": iso_or_none(stay.since),
             }
             for person, stay in sorted(found.stays.items())
         ],
         "agreement": {
             "equal": agreement.equal,
-            "compared_from": _iso(agreement.compared_from),
+            "compared_from": iso_or_none(agreement.compared_from),
             "members": agreement.n_members,
             "transitions": agreement.n_transitions,
             "note": agreement.note,
@@ -196,7 +196,3 @@ def _backtest(found: Backtest) -> dict[str, Any]:
             },
         },
     }
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else format_iso(at)

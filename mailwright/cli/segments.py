@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, errors, progress
 from mailwright.core.errors import InvalidInput, NotFound, Transient
-from mailwright.runtime.installation import Installation, open_installation
-from mailwright.runtime.settings import load_settings
+from mailwright.runtime.installation import Installation
 
 if TYPE_CHECKING:
     from mailwright.core.events import Identifier, Person
@@ -195,13 +195,10 @@ def _opened(project: Path) -> Iterator[tuple[Installation, Past]]:
     """The installation and its past, with all that a running engine has folded."""
     from mailwright.runtime.past import Past
 
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         with suppress(Transient):
             there.engine.flush_history()
         yield there, Past(there.history)
-    finally:
-        there.close()
 
 
 def _zone(there: Installation) -> ZoneInfo:

@@ -9,12 +9,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import NotFound
 from mailwright.core.instants import DAY, format_iso
 from mailwright.core.sources import summed
-from mailwright.runtime.installation import open_installation
-from mailwright.runtime.settings import load_settings
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
 
 BY_COMMAND = "command"
@@ -48,9 +47,8 @@ def create(
     if browser and (oauth or public_key):
         raise typer.BadParameter("a browser cannot keep a secret: --oauth is for servers")
     pem = _pem(public_key)
-    installation = open_installation(load_settings(project))
-    sources, now = installation.records.sources, installation.wall.now()
-    try:
+    with opened(project) as installation:
+        sources, now = installation.records.sources, installation.wall.now()
         if oauth or pem:
             client = create_client(sources, name, public_key=pem, now=now, who=BY_COMMAND)
             console.print(f"client_id {client.id}", soft_wrap=True)
@@ -58,8 +56,6 @@ def create(
                 console.print(f"client_secret {client.secret}", soft_wrap=True)
         else:
             console.print(create_key(sources, name, server=not browser, now=now, who=BY_COMMAND))
-    finally:
-        installation.close()
 
 
 def _pem(path: Path | None) -> str:
@@ -72,16 +68,13 @@ def _pem(path: Path | None) -> str:
 
 def keys(project: ProjectOption = HERE) -> None:
     """List the write keys and OAuth clients of all sources; the keys themselves are nowhere kept."""
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         table = Table("id", "source", "kind", "made", "revoked", box=None, pad_edge=False)
         for key in installation.records.sources.all_keys():
             kind = f"{key.kind}, OAuth {key.client}" if key.client else key.kind
             revoked = format_iso(key.revoked_at) if key.revoked_at else ""
             table.add_row(key.id, key.name, kind, format_iso(key.created_at), revoked)
         console.print(table)
-    finally:
-        installation.close()
 
 
 def sources(
@@ -91,12 +84,9 @@ def sources(
     project: ProjectOption = HERE,
 ) -> None:
     """Show how much of what kind each source brought, and what became of it: to compare with what it says it sent."""
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         since = installation.clock.now() // DAY - days + 1
         found = installation.records.sources.days(since, source)
-    finally:
-        installation.close()
     if not found:
         console.print("Nothing came in.")
         return
@@ -115,12 +105,9 @@ def revoke(
     project: ProjectOption = HERE,
 ) -> None:
     """Let a write key or OAuth client count no more; every door refuses it within two seconds."""
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         found = revoke_key(installation.records.sources, key, who=BY_COMMAND, now=installation.wall.now())
         console.print(f"{found.id} of {found.name} counts no more.")
-    finally:
-        installation.close()
 
 
 def login(
@@ -131,9 +118,6 @@ def login(
     """Print a link that logs in once, within the next 15 minutes."""
     from mailwright.web.sessions import new_login_link  # here: only this command needs the web
 
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         where = base_url.rstrip("/") or installation.settings.base_url
         console.print(new_login_link(installation.records.users, installation.wall, where, user), soft_wrap=True)
-    finally:
-        installation.close()

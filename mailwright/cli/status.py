@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import NotFound
 from mailwright.core.events import PLACES
 from mailwright.core.facts import Installing
 from mailwright.core.instants import SECOND, format_iso
 from mailwright.runtime.clock_watch import confirm, parted
-from mailwright.runtime.installation import Installation, open_installation, service_health
+from mailwright.runtime.installation import Installation, service_health
 from mailwright.runtime.project.versions import current_project
-from mailwright.runtime.settings import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -26,8 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def status(project: ProjectOption = HERE) -> None:
     """Say where the engine stands, and what it waits for."""
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         found, (last, _) = installation.engine.status(), installation.log.last()
         behind = last - found.offset // PLACES
         console.print(f"At {format_iso(found.at)}, {f'{behind:,} log records behind' if behind else 'up to date'}.")
@@ -39,8 +38,6 @@ def status(project: ProjectOption = HERE) -> None:
             console.print(line, markup=False)
         if found.clock:
             console.print("The machine's clock has jumped; `mailwright clock` says more.")
-    finally:
-        installation.close()
 
 
 def _outside(installation: Installation) -> Iterator[str]:
@@ -71,8 +68,7 @@ def clock(
     Ticks and hand-overs stop when it jumps by more than a minute: on a wrong clock windows would end and campaigns
     begin that are not due. Set the clock right, then confirm.
     """
-    installation = open_installation(load_settings(project))
-    try:
+    with opened(project) as installation:
         found = confirm(installation.records.meta) if ok else parted(installation.records.meta)
         if found is None:
             console.print(f"The clock has not jumped. It is {format_iso(installation.wall.now())}.")
@@ -84,5 +80,3 @@ def clock(
         else:
             console.print(f"The clock has jumped {jump}: ticks and hand-overs have stopped.")
             console.print("Set it right, then run `mailwright clock --confirm`.")
-    finally:
-        installation.close()

@@ -10,15 +10,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.instants import format_iso
 from mailwright.core.outside import WebhookTally
 from mailwright.ingest.webhooks.verification import Request
-from mailwright.runtime.installation import Installation, open_installation
+from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.versions import plan
-from mailwright.runtime.settings import load_settings
 from mailwright.runtime.webhooks import Drafted, draft
 
 
@@ -36,8 +36,7 @@ def webhook(
     project: ProjectOption = HERE,
 ) -> None:
     """List webhooks, or show what one would make of a body: nothing is written, and no signature is looked at."""
-    there = open_installation(load_settings(project))
-    try:
+    with opened(project) as there:
         found = plan(there).project
         if not name:
             _list(there, found)
@@ -50,8 +49,6 @@ def webhook(
         rules = found.ingest_rules(there.sealer, there.resolve)
         now = there.clock.now()
         _show(draft(name, found.webhooks[name], request, rules=rules, catalogs=found.catalogs, now=now))
-    finally:
-        there.close()
 
 
 def _header(text: str) -> tuple[str, str]:

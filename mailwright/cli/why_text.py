@@ -11,7 +11,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mailwright.core.events import Event
-from mailwright.core.instants import Instant, to_datetime
+from mailwright.core.instants import Instant, iso_or_none, to_datetime
 from mailwright.rules.why import Why
 from mailwright.runtime.rehearsal.person import PersonWhy
 
@@ -85,7 +85,7 @@ def _part(why: Why) -> dict[str, Any]:
     if why.holds is None:
         told["value"] = why.value
     else:
-        told |= {"holds": why.holds, "changes_at": _iso(why.changes_at), "foreseen": why.foreseen}
+        told |= {"holds": why.holds, "changes_at": iso_or_none(why.changes_at), "foreseen": why.foreseen}
     if why.n_events:
         told |= {"n_events": why.n_events, "events": [_told(offset, event) for offset, event in why.events]}
     return told | ({"parts": [_part(part) for part in why.parts]} if why.parts else {})
@@ -94,8 +94,4 @@ def _part(why: Why) -> dict[str, Any]:
 def _told(offset: int, event: Event) -> dict[str, Any]:
     what = {"properties": event.properties} if event.properties else {}
     what |= {"traits": event.traits} if event.traits else {}
-    return {"offset": offset, "stamp_at": _iso(event.stamp_at), "name": event.name or event.type, **what}
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else to_datetime(at).isoformat().replace("+00:00", "Z")
+    return {"offset": offset, "stamp_at": iso_or_none(event.stamp_at), "name": event.name or event.type, **what}

@@ -63,3 +63,8 @@ def _read(text: str) -> datetime:
 def format_iso(value: Instant) -> str:
     """ISO 8601 in UTC with a Z, microseconds only when there are any."""
     return to_datetime(value).isoformat().replace("+00:00", "Z")
+
+
+def iso_or_none(at: Instant | None) -> str | None:
+    """`format_iso`, or None for no instant."""
+    return None if at is None else format_iso(at)

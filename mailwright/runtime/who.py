@@ -7,7 +7,7 @@ from mailwright.core.events import Person
 from mailwright.core.ports import EngineReads
 from mailwright.ingest.identifiers import Seal, identifier_of
 from mailwright.runtime.installation import Installation
-from mailwright.runtime.project.versions import current_project
+from mailwright.runtime.project.load import Project, load_project
 
 SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
 _NUMBER_DIGITS = 9  # more is no number of a person, but may be a user id
@@ -15,8 +15,9 @@ _NUMBER_DIGITS = 9  # more is no number of a person, but may be a user id
 
 def seal_of(there: Installation) -> Seal:
     """What hashes identifiers as the door does: by the forms that the project in force declares."""
-    normaliser = current_project(there)[1].normaliser
-    return normaliser.sealing(there.sealer) if normaliser else there.sealer
+    current = there.records.definitions.current()
+    project = load_project(current.files) if current else Project()
+    return project.ingest_rules(there.sealer).seal
 
 
 def in_path(who: str) -> str | int:

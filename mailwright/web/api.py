@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from mailwright.core.durations import duration_micros
-from mailwright.core.instants import SECOND, Instant, format_iso
+from mailwright.core.instants import SECOND, format_iso, iso_or_none
 from mailwright.core.messages import Message
 from mailwright.reports.sessions import Visit, sessions_of
 from mailwright.runtime.installation import service_health
@@ -67,7 +67,7 @@ def _failing_lookups(context: WebContext) -> list[dict[str, Any]]:
     meta = context.records.meta
     found = [(name, service_health(meta, f"lookup:{name}")) for name in context.project.lookups]
     return [
-        {"name": name, "state": one.state, "failures": one.failures, "until": _iso(one.until), "why": one.why}
+        {"name": name, "state": one.state, "failures": one.failures, "until": iso_or_none(one.until), "why": one.why}
         for name, one in found
         if one.state != "well"
     ]
@@ -140,9 +140,9 @@ def _message(one: Message) -> dict[str, Any]:
         "state": one.state,
         "reason": one.reason,
         "attempts": one.attempts,
-        "queued_at": _iso(one.queued_at),
-        "send_by_at": _iso(one.send_by_at),
-        "finished_at": _iso(one.finished_at),
+        "queued_at": iso_or_none(one.queued_at),
+        "send_by_at": iso_or_none(one.send_by_at),
+        "finished_at": iso_or_none(one.finished_at),
         "subject": one.subject,
         "experiment": one.experiment,
         "variant": one.variant,
@@ -150,7 +150,3 @@ def _message(one: Message) -> dict[str, Any]:
         "template_version": one.template_version,
         "decision": one.decision,
     }
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else format_iso(at)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from mailwright.core.facts import AccountFacts, Known
-from mailwright.core.instants import Instant, format_iso
+from mailwright.core.instants import format_iso, iso_or_none
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
@@ -72,7 +72,7 @@ def history_body(context: WebContext, history: Mapping[str, Sequence[Known]]) ->
 def known_body(context: WebContext, one: Known) -> dict[str, Any]:
     """A value in clear text with its source and time."""
     value = opened(context, one.value)[0] if context.sealer.is_sealed(one.value) else one.value
-    return {"value": value, "at": _iso(one.at), "source": one.source}
+    return {"value": value, "at": iso_or_none(one.at), "source": one.source}
 
 
 def _brief(context: WebContext, one: AccountFacts) -> dict[str, Any]:
@@ -83,7 +83,3 @@ def _brief(context: WebContext, one: AccountFacts) -> dict[str, Any]:
         "first_seen_at": format_iso(one.first_seen_at),
         "last_seen_at": format_iso(one.last_seen_at),
     }
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else format_iso(at)

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from mailwright.core.instants import Instant, format_iso
+from mailwright.core.instants import Instant, iso_or_none
 from mailwright.core.ports import MetaRecords
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.runtime.imports.state import read_state
@@ -78,7 +78,7 @@ def imports(context: Context) -> Response:
             "title": one.title,
             "from": one.origin,
             "schedule": one.schedule or None,
-            "ran_at": _iso(one.ran_at),
+            "ran_at": iso_or_none(one.ran_at),
             "rows": one.rows,
             "taken": one.taken,
             "held": one.held,
@@ -111,14 +111,10 @@ def _run(run: JobRun | None) -> Mapping[str, Any] | None:
     if run is None:
         return None
     return {
-        "planned_at": _iso(run.planned_at),
-        "started_at": _iso(run.started_at),
-        "ended_at": _iso(run.ended_at),
+        "planned_at": iso_or_none(run.planned_at),
+        "started_at": iso_or_none(run.started_at),
+        "ended_at": iso_or_none(run.ended_at),
         "said": run.said,
         "error": run.error,
         "failures": run.failures,
     }
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else format_iso(at)

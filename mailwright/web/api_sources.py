@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import Instant, format_iso
+from mailwright.core.instants import format_iso, iso_or_none
 from mailwright.core.sources import Quarantined, QuarantineFilter, WriteKey, summed
 from mailwright.ingest.mending import Patch, read_patches
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
@@ -74,8 +74,8 @@ def all_sources(context: Context) -> Response:
             "name": one.name,
             "kind": one.kind,
             "keys": [_key(key) for key in one.keys],
-            "first_seen_at": _iso(one.seen.first_at if one.seen else None),
-            "last_seen_at": _iso(one.seen.last_at if one.seen else None),
+            "first_seen_at": iso_or_none(one.seen.first_at if one.seen else None),
+            "last_seen_at": iso_or_none(one.seen.last_at if one.seen else None),
             "in_minute": one.seen.in_minute if one.seen else 0,
             "in_hour": one.seen.in_hour if one.seen else 0,
             "accepted": one.seen.accepted if one.seen else 0,
@@ -294,7 +294,7 @@ def _key(key: WriteKey) -> dict[str, Any]:
         "kind": key.kind,
         "client_id": key.client,
         "created_at": format_iso(key.created_at),
-        "revoked_at": _iso(key.revoked_at),
+        "revoked_at": iso_or_none(key.revoked_at),
     }
 
 
@@ -307,7 +307,3 @@ def _item(item: Quarantined) -> dict[str, Any]:
         "received_at": format_iso(item.received_at),
         "reasons": [{"field": one.field, "kind": one.kind, "reason": one.reason} for one in item.reasons],
     }
-
-
-def _iso(at: Instant | None) -> str | None:
-    return None if at is None else format_iso(at)

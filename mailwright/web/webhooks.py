@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from mailwright.core.errors import NotFound
-from mailwright.core.instants import format_iso
+from mailwright.core.instants import iso_or_none
 from mailwright.core.outside import WebhookTally
 from mailwright.ingest.webhooks import verification
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
@@ -83,7 +83,7 @@ def _told(name: str, definition: WebhookDefinition, base_url: str, tally: Webhoo
         "refused": tally.refused,
         "ignored": tally.ignored,
         "replayed": tally.replayed,
-        "last_at": format_iso(tally.last_at) if tally.last_at else None,
+        "last_at": iso_or_none(tally.last_at or None),
         "last_fault": tally.last_fault,
     }
 

@@ -22,6 +22,17 @@ def test_people_come_on_a_list_from_files_and_by_name(tmp_path: Path) -> None:
         assert (first.replaced, second.removed) == (True, ["user_id:7"])
 
 
+def test_a_number_is_taken_in_the_form_that_the_project_declares(tmp_path: Path) -> None:
+    shop = make_project(tmp_path / "shop", SETTINGS)
+    here = ("--project", str(shop))
+    (shop / "profile.yaml").write_text("defaults: {country: DE}\ntraits:\n  phone: {normalise: phone}\n")
+    done("apply", "--quick", "--no-wait", *here)
+    done("list", "add", "guests", "phone:0171 1234567", *here)
+    with opened(shop) as there:
+        [record] = there.log.read(there.log.last()[0] - 1, 1)
+        assert record.body.added == [f"phone:{there.sealer.hash('phone', '+491711234567')}"]
+
+
 def test_a_file_that_names_nobody_changes_nothing(tmp_path: Path) -> None:
     shop = make_project(tmp_path / "shop", SETTINGS)
     file = tmp_path / "guests.csv"

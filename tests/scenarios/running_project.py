@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 import signal
@@ -10,13 +12,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
+from mailwright.cli.main import run
 from mailwright.core.events import PLACES, ClockMoved, Tick
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.core.ports import Consent
@@ -26,7 +30,7 @@ from mailwright.runtime.project.versions import apply, plan
 from mailwright.runtime.settings import load_settings
 from mailwright.runtime.write_keys import create_key
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 SETTINGS = """\
 [project]
@@ -54,11 +58,20 @@ def wait_until(what: str, holds: Callable[[], Any], patience_s: float = PATIENCE
     return answer
 
 
-def mailwright(*args: str, env: Mapping[str, str] | None = None, patience_s: float = 60) -> subprocess.CompletedProcess:
-    """One run of the command line."""
-    command = [sys.executable, "-m", "mailwright", *args]
-    environment = {**os.environ, "COLUMNS": "200", **(env or {})}
-    return subprocess.run(command, capture_output=True, text=True, timeout=patience_s, env=environment)
+def mailwright(*args: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One run of the command line, in this process: another needs seconds of processor before it does anything."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    log = logging.getLogger("mailwright")
+    level, code = log.level, 0
+    try:
+        with redirect_stdout(out), redirect_stderr(err), patch.dict(os.environ, {"COLUMNS": "200", **(env or {})}):
+            run(args)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    finally:
+        log.setLevel(level)
+    told = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    return subprocess.CompletedProcess(args, code, *told)
 
 
 def done(*args: str) -> str:

@@ -16,7 +16,7 @@ from mailwright.core.errors import Conflict, InvalidInput, NotFound
 from mailwright.ingest.change_topic import change_of
 from mailwright.ingest.drafts import Draft, Drafts, draft_kind
 from mailwright.ingest.dry_run import MappingReport
-from mailwright.ingest.files import Format, as_json, format_of, read_rows
+from mailwright.ingest.files import Format, Rows, as_json, format_of, read_rows
 from mailwright.ingest.former_service import former_drafts
 from mailwright.ingest.ga4 import Ga4Drafts
 from mailwright.ingest.imports import ImportDefinition
@@ -77,6 +77,17 @@ class Reading:
         """The drafts of the rows by their key."""
         return TableDrafts(
             self.name, self.definition, mapping, keys=self.keys, n_run=self.state.n_run, seal=self.there.sealer
+        )
+
+    def rows(self, stream: BinaryIO, name: str, format: Format) -> Rows:
+        """The rows of one file, as the definition says that it is written; what cannot be read is told."""
+        return read_rows(
+            stream,
+            format,
+            name=name,
+            delimiter=self.definition.delimiter,
+            encoding=self.definition.encoding,
+            on_fault=self.intake.unreadable,
         )
 
     def reported(self, drafts: Drafts, mapping: RowMapping, columns: Sequence[str] | None) -> Drafts:
@@ -221,14 +232,7 @@ def _table_files(reading: Reading) -> None:
     tables: list[TableDrafts] = []
 
     def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
-        rows = read_rows(
-            stream,
-            format,
-            name=name,
-            delimiter=definition.delimiter,
-            encoding=definition.encoding,
-            on_fault=reading.intake.unreadable,
-        )
+        rows = reading.rows(stream, name, format)
         mapping = reading.mapping(rows.columns)
         table = reading.table(mapping)
         tables.append(table)
@@ -250,14 +254,7 @@ def _preset_files(reading: Reading) -> None:
     def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
         zone = definition.zone or reading.project.zone.key
         drafts = former_drafts(preset, name=name, purpose=definition.purpose, zone=zone)
-        rows = read_rows(
-            stream,
-            format,
-            name=name,
-            delimiter=definition.delimiter,
-            encoding=definition.encoding,
-            on_fault=reading.intake.unreadable,
-        )
+        rows = reading.rows(stream, name, format)
         reading.intake.take(rows, drafts)
 
     _files(reading, definition.file, read)

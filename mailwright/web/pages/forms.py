@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from mailwright.core.errors import NotFound, nearest
-from mailwright.core.instants import format_iso
+from mailwright.core.instants import format_iso, iso_or_none
 from mailwright.core.ports import OptIn
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.forms.languages import spoken, texts_of
@@ -93,7 +93,7 @@ def _proof(one: OptIn) -> dict[str, Any]:
         "form": one.form,
         "asked_at": format_iso(one.asked_at),
         "asked_agent": one.asked_agent,
-        "confirmed_at": format_iso(one.confirmed_at) if one.confirmed_at is not None else None,
+        "confirmed_at": iso_or_none(one.confirmed_at),
         "confirmed_agent": one.confirmed_agent,
         "message_id": one.message_id or None,
         "wording_version": one.wording_version,
