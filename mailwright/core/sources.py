@@ -241,6 +241,14 @@ class SourceRecords(Protocol):
         """Let a key count no more; a second time changes nothing."""
         ...
 
+    def use_assertion(self, digest: str, until: Instant, now: Instant) -> bool:
+        """Note that an OAuth client's assertion was used; False if it was before. Those of before `now` are forgotten.
+
+        Raises:
+            Transient: ``oauth.busy`` while very many are good still.
+        """
+        ...
+
     def count(
         self,
         tallies: Sequence[Tally],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +25,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mailwright.core.errors import InvalidInput
+from mailwright.core.errors import InvalidInput, Transient
 from mailwright.core.instants import HOUR, SECOND, Instant
 from mailwright.core.sources import WriteKey
 from mailwright.runtime.write_keys import client_digest
@@ -61,6 +62,9 @@ async def token(request: Request, context: Context) -> Response:
         told = {"error": fault.error, "error_description": fault.description}
         basic = {"WWW-Authenticate": 'Basic realm="Mailwright"'} if fault.status == 401 else {}
         return _with_headers(json_response(told, fault.status), _HEADERS | basic)
+    except Transient as error:
+        told = {"error": "temporarily_unavailable", "error_description": error.message}
+        return _with_headers(json_response(told, status_of(error)))
     except (InvalidInput, TooLarge, Unsupported) as error:
         told = {"error": "invalid_request", "error_description": error.message}
         return _with_headers(json_response(told, status_of(error)))
@@ -122,6 +126,7 @@ class _Claims(msgspec.Struct):
     exp: float
     iat: float = 0.0
     nbf: float = 0.0
+    jti: str = ""
 
 
 class _Head(msgspec.Struct):
@@ -142,6 +147,7 @@ def _by_assertion(context: WebContext, assertion: str) -> WriteKey:
         raise _Fault("invalid_client", "no client with a key of its own has this id", 401)
     _check_signature(key.public_key, assertion.rpartition(".")[0].encode(), signature)
     _check_claims(context, claims)
+    _use_up(context, claims, assertion)
     return key
 
 
@@ -179,5 +185,14 @@ def _check_claims(context: WebContext, claims: _Claims) -> None:
         raise _Fault("invalid_request", "Token is expired")
     if max(claims.iat, claims.nbf) > now + _LEEWAY_S:
         raise _Fault("invalid_request", "Token used before issued")
-    if claims.exp > now + _LONGEST_S:
+    if claims.exp > now + _LONGEST_S or (claims.iat and claims.exp > claims.iat + _LONGEST_S + _LEEWAY_S):
         raise _Fault("invalid_client", "the assertion is good for more than an hour", 401)
+
+
+def _use_up(context: WebContext, claims: _Claims, assertion: str) -> None:
+    """An assertion is good for one token; without an id of its own it is known by what is signed."""
+    told = f"{claims.iss}\0{claims.jti or assertion.rpartition('.')[0]}"
+    digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    until = Instant(int((claims.exp + _LEEWAY_S + 1) * SECOND))
+    if not context.records.sources.use_assertion(digest, until, context.lease_clock.now()):
+        raise _Fault("invalid_client", "the assertion was used before: sign a new one, with a jti of its own", 401)

@@ -59,6 +59,20 @@ def test_a_key_is_found_until_it_is_revoked_and_known_after(records):
     assert records.sources.key(KEY.digest) == replace(KEY, revoked_at=Instant(8))
 
 
+def test_an_assertion_is_used_once_until_it_ends(records, monkeypatch):
+    use = records.sources.use_assertion
+    assert [use("a", Instant(9), Instant(1)), use("a", Instant(9), Instant(9)), use("b", Instant(20), Instant(9))] == [
+        True,
+        False,
+        True,
+    ]
+    assert use("a", Instant(30), Instant(10)), "it is forgotten when it is good no more"
+    monkeypatch.setattr("mailwright.stores.records.sources._MOST_ASSERTIONS", 2)
+    with pytest.raises(Transient, match="too many assertions"):
+        use("c", Instant(30), Instant(10))
+    assert use("c", Instant(40), Instant(31))
+
+
 def test_counts_add_up(records):
     sources, now = records.sources, Instant(120 * MINUTE + 5)
     sources.count([Tally(source="shop", minute=60, accepted=2)], [COUNT], [])

@@ -415,6 +415,31 @@ def test_a_client_with_a_key_of_its_own_signs_assertions(
     assert client_of(shop).post("/oauth/token", data=guessed).status_code == 401
 
 
+@pytest.mark.parametrize("jti", ["one", ""])
+def test_an_assertion_is_good_for_one_token(fresh_shop: Shop, jti: str) -> None:
+    shop = with_keys(fresh_shop)
+    client = create_client(shop.records.sources, "erp", public_key=pem(SIGNING)[1], now=shop.wall.now())
+
+    def ask(**change: Any) -> tuple[int, str]:
+        now = shop.wall.now() // 1_000_000
+        claims = {"iss": client.id, "sub": client.id, "aud": "http://testserver/oauth", "iat": now, "exp": now + 55}
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": jwt.encode(claims | ({"jti": jti} if jti else {}) | change, pem(SIGNING)[0], "RS256"),
+        }
+        answer = client_of(shop).post("/oauth/token", data=form)
+        return answer.status_code, answer.json().get("error", "")
+
+    assert ask() == (200, "")
+    assert ask() == (401, "invalid_client")
+    assert ask(jti="two") == (200, "")
+    assert ask(jti="three", iat=1) == (401, "invalid_client"), "signed to be good for years"
+    shop.wall.at = Instant(shop.wall.at + HOUR)
+    assert ask() == (200, ""), "what is good no more need not be remembered"
+    assert ask() == (401, "invalid_client")
+
+
 # --- pages -----------------------------------------------------------------------------------------------------------
 
 

@@ -235,6 +235,13 @@ write_key = sa.Table(
     sa.Column("revoked_at", sa.BigInteger),
 )
 
+assertion_used = sa.Table(
+    "assertion_used",
+    tables,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("until", sa.BigInteger, nullable=False),
+)
+
 source_seen = sa.Table(
     "source_seen",
     tables,

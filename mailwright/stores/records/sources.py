@@ -7,10 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mailwright.core.errors import Transient
 from mailwright.core.instants import DAY, MINUTE, Instant
 from mailwright.core.sources import DayCount, Note, NotTaken, SourceSeen, Tally, ViolationCount, WriteKey
 from mailwright.stores.records.database import Database
 from mailwright.stores.records.schema import (
+    assertion_used,
     meta,
     not_taken,
     source_day,
@@ -23,6 +25,7 @@ from mailwright.stores.records.schema import (
 
 _KEPT_NOT_TAKEN = 500
 _HOUR = 60
+_MOST_ASSERTIONS = 50_000
 
 
 class SqlSources:
@@ -62,6 +65,18 @@ class SqlSources:
         ours = sa.and_(write_key.c.digest == digest, write_key.c.revoked_at.is_(None))
         with self._database.write() as connection:
             connection.execute(sa.update(write_key).where(ours).values(revoked_at=at))
+
+    def use_assertion(self, digest: str, until: Instant, now: Instant) -> bool:
+        """See `mailwright.core.sources.SourceRecords.use_assertion`."""
+        table = assertion_used
+        with self._database.write() as connection:
+            connection.execute(sa.delete(table).where(table.c.until < now))
+            if connection.execute(sa.select(table.c.until).where(table.c.digest == digest)).first():
+                return False
+            if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() >= _MOST_ASSERTIONS:
+                raise Transient("oauth.busy", "too many assertions were used lately", "ask for a token once an hour")
+            connection.execute(sa.insert(table), [{"digest": digest, "until": until}])
+        return True
 
     # --- counts ---
 
