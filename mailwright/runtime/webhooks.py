@@ -14,7 +14,7 @@ from mailwright.core.errors import MailwrightError, NotFound, Transient
 from mailwright.core.events import Body, Events, Items
 from mailwright.core.instants import DAY, Instant
 from mailwright.core.outside import WebhookTally
-from mailwright.core.ports import Clock, EventLog, Records
+from mailwright.core.ports import Clock, EventLog, Fetch, Records
 from mailwright.ingest.consents import ParsedConsents, ParsedSuppressions, parse_consents, parse_suppressions
 from mailwright.ingest.definitions import CatalogDefinition
 from mailwright.ingest.hooks import IngestRules
@@ -28,6 +28,7 @@ from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.quarantine import Quarantine
 from mailwright.runtime.settings import environment_secret
+from mailwright.runtime.sns import certificates, confirmed
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ class Drafted:
 class WebhookDoor:
     """Takes deliveries. `clock` is the project's; `wall` the machine's, for what senders have signed.
 
-    `collected` counts what they bring; None if nothing does.
+    `collected` counts what they bring; None if nothing does. `fetch` gets certificates; None: senders that sign by one
+    are nobody.
     """
 
     log: EventLog
@@ -94,6 +96,7 @@ class WebhookDoor:
     rules: IngestRules
     catalogs: Mapping[str, CatalogDefinition]
     collected: Collected | None = None
+    fetch: Fetch | None = None
     secret: Callable[[str], str] = environment_secret
 
     def take(self, name: str, definition: WebhookDefinition, request: Request) -> WebhookReport:
@@ -105,6 +108,9 @@ class WebhookDoor:
             InvalidInput: ``webhook.body``.
         """
         seals = self._verified(name, definition, request)
+        if definition.verify.kind == "sns" and self.fetch is not None and confirmed(self.fetch, request):
+            self.records.webhooks.delivered(name, [], WebhookTally(received=1, last_at=self.wall.now()))
+            return WebhookReport()
         drafted = draft(name, definition, request, rules=self.rules, catalogs=self.catalogs, now=self.clock.now())
         keys = [_key(seal) for seal in seals]
         keys += [_key("id\0" + drafted.mapped.delivery)] if drafted.mapped.delivery else []
@@ -168,7 +174,9 @@ class WebhookDoor:
         if names and not any(secrets):
             _log.error("the webhook %s cannot be verified: %s is not set", name, " and ".join(names))
             raise Transient("webhook.secret", "this webhook cannot be verified yet", "its secret is not set here")
-        found = verify(definition.verify, request, secrets, self.wall.now(), definition.headers_asked())
+        now, headers = self.wall.now(), definition.headers_asked()
+        keys = {"certificates": certificates(self.fetch, now)} if self.fetch is not None else {}
+        found = verify(definition.verify, request, secrets, now, headers, **keys)
         if isinstance(found, str):
             _log.warning("a request to the webhook %s was refused: %s", name, found)
             raise NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")

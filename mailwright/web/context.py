@@ -8,7 +8,17 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import HOUR, MINUTE
-from mailwright.core.ports import Blobs, Clock, EngineReads, EventLog, History, MailDomains, PostalPlaces, Records
+from mailwright.core.ports import (
+    Blobs,
+    Clock,
+    EngineReads,
+    EventLog,
+    Fetch,
+    History,
+    MailDomains,
+    PostalPlaces,
+    Records,
+)
 from mailwright.core.sources import CountKind
 from mailwright.experiments.definitions import ExperimentDefinition
 from mailwright.ingest.context.addresses import Network
@@ -179,7 +189,8 @@ class WebContext:
     `folding` answers for rules that are not kept live; None if nothing does here. `resolve` tells what is known of an
     incoming event's context besides; None if nothing is. `mail_domains` asks DNS about addresses in forms,
     `postal_places` a table about postal codes; None: nothing does.
-    `collected` counts what sources bring; None if nothing does. `jobs` are those of the definitions in force, by name.
+    `collected` counts what sources bring; None if nothing does. `fetch` asks services outside; None:
+    they are not asked. `jobs` are those of the definitions in force, by name.
     """
 
     log: EventLog
@@ -199,6 +210,7 @@ class WebContext:
     mail_domains: MailDomains | None = None
     postal_places: PostalPlaces | None = None
     collected: Collected | None = None
+    fetch: Fetch | None = None
     jobs: Callable[[], Mapping[str, Job]] = field(default=dict)
 
     @property

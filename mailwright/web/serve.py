@@ -58,6 +58,7 @@ def web_context(installation: Installation, base_url: str) -> WebContext:
         resolve=installation.resolve,
         mail_domains=installation.mail_domains,
         postal_places=installation.postal_codes,
+        fetch=installation.fetch,
         collected=Collected(
             installation.records.sources,
             installation.clock,

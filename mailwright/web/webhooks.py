@@ -105,6 +105,7 @@ def _door(context: WebContext) -> WebhookDoor:
         rules=context.ingest_rules,
         catalogs=context.project.catalogs,
         collected=context.collected,
+        fetch=context.fetch,
     )
 
 

@@ -33,6 +33,7 @@ from mailwright.runtime.project.outside import webhook_of
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "unit" / "ingest")]
 
+from mail_service_bodies import POSTMARK, WHO  # noqa: E402
 from webhook_bodies import PURPOSE, SHOPIFY_CUSTOMER, SHOPIFY_ORDER, STRIPE, onetrust  # noqa: E402
 
 NOW = parse_iso("2026-11-22T09:00:00Z")
@@ -60,6 +61,7 @@ FILES = {
     "shopify": "preset: shopify\n",
     "stripe": "preset: stripe\n",
     "onetrust": f"preset: onetrust\noptions: {{ purposes: {{ {PURPOSE}: marketing }} }}\n",
+    "postmark": "preset: postmark\n",
     "ping": PING,
 }
 
@@ -70,7 +72,7 @@ def defined(name: str, text: str) -> WebhookDefinition:
 
 @pytest.fixture
 def shop(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    for name in ("SHOPIFY_SECRET", "STRIPE_WEBHOOK_SECRET", "ONETRUST_SECRET", "PING_SECRET"):
+    for name in ("SHOPIFY_SECRET", "STRIPE_WEBHOOK_SECRET", "ONETRUST_SECRET", "POSTMARK_SECRET", "PING_SECRET"):
         monkeypatch.setenv(name, "s3cret")
     webhooks = {name: defined(name, text) for name, text in FILES.items()}
     project = replace(fresh_shop.context.project, webhooks=webhooks)
@@ -366,3 +368,26 @@ def test_what_is_not_there(door: TestClient, monkeypatch: pytest.MonkeyPatch) ->
     missing = door.post("/w/ping?token=", json={})
     assert (missing.status_code, missing.json()["error"]["code"]) == (503, "webhook.secret")
     assert "PING_SECRET" not in missing.text
+
+
+def test_what_a_mail_service_tells_counts_once_and_a_bounce_ends_all_mail(shop: Shop, door: TestClient) -> None:
+    before = shop.log.last()[0]
+    for again in (False, True):
+        for body in POSTMARK:
+            told = door.post("/w/postmark", json=body, auth=("mailwright", "s3cret")).json()
+            assert told.get("replayed", False) is again, told
+    assert door.post("/w/postmark", json=POSTMARK[0], auth=("mailwright", "other")).status_code == 401
+    events = [event for body in grown(shop, before) for event in body.events]
+    assert sorted(event.name for event in events) == [
+        "Email Bounced",
+        "Email Delivered",
+        "Email Link Clicked",
+        "Email Marked as Spam",
+        "Email Opened",
+        "Unsubscribed",
+    ]
+    digest = shop.sealer.hash_address(WHO)
+    assert {one.value for event in events for one in event.identifiers} == {digest}
+    assert shop.records.consents.suppressed([digest]) == {digest: "hard bounce told by Postmark"}
+    [withdrawn] = shop.records.consents.ledger(digest)
+    assert not withdrawn.granted

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import SECOND, Instant, parse_iso
+from mailwright.core.instants import Instant
+from mailwright.ingest.webhooks.signatures import (
+    PAYLOAD,
+    Certificates,
+    any_equal,
+    decoded,
+    ecdsa_key,
+    ed25519_key,
+    fits,
+    signed_by,
+)
 
 __all__ = ["Authentic", "Request", "Verification", "secret_names", "verify"]
 
 Encoding = Literal["hex", "base64"]
+Kind = Literal[
+    "hmac", "standard", "stripe", "ed25519", "ecdsa", "mailgun", "mandrill", "sns", "basic", "bearer", "token"
+]
+
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,100}")
-_PAYLOAD = re.compile(r"\{(\w+)\}")
-
-
-Kind = Literal["hmac", "standard", "stripe", "ed25519", "basic", "bearer", "token"]
+_WITHOUT_SECRET = {"ed25519": "a public_key", "ecdsa": "a public_key", "sns": "a topic"}
 
 
 class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +40,8 @@ class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
 
     Attributes:
         kind: ``hmac``: a keyed hash in a header. ``standard``: Standard Webhooks, and Svix, which they come from.
-            ``stripe``: one header with ``t=TIMESTAMP,v1=SIGNATURE``. ``ed25519``: a signature by a key pair.
+            ``stripe``: one header with ``t=TIMESTAMP,v1=SIGNATURE``. ``ed25519``, ``ecdsa``: a signature by a key pair.
+            ``mailgun``, ``mandrill``, ``sns``: as Mailgun, Mailchimp Transactional and Amazon SNS sign.
             ``basic``: Basic auth. ``bearer``: ``Authorization: Bearer SECRET``. ``token``: the secret in the address
             (``/w/NAME?token=SECRET``), for those that can do nothing else: addresses get logged.
         secret_env: Environment variable that holds the secret; of several any is good, so that one can be exchanged.
@@ -48,7 +55,9 @@ class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
         tolerance: How far a signed timestamp may be off, in either direction.
         user: Of ``basic``.
         parameter: Of ``token``.
-        public_key: Of ``ed25519``, in hex or base64; it is no secret.
+        public_key: Of ``ed25519``, in hex or base64, or of ``ecdsa`` (P-256), DER in base64; it is no secret.
+        url: Of ``mandrill``: the address of this webhook exactly as it was given to the service, for it is signed too.
+        topic: Of ``sns``: the ARN of the topic; messages of others are nobody's.
     """
 
     kind: Kind
@@ -64,19 +73,28 @@ class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     user: str = ""
     parameter: str = "token"
     public_key: str = ""
+    url: str = ""
+    topic: str = ""
 
     def __post_init__(self) -> None:
-        if (not self.secret_env) != (self.kind == "ed25519"):
-            raise ValueError("ed25519 has a public_key" if self.secret_env else f"{self.kind} needs secret_env")
+        if (not self.secret_env) != (self.kind in _WITHOUT_SECRET):
+            proof = _WITHOUT_SECRET.get(self.kind)
+            raise ValueError(f"{self.kind} has {proof}, no secret" if proof else f"{self.kind} needs secret_env")
         for name in secret_names(self):
             if not _VARIABLE.fullmatch(name):
                 raise ValueError(f"secret_env {name!r} is no variable of the environment: write one like SHOP_SECRET")
-        if self.kind in ("hmac", "ed25519"):
+        if self.kind in ("hmac", "ed25519", "ecdsa"):
             if not self.header:
                 raise ValueError(f"{self.kind} needs header, which holds the signature")
             _check_payload(self.payload, timestamp=self.timestamp_header, id=self.id_header)
-        if self.kind == "ed25519" and _key(self.public_key) is None:
+        if self.kind == "ed25519" and ed25519_key(self.public_key) is None:
             raise ValueError("public_key is no Ed25519 key: 32 bytes in hex or base64")
+        if self.kind == "ecdsa" and ecdsa_key(self.public_key) is None:
+            raise ValueError("public_key is no P-256 key: copy it from the service's settings, it begins with MFkw")
+        if self.kind == "mandrill" and not self.url.startswith("https://"):
+            raise ValueError("mandrill needs url, the https:// address that the service was given: it is signed too")
+        if self.kind == "sns" and not self.topic.startswith("arn:"):
+            raise ValueError("sns needs topic, the ARN of the topic: arn:aws:sns:REGION:ACCOUNT:NAME")
         try:
             duration_micros(self.tolerance)
         except InvalidInput as error:
@@ -85,7 +103,7 @@ class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     @property
     def has_timestamp(self) -> bool:
         """Whether what is signed says when."""
-        return self.kind in ("standard", "stripe") or bool(self.timestamp_header)
+        return self.kind in ("standard", "stripe", "mailgun") or bool(self.timestamp_header)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,18 +117,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authentic:
-    """The request is genuine. `seals`: digests by which another copy of it is known; none where nothing is signed."""
+    """The request is genuine. `seals`: digests by which another copy of it is known."""
 
-    seals: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    """What a signature scheme looks at: what is signed, the signatures that were sent, and when it was signed."""
-
-    payload: bytes
-    signatures: Sequence[bytes]
-    at: Instant | None = None
+    seals: Sequence[str]
 
 
 def secret_names(verification: Verification) -> list[str]:
@@ -119,8 +128,17 @@ def secret_names(verification: Verification) -> list[str]:
     return [told] if isinstance(told, str) and told else list(told)
 
 
+def _nobodys(_: str) -> None:
+    return None
+
+
 def verify(
-    verification: Verification, request: Request, secrets: Sequence[str], now: Instant, headers: Sequence[str] = ()
+    verification: Verification,
+    request: Request,
+    secrets: Sequence[str],
+    now: Instant,
+    headers: Sequence[str] = (),
+    certificates: Certificates = _nobodys,
 ) -> Authentic | str:
     """Whether a request is genuine; if not, why, in words for a log of ours and not for whoever sent it.
 
@@ -131,54 +149,38 @@ def verify(
         now: For signed timestamps, which may be off by the tolerance in either direction.
         headers: Names, in lower case, of headers that tell what a body is, signed or not: the same body under
             another topic is another delivery.
+        certificates: Gives the key of the certificate that a request names; asked only for addresses of its service.
     """
     secrets = [secret for secret in secrets if secret]
-    signed = _looked_at(verification, request)
+    signed = signed_by(verification, request)
     if signed is None:
-        return _by_secret(verification, request, secrets)
-    if not _fits(verification, signed, secrets):
+        fault = _secret_fault(verification, request, secrets)
+        return fault or Authentic(seals=(_seal(request.body, request, headers),))
+    if not fits(verification, signed, secrets, certificates):
         return "the signature does not fit" if signed.signatures else "there is no signature"
     if verification.has_timestamp and not _is_fresh(signed.at, now, verification.tolerance):
         return "it was signed too long ago, or the clocks differ"
-    seal = hashlib.sha256(signed.payload)
+    return Authentic(seals=(_seal(signed.payload, request, headers),))
+
+
+def _seal(payload: bytes, request: Request, headers: Sequence[str]) -> str:
+    seal = hashlib.sha256(payload)
     if headers:
         seal.update(
             msgspec.json.encode([hashlib.sha256(request.headers.get(one, "").encode()).hexdigest() for one in headers])
         )
-    return Authentic(seals=(seal.hexdigest(),))
+    return seal.hexdigest()
 
 
-def _looked_at(verification: Verification, request: Request) -> _Signed | None:
-    """What the scheme looks at; None for one that signs nothing."""
-    match verification.kind:
-        case "hmac" | "ed25519":
-            return _header_signed(verification, request)
-        case "standard":
-            return _standard_signed(request)
-        case "stripe":
-            return _stripe_signed(verification, request)
-    return None
-
-
-def _fits(verification: Verification, signed: _Signed, secrets: Sequence[str]) -> bool:
-    if verification.kind == "ed25519":
-        return any(_ed25519_fits(verification, signed, each) for each in signed.signatures)
-    if verification.kind == "standard":
-        keys = [key for secret in secrets if (key := _standard_key(secret))]
-    else:
-        keys = [secret.encode() for secret in secrets]
-    wanted = [hmac.digest(key, signed.payload, verification.algorithm) for key in keys]
-    return _any_equal(wanted, signed.signatures)
-
-
-def _by_secret(verification: Verification, request: Request, secrets: Sequence[str]) -> Authentic | str:
+def _secret_fault(verification: Verification, request: Request, secrets: Sequence[str]) -> str:
+    """Why the secret that came is not it; empty if it is."""
     match verification.kind:
         case "token":
             told = request.query.get(verification.parameter, "")
         case "basic":
             scheme, _, encoded = request.headers.get("authorization", "").strip().partition(" ")
-            decoded = _base64(encoded.strip()) if scheme.lower() == "basic" else None
-            told = (decoded or b"").decode("utf-8", "replace")
+            found = decoded(encoded.strip(), "base64") if scheme.lower() == "basic" else None
+            told = (found or b"").decode("utf-8", "replace")
             secrets = [f"{verification.user}:{secret}" for secret in secrets]
         case _:
             header = (verification.header or "Authorization").lower()
@@ -186,108 +188,17 @@ def _by_secret(verification: Verification, request: Request, secrets: Sequence[s
             if header == "authorization":
                 scheme, _, told = told.partition(" ")
                 told = told.strip() if scheme.lower() == "bearer" else ""
-    fits = _any_equal([secret.encode() for secret in secrets], [told.encode("utf-8", "replace")])
-    return Authentic() if fits else "the secret does not fit" if told else "there is no secret"
-
-
-def _any_equal(wanted: Iterable[bytes], told: Sequence[bytes]) -> bool:
-    """Compared in constant time, each with each, whichever fits first."""
-    results = [hmac.compare_digest(one, other) for one in wanted for other in told]
-    return any(results)
-
-
-# --- the schemes -----------------------------------------------------------------------------------------------------
-
-
-def _header_signed(how: Verification, request: Request) -> _Signed:
-    found: list[bytes] = []
-    for part in re.split(r"[,\s]+", request.headers.get(how.header.lower(), "")):
-        decoded = _decoded(part[len(how.prefix) :], how.encoding) if part.startswith(how.prefix) else None
-        if decoded:
-            found.append(decoded)
-    return _signed(how.payload, how.timestamp_header, how.id_header, request, found)
-
-
-def _signed(payload: str, at_header: str, id_header: str, request: Request, signatures: Sequence[bytes]) -> _Signed:
-    at = request.headers.get(at_header.lower(), "") if at_header else ""
-    id = request.headers.get(id_header.lower(), "") if id_header else ""
-    told = {"timestamp": at.encode(), "id": id.encode(), "body": request.body}
-    parts = _PAYLOAD.split(payload)
-    whole = b"".join(told[part] if place % 2 else part.encode() for place, part in enumerate(parts))
-    return _Signed(whole, signatures, _instant(at))
-
-
-def _standard_signed(request: Request) -> _Signed:
-    def header(name: str) -> str:
-        return request.headers.get(f"webhook-{name}") or request.headers.get(f"svix-{name}", "")
-
-    at = header("timestamp")
-    payload = f"{header('id')}.{at}.".encode() + request.body
-    parts = [part.removeprefix("v1,") for part in header("signature").split() if part.startswith("v1,")]
-    return _Signed(payload, [found for part in parts if (found := _base64(part))], _instant(at))
-
-
-def _standard_key(secret: str) -> bytes | None:
-    return _base64(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
-
-
-def _stripe_signed(how: Verification, request: Request) -> _Signed:
-    pairs = [
-        part.strip().partition("=")
-        for part in request.headers.get((how.header or "Stripe-Signature").lower(), "").split(",")
-    ]
-    at = next((value for key, _, value in pairs if key == "t"), "")
-    found = [decoded for key, _, value in pairs if key == "v1" and (decoded := _decoded(value, "hex"))]
-    return _Signed(f"{at}.".encode() + request.body, found, _instant(at))
-
-
-def _ed25519_fits(how: Verification, signed: _Signed, signature: bytes) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(_key(how.public_key) or b"").verify(signature, signed.payload)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-# --- parts -----------------------------------------------------------------------------------------------------------
+    if any_equal([secret.encode() for secret in secrets], [told.encode("utf-8", "replace")]):
+        return ""
+    return "the secret does not fit" if told else "there is no secret"
 
 
 def _is_fresh(at: Instant | None, now: Instant, tolerance: str) -> bool:
     return at is not None and abs(now - at) <= duration_micros(tolerance)
 
 
-def _instant(text: str) -> Instant | None:
-    if text.isdecimal() and len(text) < 12:
-        return Instant(int(text) * SECOND)
-    try:
-        return parse_iso(text)
-    except InvalidInput:
-        return None
-
-
-def _decoded(text: str, encoding: Encoding) -> bytes | None:
-    if encoding == "base64":
-        return _base64(text)
-    try:
-        return bytes.fromhex(text) if text.isascii() else None
-    except ValueError:
-        return None
-
-
-def _base64(text: str) -> bytes | None:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _key(text: str) -> bytes | None:
-    found = [key for key in (_decoded(text, "hex"), _base64(text)) if key and len(key) == 32]
-    return found[0] if found else None
-
-
 def _check_payload(payload: str, *, timestamp: str, id: str) -> None:
-    named = _PAYLOAD.findall(payload)
+    named = PAYLOAD.findall(payload)
     if "body" not in named:
         raise ValueError(f"payload {payload!r} does not hold {{body}}: anything could be sent under one signature")
     headers = {"timestamp": timestamp, "id": id}

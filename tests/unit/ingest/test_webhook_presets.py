@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mail_service_bodies import OWN
 from webhook_bodies import (
     INTERCOM,
     ONETRUST_RECEIPT,
@@ -29,6 +30,7 @@ from mailwright.runtime.presets import preset_names, preset_text
 from mailwright.runtime.project.documents import parse_yaml
 from mailwright.runtime.project.outside import webhook_of
 
+MAIL_SERVICES = ["mailgun", "mandrill", "postmark", "sendgrid", "ses"]
 PURPOSES = f"options: {{ purposes: {{ {PURPOSE}: marketing, newsletter: marketing }} }}\n"
 
 
@@ -48,7 +50,9 @@ def shopify(topic: str, body: object) -> Mapped:
 
 
 def test_there_are_the_presets():
-    assert preset_names("webhooks") == ["intercom", "onetrust", "shopify", "stripe", "trustarc", "zendesk"]
+    assert preset_names("webhooks") == sorted(
+        [*MAIL_SERVICES, "intercom", "onetrust", "shopify", "stripe", "trustarc", "zendesk"]
+    )
 
 
 def test_shopify_order():
@@ -263,5 +267,5 @@ def test_no_body_makes_a_preset_fail(data):
 
 @pytest.mark.parametrize("name", preset_names("webhooks"))
 def test_presets_say_what_they_are(name):
-    assert definition(name).title
+    assert definition(name, OWN.get(name, "")).title
     assert "\t" not in preset_text("webhooks", name)
