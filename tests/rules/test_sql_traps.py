@@ -64,6 +64,13 @@ CASES: list[tuple[str, list[Event], Any]] = [
     ("count of 'A'", [event("A", Instant(NOW + 1), known="1d")], 0),
     ("count of 'A' between 2026-03-08 and 2026-03-08", [event("A", "2026-03-09T03:59:59Z")], 1),
     ("count of 'A' between 2026-03-08 and 2026-03-08", [event("A", "2026-03-09T04:00:00Z")], 0),
+    # the zone: New York's clocks have changed, Berlin's not yet
+    ("local hour", [traits("9d", timezone="Europe/Berlin"), event("A", context={"timezone": "Asia/Tokyo"})], 17),
+    ("local hour", [traits("9d", timezone="Asia/Tokyo"), traits("8d", timezone="Europe/Berlin")], 17),
+    ("local hour", [traits("8d", timezone="Tokyo"), event("A", "9d", context={"timezone": "Asia/Tokyo"})], 1),
+    ("local hour", [traits("9d", timezone="Asia/Tokyo"), traits("8d", timezone=None)], 12),
+    ("local hour", [traits("9d", timezone='"Asia/Tokyo"],["'), event("A", context={"timezone": {"a": [1]}})], 12),
+    ("local hour", [event("", "9d", type="group", traits={"timezone": "Asia/Tokyo"})], 12),
     # traits
     ("trait a.b", [traits("2d", a={"b": 1}), traits("1d", a={"c": 2})], 1),
     ("trait a.b is missing", [traits("2d", a={"b": 1}), traits("1d", a=None)], True),
