@@ -21,6 +21,7 @@ import msgspec
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import format_iso, from_datetime
 from mailwright.ingest.drafts import Draft, Drafts
+from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.imports import Preset
 
 Standing = Literal["subscribed", "unsubscribed", "bounced", "complained", "cleaned", ""]
@@ -214,7 +215,11 @@ def _drafts(
     fields = {_plain(column): value for column, value in row.items() if value not in (None, "")}
     address = str(_first(fields, _ADDRESSES) or "").strip()
     if not address:
-        raise InvalidInput.one("import.preset_row", "no column holds an e-mail address", path=f"line {line}")
+        hint = "its column is called Email, Email Address or the like"
+        raise InvalidInput.one("import.preset_row", "no column holds an e-mail address", path=f"line {line}", hint=hint)
+    if not is_address(address):
+        message = "what stands in the place of the e-mail address is none"
+        raise InvalidInput.one("import.preset_row", message, path=f"line {line}", hint="mend the row or leave it out")
     action = _plain(str(_first(fields, _ACTION_COLUMNS) or ""))
     if action:
         return _activity(preset, fields, address, action, zone, line)
@@ -235,10 +240,12 @@ def _contact(
     line: int,
 ) -> Sequence[Draft]:
     standing, told_by_row = _standing(service, fields)
-    if not told_by_row and by_file:
-        standing = by_file
-        if by_file == "subscribed" and not _first(fields, service.asked):
-            standing = ""  # that a file is called so is no proof of what this person agreed to
+    if by_file == "subscribed":
+        # That a file is called so is no proof of what this person agreed to: when they did must stand there.
+        if not told_by_row and _time(_first(fields, service.asked), zone):
+            standing = by_file
+    elif by_file:  # a file of those who are kept out keeps out, whatever a column says (SendGrid's has SMTP codes)
+        standing = next(one for one in _STRONGEST if one in (standing, by_file))
     at = _time(_first(fields, service.at), zone)
     traits = {trait: fields[column] for column, trait in service.traits.items() if column in fields}
     call = {"type": "identify", "traits": {"email": address, **traits}}

@@ -139,7 +139,7 @@ class DeclaredImport:
             return
         more = found.n_faults - len(found.faults)
         issues = [*found.faults, *([Issue(path="", message=f"... and {more:,} more faults")] if more else [])]
-        hint = "nothing was imported; mend the rows at their origin, or let them be left out by skip_bad: true"
+        hint = "nothing was imported; mend the rows at their origin, or leave them out: skip_bad: true, or --skip-bad"
         raise InvalidInput("import.rows", issues, hint)
 
     # --- parts ---

@@ -1,0 +1,36 @@
+"""Exports of former mail services, row by row: who is kept out, who may be written to, and what is wrong with a row."""
+
+from typing import Any
+
+import pytest
+
+from mailwright.core.errors import InvalidInput
+from mailwright.ingest.former_service import former_drafts
+from mailwright.ingest.imports import Preset
+
+
+def made(preset: Preset, name: str, **row: Any) -> list[tuple[str, Any]]:
+    found = former_drafts(preset, name=name, purpose="newsletter", zone="UTC")(2, {"email": "a@shop.test", **row})
+    return [(one.kind, one.body.get("granted", one.body.get("reason"))) for one in found[1:]]
+
+
+def test_a_file_of_bounces_keeps_out_whatever_its_status_says() -> None:
+    row = {"status": "5.1.1", "reason": "550 5.1.1 user unknown", "created": "1704189600"}
+    assert made("sendgrid", "suppression_bounces.csv", **row) == [("suppression", "bounced at sendgrid")]
+    kept_out = made("mailchimp", "cleaned_members_export.csv", status="subscribed")
+    assert kept_out == [("suppression", "cleaned at mailchimp")]
+    assert made("mailchimp", "unsubscribed_members_export.csv", status="cleaned") == kept_out, "the stronger counts"
+
+
+@pytest.mark.parametrize(("asked", "granted"), [("2024-01-02 10:00:00", True), ("soon", False), ("", False)])
+def test_a_file_of_subscribers_grants_only_where_a_time_says_so(asked: str, granted: bool) -> None:
+    found = made("mailchimp", "subscribed_members_export.csv", OPTIN_TIME=asked)
+    assert found == ([("consent", True)] if granted else [])
+
+
+@pytest.mark.parametrize(("email", "message"), [("none", "the e-mail address is none"), ("", "no column holds")])
+def test_what_is_wrong_with_an_address_is_told_without_it(email: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message) as caught:
+        made("klaviyo", "people.csv", email=email)
+    [issue] = caught.value.issues
+    assert (issue.path, bool(issue.hint)) == ("line 2", True)
