@@ -203,7 +203,8 @@ class FormDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_f
         language: The language of this file, as in HTML's ``lang``. What forms say by themselves is there in ``en`` and
             ``de``; in other languages it is English but for `texts`.
         translations: Language -> the form in that language. A browser gets the one that it likes best.
-        texts: Name -> text to say in place of ours (``missing: Please answer.``); the names are in the how-to.
+        texts: Name -> text to say in place of ours (``missing: Please answer.``); a wrong name is refused with all
+            names that there are.
         fields: The questions. A ``form`` has a required one of type ``email``.
         at_once: Most fields asked in one visit, the required ones among them; the others wait for the next.
         country: ISO 3166 code by which postal codes and phone numbers are checked where the form asks no country.
