@@ -169,6 +169,9 @@ class ListChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 AUDIT = "audit"
 """Who says it when the audit merges people: no person, so what nobody but a person may overrule holds for it."""
 
+ARCHIVED = "archived"
+"""The list of people whom nobody has seen for long: the audit keeps it, and campaigns leave them out."""
+
 
 class PeopleMerged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="people_merged"):
     """Somebody says that two people are one.

@@ -396,8 +396,10 @@ class DefinitionRecords(Protocol):
 class FindingRecords(Protocol):
     """What the monitors of data quality found, by the finding's key, over time."""
 
-    def observe(self, monitors: Collection[str], findings: Sequence[Finding], now: Instant) -> list[Finding]:
-        """Take in what these monitors find now; theirs that is found no more is resolved.
+    def observe(
+        self, monitors: Collection[str], findings: Sequence[Finding], now: Instant, *, unsure: Collection[str] = ()
+    ) -> list[Finding]:
+        """Take in what these monitors find now; theirs that is found no more is resolved, but for the keys of `unsure`.
 
         Returns:
             The findings that were not there before, or were resolved.

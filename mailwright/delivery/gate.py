@@ -42,6 +42,8 @@ class Reason(StrEnum):
     """Its send-by time has passed."""
     LEFT_AUDIENCE = "left_audience"
     """The person no longer meets the campaign's audience, or meets the journey's exit rule."""
+    ARCHIVED = "archived"
+    """Nobody has seen the person for long: the audit put them on the list ``archived``. Campaigns leave them out."""
     BAD_ADDRESS = "bad_address"
     """The address cannot exist: it breaks the syntax, or its domain is reserved for documentation."""
     NO_SENDER = "no_sender"
@@ -90,15 +92,27 @@ class Barred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Which of the engine's named conditions must (not) hold still when the message is claimed."""
+    """Which of the engine's named conditions must (not) hold still when the message is claimed.
+
+    Attributes:
+        archived: The condition of being archived; None: they are meant as well.
+        unseen_micros: Who was seen since so long ago counts as archived no more, whatever the list says still.
+    """
 
     holds: str | None = None
     fails: str | None = None
+    archived: str | None = None
+    unseen_micros: int = 0
 
     def contains(self, truths: Mapping[str, bool]) -> bool:
         """Whether a person with these truths is still meant. A condition that was not answered does not hold."""
         inside = self.holds is None or truths.get(self.holds, False)
         return inside and not (self.fails is not None and truths.get(self.fails, False))
+
+    def leaves_out(self, facts: PersonFacts, now: Instant) -> bool:
+        """Whether the person is archived and was not seen since."""
+        listed = self.archived is not None and facts.truths.get(self.archived, False)
+        return listed and facts.last_seen_at < now - self.unseen_micros
 
 
 def gate(
@@ -143,6 +157,8 @@ def gate(
         )
     if not audience.contains(facts.truths):
         return _suppressed(Reason.LEFT_AUDIENCE)
+    if audience.leaves_out(facts, now):
+        return _suppressed(Reason.ARCHIVED)
     return _bars_addresses(address, identity)
 
 

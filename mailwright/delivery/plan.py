@@ -100,7 +100,8 @@ class Material:
 
     def asked(self, plan: Plan) -> list[str]:
         """Names of the conditions that must be known to send `plan`, each once."""
-        audience = [name for name in (plan.audience.holds, plan.audience.fails) if name is not None]
+        asked = (plan.audience.holds, plan.audience.fails, plan.audience.archived)
+        audience = [name for name in asked if name is not None]
         used = dict.fromkeys(name for mail in plan.mails() for name in mail.content_rules)
         rows = [condition_name(name, row.name) for name in used for row in self._rows(name)]
         return list(dict.fromkeys(audience + rows))

@@ -10,6 +10,7 @@ import msgspec
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import InvalidInput
+from mailwright.core.events import ARCHIVED
 from mailwright.decisions.mail import MailDefinition
 from mailwright.experiments.definitions import ExperimentDefinition
 
@@ -56,6 +57,7 @@ class CampaignDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unkno
         audience: Rule text; the engine evaluates it as ``campaign:NAME:audience``.
         purpose: Consent purpose that must be granted; empty for transactional mail.
         send_by: How long after the planned time a mail may still be handed over.
+        archived: Whether people whom the audit has archived get it too.
     """
 
     title: Text
@@ -65,6 +67,7 @@ class CampaignDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unkno
     send_by: str = "12 hours"
     mail: MailDefinition
     experiment: ExperimentDefinition | None = None
+    archived: bool = False
 
     def __post_init__(self) -> None:
         _duration(self.send_by)
@@ -158,6 +161,10 @@ class JourneyDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknow
             step.name or f"{'mail' if step.mail else 'wait'}-{place}": step
             for place, step in enumerate(self.steps, start=1)
         }
+
+
+ARCHIVED_CONDITION = f"list:{ARCHIVED}"
+"""The name under which the engine evaluates whether a person is archived."""
 
 
 def audience_condition(campaign: str) -> str:

@@ -106,7 +106,20 @@ def carry_out(
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Append the record and wait until the engine has folded it; False if that takes longer than `wait_s`."""
-    (number,) = log.append([body], clock.now())
+    return carry_out_all(log, clock, engine, [body], wait_s=wait_s, sleep=sleep)
+
+
+def carry_out_all(
+    log: EventLog,
+    clock: Clock,
+    engine: EngineReads,
+    bodies: Sequence[PeopleMerged | PersonSplit],
+    *,
+    wait_s: float = WAIT_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """As `carry_out` for several records; of none, true."""
+    number = max(log.append(list(bodies), clock.now()), default=0)
     for _ in range(max(1, round(wait_s / _POLL_S))):
         if engine.status().offset >= number * PLACES:
             return True

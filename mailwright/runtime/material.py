@@ -13,8 +13,9 @@ from mailwright.decisions.matched import facts_used
 from mailwright.delivery.gate import Audience
 from mailwright.delivery.opt_ins import CONFIRM_STEP, form_origin
 from mailwright.delivery.plan import Condition, Material, Plan
-from mailwright.journeys.definitions import audience_condition, exit_condition
+from mailwright.journeys.definitions import ARCHIVED_CONDITION, audience_condition, exit_condition
 from mailwright.journeys.requests import CAMPAIGN_STEP
+from mailwright.rules.show import show
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.in_force import in_force
 from mailwright.runtime.project.load import Project, load_project
@@ -78,8 +79,10 @@ def _material(version: DefinitionVersion, shelf: ModelShelf) -> Material:
 def plans(project: Project) -> dict[tuple[str, str], Plan]:
     """(origin, step) of a message -> what it sends and to whom still."""
     found: dict[tuple[str, str], Plan] = {}
+    after = project.quality.audit.archive_micros
     for name, campaign in project.campaigns.items():
-        audience = Audience(holds=audience_condition(name))
+        archived = None if campaign.archived or not after else ARCHIVED_CONDITION
+        audience = Audience(holds=audience_condition(name), archived=archived, unseen_micros=after)
         plan = Plan(mail=campaign.mail, experiment=campaign.experiment, audience=audience)
         found[f"campaign:{name}", CAMPAIGN_STEP] = plan
     for name, journey in project.journeys.items():
@@ -103,4 +106,6 @@ def conditions(project: Project) -> dict[str, Condition]:
     texts |= {
         condition_name(name, row.name): row.when for name, rule in project.content_rules.items() for row in rule.rows
     }
+    if ARCHIVED_CONDITION in project.conditions:
+        texts[ARCHIVED_CONDITION] = show(project.conditions[ARCHIVED_CONDITION])
     return {name: Condition(rule=text, uses=facts_used(project.conditions[name])) for name, text in texts.items()}

@@ -34,6 +34,7 @@ from mailwright.ingest.segment import Source
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
+from mailwright.reports.quality.definitions import QualityDefinition
 from mailwright.rules.syntax import Expression
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.jobs.job import Job
@@ -103,6 +104,11 @@ class ProjectView(Protocol):
     @property
     def profile(self) -> ProfileSchema:
         """What is declared of traits, properties and accounts."""
+        ...
+
+    @property
+    def quality(self) -> QualityDefinition:
+        """What is watched, compared and cleaned up."""
         ...
 
     @property

@@ -20,6 +20,7 @@ from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
+from mailwright.reports.quality.definitions import QualityDefinition
 from mailwright.rules.fold import Rules
 from mailwright.rules.kinds import static_kind
 from mailwright.rules.syntax import Expression
@@ -98,6 +99,11 @@ class CurrentProject:
     def profile(self) -> ProfileSchema:
         """What is declared of traits, properties and accounts."""
         return self._now().profile
+
+    @property
+    def quality(self) -> QualityDefinition:
+        """What is watched, compared and cleaned up."""
+        return self._now().quality
 
     @property
     def normaliser(self) -> Normaliser | None:

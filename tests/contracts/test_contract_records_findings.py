@@ -55,3 +55,9 @@ def test_monitors_that_did_not_look_resolve_nothing(records):
         ("missing", 20),
     ]
     assert len(records.findings.newest(1)) == 1
+
+
+def test_what_nobody_could_look_at_is_not_resolved(records):
+    records.findings.observe(["volume"], [found("a"), found("b")], Instant(10))
+    records.findings.observe(["volume"], [], Instant(20), unsure=["volume: a"])
+    assert {one.finding.subject: one.resolved_at for one in records.findings.newest(10)} == {"a": None, "b": 20}

@@ -49,6 +49,7 @@ from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
+from mailwright.reports.quality.definitions import QualityDefinition
 from mailwright.rules.parse import parse
 from mailwright.rules.syntax import Expression, InSegment, from_json
 from mailwright.runtime.engine.history_rows import EVENTS, TRANSITIONS
@@ -385,6 +386,10 @@ class ShopProject:
             accounts=AccountsDefinition(rollup={"people": RollUp(people="count", title="People")}),
         )
     )
+
+    @property
+    def quality(self) -> QualityDefinition:
+        return QualityDefinition()
 
     @property
     def normaliser(self) -> Normaliser:

@@ -12,7 +12,13 @@ from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.core.schedules import Schedule
 from mailwright.core.sources import CountKind
 
-MONITORS = ("volume", "freshness", "missing", "new values", "outliers", "duplicates", "reconciliation", "profiles")
+BROKEN = "monitors"
+"""What a monitor that could not look is found by."""
+
+MONITORS = (
+    *("volume", "freshness", "missing", "new values", "outliers", "duplicates", "reconciliation", "profiles"),
+    BROKEN,
+)
 """Every kind of monitor, by the name that findings bear."""
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -51,14 +57,14 @@ class Reconciliation(_Part, frozen=True):
         event: Track event that is counted; or else
         kind: what is counted as it came in, whatever it was: events, items, consents, suppressions, unsubscribes or
             list entries. What was accepted counts, and days are UTC.
-        source: With `kind`: of this source alone.
+        source: Of this source alone; without, of all.
         value: Property that is summed; without, only counts are compared.
         url_env: Environment variable that holds the SQLAlchemy address of the other system's database; or else
         file: a CSV in the project folder with the same columns.
         query: One SELECT giving ``day`` (date), ``count`` and, with `value`, ``sum``; days are the shop's, or
             UTC with `kind`.
         tolerance: Relative difference that is no finding: 0.01 is one per cent.
-        days: How many complete days back are compared.
+        days: How many complete days back are compared, but for those up to the one on which the first of them came.
     """
 
     event: str = ""
@@ -74,8 +80,6 @@ class Reconciliation(_Part, frozen=True):
     def __post_init__(self) -> None:
         if bool(self.event) == bool(self.kind):
             raise ValueError("say `event` or `kind`, one of them")
-        if self.source and not self.kind:
-            raise ValueError("`source` goes with `kind`")
         if self.value and not self.event:
             raise ValueError("`value` goes with `event`")
         if bool(self.url_env) == bool(self.file):
@@ -117,8 +121,9 @@ class AuditPolicy(_Part, frozen=True):
         schedule: When it runs; on the first of each month unless said otherwise.
         duplicates: Of people.
         stale_after: A profile not seen for so long is stale.
-        archive_after: A profile not seen for so long goes on the list ``archived``; without, none does. It comes off
-            the list when the person is seen again.
+        archive_after: A profile not seen for so long goes on the list ``archived``; without, none does. Campaigns leave
+            these people out unless they say ``archived: true``, until they are seen again; the next audit then takes
+            them off the list.
         fill: Trait -> where its value is taken from when the person lacks it: ``geo.country`` and the like, a path
             into the context of their newest event.
         expected: Traits that a profile should have; the report counts those without.
@@ -130,6 +135,11 @@ class AuditPolicy(_Part, frozen=True):
     archive_after: str | None = None
     fill: Mapping[str, str] = {}
     expected: tuple[str, ...] = ("email",)
+
+    @property
+    def archive_micros(self) -> int:
+        """`archive_after` in microseconds; 0: nobody is archived."""
+        return duration_micros(self.archive_after) if self.archive_after else 0
 
     def __post_init__(self) -> None:
         for text in (self.stale_after, self.archive_after or "1 day"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,14 +53,7 @@ LEAST_REPEATS = 5
 
 def look(past: Past, definition: QualityDefinition) -> list[Finding]:
     """Everything that the monitors find now, but for reconciliations, whose other side must be fetched."""
-    found = [
-        *volume(past, definition),
-        *freshness(past, definition),
-        *missing(past, definition),
-        *new_values(past, definition),
-        *outliers(past, definition),
-        *duplicates(past, definition),
-    ]
+    found = [one for monitor in LOOKS.values() for one in monitor(past, definition)]
     return sorted(found, key=lambda one: (one.monitor, one.subject))
 
 
@@ -297,6 +290,17 @@ def _repeated(
     )
 
 
+LOOKS: Mapping[str, Callable[[Past, QualityDefinition], Iterator[Finding]]] = {
+    "volume": volume,
+    "freshness": freshness,
+    "missing": missing,
+    "new values": new_values,
+    "outliers": outliers,
+    "duplicates": duplicates,
+}
+"""Every monitor of events, by the name that its findings bear."""
+
+
 def reconcile(
     past: Past,
     name: str,
@@ -313,17 +317,12 @@ def reconcile(
         theirs: Day (ISO) -> count, and sum or None. A day that they do not name they have nothing on.
         counted: What sources brought, for a comparison by kind.
     """
-    if asked.kind:
-        counts = Counter[str]()
-        for one in counted:
-            if one.kind == asked.kind and asked.source in ("", one.source):
-                counts[one.date] += one.accepted
-        ours: Mapping[str, tuple[float, float]] = {day: (n, 0.0) for day, n in counts.items()}
-    else:
-        ours = past.per_day(asked.event, asked.value, asked.days)
-    subject = f"{asked.kind or asked.event}{f' of {asked.source}' if asked.source else ''}"
+    ours, first = _ours(past, asked, counted)
     last = past.season.day.toordinal()
     days = [past.season.day.fromordinal(last - back).isoformat() for back in reversed(range(asked.days))]
+    # On the first day itself some may have happened before anything was sent here.
+    days = [day for day in days if first is not None and day > first]
+    subject = f"{asked.kind or asked.event} of {asked.source or 'all sources'}"
     apart: list[tuple[str, str, float, float]] = []
     for day in days:
         count, total = ours.get(day, (0, 0.0))
@@ -347,6 +346,20 @@ def reconcile(
             figures={"days": len(apart), "ours": mine, "theirs": other},
         )
     ]
+
+
+def _ours(
+    past: Past, asked: Reconciliation, counted: Iterable[DayCount]
+) -> tuple[Mapping[str, tuple[float, float]], str | None]:
+    """Day -> what we count and sum, and the day of the first; None if nothing ever came."""
+    if not asked.kind:
+        ours = past.per_day(asked.event, asked.value, asked.days, asked.source)
+        return ours, past.first_day(asked.event, asked.source)
+    counts = Counter[str]()
+    for one in counted:
+        if one.kind == asked.kind and asked.source in ("", one.source):
+            counts[one.date] += one.accepted
+    return {day: (n, 0.0) for day, n in counts.items()}, min(counts, default=None)
 
 
 def _differ(ours: float, theirs: float, tolerance: float) -> bool:

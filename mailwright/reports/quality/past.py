@@ -110,7 +110,16 @@ SELECT strftime(timezone($zone, stamp_at), '%Y-%m-%d') AS day, count(*) AS n,
        sum(TRY_CAST(json_extract_string(properties, $path) AS DOUBLE)) AS total
 FROM events
 WHERE type = 'track' AND name = $event AND stamp_at >= $since AND stamp_at < $until
+  AND ($source = '' OR source = $source)
 GROUP BY ALL
+"""
+
+_FIRST = """
+SELECT strftime(timezone($zone, coalesce(
+         min(stamp_at) FILTER (type = 'track' AND name = $event AND ($source = '' OR source = $source)),
+         min(received_at)
+       )), '%Y-%m-%d') AS day
+FROM events
 """
 
 
@@ -224,12 +233,29 @@ class Past:
                 example = row["example"] or ""
         return all_of, doubled, example
 
-    def per_day(self, event: str, value: str, n_days: int) -> Mapping[str, tuple[int, float]]:
-        """Day (ISO) -> how many events of that name happened, and the sum of a property; by their own stamps."""
+    def first_day(self, event: str, source: str) -> str | None:
+        """The day (ISO) of the first event of that name, or of the first of all if none has it; None if there is none.
+
+        An empty `source` stands for any.
+        """
+        if not self._history.offset("events"):
+            return None
+        rows = self._history.query(_FIRST, {"zone": self.season.zone.key, "event": event, "source": source})
+        found: str | None = rows.to_pylist()[0]["day"]
+        return found
+
+    def per_day(self, event: str, value: str, n_days: int, source: str = "") -> Mapping[str, tuple[int, float]]:
+        """Day (ISO) -> how many events of that name happened, and the sum of a property; by their own stamps.
+
+        An empty `source` stands for any.
+        """
+        if not self._history.offset("events"):
+            return {}
         season = self.season
         since = season.starts(season.day - timedelta(days=n_days - 1))
         until = season.starts(season.day + timedelta(days=1))
-        asked = {"zone": season.zone.key, "since": since, "until": until, "event": event, "path": json_path(value)}
+        asked = {"zone": season.zone.key, "since": since, "until": until, "event": event, "source": source}
+        asked["path"] = json_path(value)
         rows = self._history.query(_PER_DAY, asked).to_pylist()
         return {row["day"]: (row["n"], row["total"] or 0.0) for row in rows}
 

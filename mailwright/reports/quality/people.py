@@ -32,6 +32,7 @@ class PersonRow:
     """What the audit looks at; clear text, which never leaves the process.
 
     Attributes:
+        identifiers: All of them, as ``kind:value``.
         traits: Text of the traits that are compared.
         account: Whether the person has a user id.
         reachable: An address that is not suppressed.
@@ -40,6 +41,7 @@ class PersonRow:
 
     person: Person
     first_identifier: str
+    identifiers: frozenset[str] = frozenset()
     last_seen_at: Instant
     traits: Mapping[str, str]
     account: bool

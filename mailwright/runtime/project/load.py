@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
+from mailwright.core.events import ARCHIVED
 from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
 from mailwright.ingest.context.channels import ChannelDefinition
 from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
@@ -25,7 +26,13 @@ from mailwright.ingest.normalise.rates import RATES_FILE, Rates, read_rates
 from mailwright.ingest.plan import ORIGINAL
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
-from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition, audience_condition, exit_condition
+from mailwright.journeys.definitions import (
+    ARCHIVED_CONDITION,
+    CampaignDefinition,
+    JourneyDefinition,
+    audience_condition,
+    exit_condition,
+)
 from mailwright.models.definitions import ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
 from mailwright.profiles.identity_rules import DEFAULTS, IdentityRules, identity_faults
@@ -416,6 +423,8 @@ class _Loader:
         conditions = {
             name: self._rule(path, at, text, names, "condition") for name, path, at, text in _conditions(project)
         }
+        if project.campaigns and project.quality.audit.archive_micros:
+            conditions[ARCHIVED_CONDITION] = InList(name=ARCHIVED)
         return replace(
             project,
             warnings=tuple(self.warnings),

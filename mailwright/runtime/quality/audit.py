@@ -10,12 +10,13 @@ import msgspec
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.errors import MailwrightError
-from mailwright.core.events import AUDIT, Event, Events, Identifier, ListChanged, PeopleMerged, Person
+from mailwright.core.events import ARCHIVED, AUDIT, Event, Events, Identifier, ListChanged, PeopleMerged, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant, from_datetime
-from mailwright.core.ports import MetaRecords
+from mailwright.core.ports import EngineReads, MetaRecords
 from mailwright.reports.quality.past import json_path
 from mailwright.reports.quality.people import COMPARED, AuditReport, Pair, PersonRow, hygiene, pairs
+from mailwright.runtime.identity_changes import carry_out_all
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
@@ -25,9 +26,6 @@ from mailwright.runtime.settings import Settings
 T = TypeVar("T")
 
 SOURCE = AUDIT
-ARCHIVED = "archived"
-"""The list of people whom nobody has seen for long."""
-
 MOST_PAIRS = 200
 _AT_A_TIME = 500
 _META = "audit.newest"
@@ -75,7 +73,7 @@ def audit(context: JobContext, *, change: bool) -> AuditReport:
     """Look at every profile; with `change` also merge, fill and archive as the policy says."""
     there, policy = context.there, context.project.quality.audit
     rows = list(people(there))
-    found = pairs(rows, policy.duplicates.propose_above)
+    found = _not_set_apart(there.engine, pairs(rows, policy.duplicates.propose_above))
     stale_before = context.now - duration_micros(policy.stale_after)
     report = AuditReport(
         at=context.now,
@@ -131,6 +129,7 @@ def _row(there: Installation, facts: PersonFacts, reachable: bool) -> PersonRow:
     return PersonRow(
         person=facts.person,
         first_identifier=facts.first_identifier,
+        identifiers=frozenset(f"{one.kind}:{one.value}" for one in facts.identifiers),
         last_seen_at=facts.last_seen_at,
         traits=texts,
         account=any(one.kind == "user_id" for one in facts.identifiers),
@@ -172,21 +171,31 @@ def _merge(context: JobContext, found: Sequence[Pair]) -> int:
         for pair in chosen
     ]
     for chunk in _chunks(bodies, _AT_A_TIME):
-        context.there.log.append(chunk, context.there.clock.now())
-    return len(bodies)
+        carry_out_all(context.there.log, context.there.clock, context.there.engine, chunk)
+    # What the engine refused was not merged, and is proposed on.
+    engine, numbers = context.there.engine, sorted({one for pair in chosen for one in (pair.one, pair.other)})
+    now: dict[Person, Person] = {}
+    for asked in _chunks(numbers, _AT_A_TIME):
+        now |= {person: facts.person for person, facts in engine.facts(asked).items()}
+    return sum(pair.one in now and now[pair.one] == now.get(pair.other) for pair in chosen)
+
+
+def _not_set_apart(engine: EngineReads, found: Sequence[Pair]) -> list[Pair]:
+    """Without those of whom somebody said that they are two."""
+    apart = {one: set(engine.graph(one).apart) for one in {pair.one for pair in found}}
+    return [pair for pair in found if pair.other not in apart[pair.one]]
 
 
 def _fill(context: JobContext, rows: Sequence[PersonRow]) -> dict[str, int]:
-    """Give people without a trait the value that their newest event's context told."""
+    """Give people without a trait the value that the newest context of any of their identifiers' events told."""
     filled: dict[str, int] = {}
     for trait, path in context.project.quality.audit.fill.items():
-        lacking = {row.first_identifier for row in rows if trait not in row.known}
         told = _told_by_context(context.there, path)
-        events = [
-            _identify(context, identifier, trait, *told[identifier])
-            for identifier in sorted(lacking)
-            if identifier in told
-        ]
+        events = []
+        for row in rows:
+            newest = max((told[key] for key in row.identifiers if key in told), key=lambda one: one[1], default=None)
+            if newest is not None and trait not in row.known:
+                events.append(_identify(context, row.first_identifier, trait, *newest))
         for chunk in _chunks(events, _AT_A_TIME):
             context.there.log.append([Events(chunk)], context.there.clock.now())
         filled[trait] = len(events)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
-from typing import Any
+import logging
+from collections.abc import Iterable
 
-from mailwright.core.errors import MailwrightError, NotFound
+from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.findings import Finding
 from mailwright.core.instants import DAY
-from mailwright.reports.quality.definitions import QualityDefinition, Reconciliation
-from mailwright.reports.quality.monitors import look, reconcile
+from mailwright.reports.quality.definitions import BROKEN, QualityDefinition
+from mailwright.reports.quality.monitors import LOOKS, reconcile
 from mailwright.reports.quality.past import Past, Season
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.quality.alerts import alert
-from mailwright.runtime.settings import Settings, secret_from
-from mailwright.stores.sql_rows import SqlRows
+from mailwright.runtime.quality.other_side import other_side
+from mailwright.runtime.settings import Settings
 
-WATCHED = ("volume", "freshness", "missing", "new values", "outliers", "duplicates")
+_log = logging.getLogger(__name__)
 
 
 def quality_jobs(project: Project, settings: Settings) -> Iterable[Job]:
@@ -28,66 +27,77 @@ def quality_jobs(project: Project, settings: Settings) -> Iterable[Job]:
 
 
 def watch(context: JobContext) -> str:
-    """Look, keep what was found, and tell of what is new."""
+    """Look, keep what was found, and tell of what is new.
+
+    A monitor that cannot look, or a comparison that cannot be made, is a finding of its own; it loses nobody else's,
+    and what it found before stays: nobody knows whether it is gone.
+    """
     there, definition = context.there, context.project.quality
     season = Season.before(context.now, definition.season_days, context.project.zone)
     past = Past(there.history, season)
-    found = look(past, definition) if there.history.offset("events") else []
-    compared, failed = _compared(context, past, definition)
-    # What could not be compared keeps its finding: that the other system is down resolves nothing.
-    monitors = WATCHED if failed else (*WATCHED, "reconciliation")
-    new = there.records.findings.observe(monitors, [*found, *compared], context.now)
-    failed += alert(there, definition.alerts, monitors)
+    found, unsure, failed = _looked(past, definition) if there.history.offset("events") else ([], [], [])
+    compared, apart, not_compared = _compared(context, past, definition)
+    found += compared
+    failed += not_compared
+    watched = [name for name in (*LOOKS, "reconciliation", BROKEN) if name not in unsure]
+    new = there.records.findings.observe(watched, found, context.now, unsure=apart)
+    failed += alert(there, definition.alerts, watched)
     if failed:
         raise MailwrightError("quality.incomplete", "; ".join(failed), "the rest was done; it is tried again")
-    return f"{len(found) + len(compared)} findings, {len(new)} of them new" if found or compared else "nothing is wrong"
+    return f"{len(found)} findings, {len(new)} of them new" if found else "nothing is wrong"
 
 
-def _compared(context: JobContext, past: Past, definition: QualityDefinition) -> tuple[list[Finding], list[str]]:
-    """Findings, and why a comparison could not be made."""
+def _looked(past: Past, definition: QualityDefinition) -> tuple[list[Finding], list[str], list[str]]:
+    """Findings, monitors that could not look, and why."""
+    found: list[Finding] = []
+    unsure: list[str] = []
+    failed: list[str] = []
+    for name, monitor in LOOKS.items():
+        try:
+            found += sorted(monitor(past, definition), key=lambda one: one.subject)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            why = error.message if isinstance(error, MailwrightError) else type(error).__name__
+            _log.warning("the monitor %s could not look: %s", name, type(error).__name__)
+            found.append(_broken(name, f"the monitor could not look: {why}"))
+            unsure.append(name)
+            failed.append(f"{name}: {why}")
+    return found, unsure, failed
+
+
+def _compared(
+    context: JobContext, past: Past, definition: QualityDefinition
+) -> tuple[list[Finding], list[str], list[str]]:
+    """Findings, the keys of comparisons that could not be made, and why."""
     findings: list[Finding] = []
+    unsure: list[str] = []
     failed: list[str] = []
     for name, asked in definition.reconcile.items():
         try:
-            theirs = other_side(context.there.settings, name, asked)
+            theirs = other_side(context.there.settings.folder, name, asked)
         except MailwrightError as error:
-            failed.append(f"{name}: {error.message}")
+            subject = f"reconciliation {name}"
+            unsure.append(f"reconciliation: {name}")
+            failed.append(f"{name}: {_said(error)}")
+            findings.append(_broken(subject, f"{name} could not be compared: {_said(error)}"))
             continue
         counted = context.there.records.sources.days(context.now // DAY - asked.days - 1) if asked.kind else ()
         findings += reconcile(past, name, asked, theirs, counted)
-    return findings, failed
+    return findings, unsure, failed
 
 
-def other_side(settings: Settings, name: str, asked: Reconciliation) -> Mapping[str, tuple[float, float | None]]:
-    """What the other system says: day (ISO) -> count, and sum or None.
-
-    Raises:
-        NotFound: If the file is missing.
-        InvalidInput: If the address is missing or wrong, or the query has no ``day`` or ``count``.
-        Transient: If the database does not answer.
-    """
-    rows = _file_rows(settings, asked) if asked.file else _database_rows(name, asked)
-    return {_day(row["day"]): (float(row["count"]), _number(row.get("sum"))) for row in rows}
+def _said(error: MailwrightError) -> str:
+    """What went wrong, with its place and without what to do."""
+    if isinstance(error, InvalidInput):
+        return "; ".join(f"{issue.path}: {issue.message}" if issue.path else issue.message for issue in error.issues)
+    return error.message
 
 
-def _database_rows(name: str, asked: Reconciliation) -> list[dict[str, Any]]:
-    columns = ("day", "count", "sum") if asked.value else ("day", "count")
-    what = f"the database of reconciliation {name}"
-    with SqlRows(secret_from(asked.url_env), what, query=asked.query, columns=columns) as database:
-        return list(database.rows(columns))
-
-
-def _file_rows(settings: Settings, asked: Reconciliation) -> list[dict[str, Any]]:
-    path = settings.folder / asked.file
-    if not path.is_file():
-        raise NotFound("quality.file", f"there is no file {asked.file} to compare with", "its path is the project's")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def _day(value: Any) -> str:
-    return str(value)[:10]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or value == "" else float(value)
+def _broken(subject: str, message: str) -> Finding:
+    return Finding(
+        monitor=BROKEN,
+        subject=subject,
+        severity="warning",
+        message=message,
+        example="",
+        suggestion="mend what it reads; until then what it found before stays as it was",
+    )

@@ -20,14 +20,16 @@ class SqlFindings:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def observe(self, monitors: Collection[str], findings: Sequence[Finding], now: Instant) -> list[Finding]:
+    def observe(
+        self, monitors: Collection[str], findings: Sequence[Finding], now: Instant, *, unsure: Collection[str] = ()
+    ) -> list[Finding]:
         """See `mailwright.core.ports.FindingRecords.observe`."""
         seen = {one.key: one for one in findings}
         lasting = sa.and_(finding.c.monitor.in_(monitors), finding.c.resolved_at.is_(None))
         with self._database.write() as connection:
             kept = sa.select(finding.c.key, finding.c.first_at, finding.c.alerted_at).where(lasting)
             known = {row.key: (row.first_at, row.alerted_at) for row in connection.execute(kept)}
-            gone = [key for key in known if key not in seen]
+            gone = [key for key in known if key not in seen and key not in unsure]
             if gone:
                 connection.execute(sa.update(finding).where(finding.c.key.in_(gone)).values(resolved_at=now))
             rows = [

@@ -29,6 +29,7 @@ def quality(request: Request, context: Context) -> Response:
         "lasting": [one for one in found if one.resolved_at is None],
         "gone": [one for one in found if one.resolved_at is not None],
         "audit": newest_audit(context.records.meta),
+        "archive_after": context.project.quality.audit.archive_after,
         "runs": {name: newest_run(context.records.meta, name) for name in ("quality", "audit")},
     }
     return page_response(request, "quality.html", values)

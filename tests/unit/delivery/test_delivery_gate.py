@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from delivery_shop import IDENTITY, NOW, Shop, message
 
-from mailwright.core.instants import Instant
+from mailwright.core.instants import DAY, Instant
 from mailwright.core.messages import MessageState
 from mailwright.delivery.gate import Audience, Reason, address_fault, gate
 
@@ -63,6 +64,28 @@ def test_transactional_mail_needs_no_consent_but_heeds_the_suppression_list() ->
     assert judge(purpose="", consent=False, identity=replace(IDENTITY, postal_address="", base_url="")) is None
     assert judge(suppressed="").reason == Reason.ON_SUPPRESSION_LIST
     assert judge(purpose="", suppressed="complaint").reason == Reason.ON_SUPPRESSION_LIST
+
+
+def test_archived_people_get_nothing_until_they_are_seen_again() -> None:
+    archived = {"list:archived": True}
+    audience = Audience(archived="list:archived", unseen_micros=10 * DAY)
+    now = message().send_by_at
+    gone, back = Instant(now - 10 * DAY - 1), Instant(now - 10 * DAY)
+
+    def barred(truths: dict[str, bool], seen: Instant, audience: Audience = audience) -> bool:
+        judged = judge(
+            facts=msgspec.structs.replace(FACTS, truths={**FACTS.truths, **truths}, last_seen_at=seen),
+            audience=audience,
+            now=now,
+        )
+        assert judged is None or judged.reason == Reason.ARCHIVED
+        return judged is not None
+
+    assert barred(archived, gone)
+    assert not barred(archived, back), "seen again, whatever the list says still"
+    assert not barred({"list:archived": False}, gone)
+    assert not barred({}, gone)
+    assert not barred(archived, gone, Audience()), "a campaign that means them too"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
-from quality_shop import Change, Row, as_it_is, morning_of, shop_rows, stored
+from quality_shop import START, Change, Row, as_it_is, morning_of, shop_rows, stored
 
 from mailwright.core.findings import Finding
 from mailwright.core.instants import HOUR, Instant
@@ -181,6 +182,23 @@ def test_days_are_compared_with_another_system(tmp_path: Path) -> None:
     assert lost.example == last, "a day that the other side lacks"
 
 
+def test_days_up_to_the_first_event_are_not_judged(tmp_path: Path) -> None:
+    rows = [row for row in shop_rows(20, 5) if (row["at"] - START).days >= 17]
+    history = stored(tmp_path, rows)
+    theirs: dict[str, tuple[float, float | None]] = {f"2026-08-{day:02}": (400.0, None) for day in range(3, 23)}
+    asked = Reconciliation(event="Order Completed", source="site", file="orders.csv", days=14)
+    [one] = reconcile(past(history, 20), "shop", asked, theirs)
+    assert "2 of 2 days of Order Completed of site differ" in one.message
+    assert reconcile(past(history, 18), "shop", asked, theirs) == [], "the first day was not whole here"
+    [never] = reconcile(past(history, 20), "shop", replace_source(asked, "till"), theirs)
+    assert "2 of 2 days of Order Completed of till differ" in never.message, "counted from the first event of any kind"
+    assert reconcile(past(stored(tmp_path / "empty", []), 20), "shop", asked, theirs) == []
+
+
+def replace_source(asked: Reconciliation, source: str) -> Reconciliation:
+    return msgspec.structs.replace(asked, source=source)
+
+
 def test_what_a_source_brought_is_compared_by_kind(tmp_path: Path) -> None:
     days = past(stored(tmp_path, shop_rows(20, 5)), 20)
     asked = Reconciliation(kind="consents", source="crm", file="x.csv", days=3)
@@ -216,8 +234,6 @@ def test_a_property_with_odd_characters_is_a_key_and_no_path(tmp_path: Path) -> 
 
 
 def test_a_faulty_definition_is_told() -> None:
-    import msgspec
-
     for text in (
         b"reconcile: {shop: {event: A}}",
         b"reconcile: {shop: {event: A, url_env: X}}",
