@@ -33,7 +33,7 @@ from mailwright.rules.syntax import from_json, to_json  # noqa: E402
 from mailwright.runtime.project.documents import parse_toml, parse_yaml  # noqa: E402
 from mailwright.runtime.project.outside import lookup_of, webhook_of  # noqa: E402
 from mailwright.segments.definitions import SegmentDefinition  # noqa: E402
-from tools.reference import commands_page, errors_page, http_page, messages_page, ports_page, rules_page  # noqa: E402
+from tools.reference import commands_page, errors_page, messages_page, ports_page, rules_page  # noqa: E402
 from tools.reference import settings_page as settings  # noqa: E402
 from tools.reference.error_codes import Raised, raised_codes  # noqa: E402
 from tools.reference.layers import declared_layers, real_imports  # noqa: E402
@@ -183,7 +183,6 @@ def test_every_state_event_reason_and_call_is_told() -> None:
     assert set(messages_page.STATES) == set(messages_page.MessageState)
     assert set(messages_page.EVENTS) == messages_page.own_events()
     assert set(messages_page.reasons()) == {str(reason) for reason in messages_page.Reason}
-    assert set(http_page.CALLS) == http_page.door_calls()
 
 
 def test_docstrings_are_taken_apart() -> None:

@@ -50,7 +50,7 @@ def run_now(
         found = jobs_of(definitions, there.settings)
         if name not in found:
             raise NotFound("job.unknown", f"there is no job {name!r}", nearest(name, found))
-        run = Runner(there, lambda: False).run(found[name], definitions, there.clock.now())
+        run = Runner(there, lambda: False).run(found[name], definitions, there.clock.now(), "the command line")
         if run.error:
             raise Transient("job.failed", f"the job {name} failed: {run.error}", "mend the cause and run it again")
         console.print(run.said or "Done; there was nothing to do.")

@@ -10,10 +10,11 @@ import msgspec
 
 from mailwright.core.durations import duration_micros, duration_text
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import SECOND, Instant, from_datetime, to_datetime
+from mailwright.core.instants import DAY, SECOND, Instant, from_datetime, to_datetime
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_DAY_OF_ALL_MONTHS = 28
+_LONGEST_DAYS = 35  # until the same day of a month comes again, and a few
 
 _DAY_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
@@ -63,6 +64,16 @@ class Schedule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         while from_datetime(day) > at or not self._is_on(day):
             day -= timedelta(days=1)
         return from_datetime(day)
+
+    def following(self, at: Instant, shop: tzinfo) -> Instant:
+        """The first planned time after `at`."""
+        if self.daily_at is None:
+            return Instant(self.planned(at, shop) + self.every_micros)
+        for days in range(1, _LONGEST_DAYS):
+            planned = self.planned(Instant(at + days * DAY), shop)
+            if planned > at:
+                return planned
+        raise AssertionError("every month has a day of each number up to 28")
 
     def _is_on(self, day: datetime) -> bool:
         return self.on is None or self.on in (day.day, WEEKDAYS[day.weekday()])

@@ -24,12 +24,12 @@ from mailwright.ingest.stamps import batch_sent_at, stamp_of
 from mailwright.ingest.told import properties_of, told_by
 from mailwright.ingest.wire import DECODE_ERRORS, Batch, Call, decode_batch, decode_call, decode_context, in_words
 
-__all__ = ["PATHS", "Held", "IngestRules", "Parsed", "Refusal", "Source", "Violated", "parse_request"]
+__all__ = ["PATHS", "SHORT", "Held", "IngestRules", "Parsed", "Refusal", "Source", "Violated", "parse_request"]
 
 _TYPES: tuple[EventType, ...] = get_args(EventType)
-_SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
-PATHS = frozenset({*_TYPES, *_SHORT, "batch", "import"})
-"""What may follow ``/v1/``."""
+SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
+PATHS = frozenset({*_TYPES, *SHORT, "batch", "import"})
+"""What may follow ``/v1/``; `SHORT` names what its one-letter calls stand for."""
 
 _CONTEXT_COPIES = 4  # copies of a batch's context may make its record this many times the largest body
 
@@ -72,7 +72,7 @@ def parse_request(
         InvalidInput: If nothing of the body can be read: ``ingest.path``, ``ingest.json``, ``ingest.too_large``,
             ``ingest.too_many``, ``ingest.context``, ``ingest.history``.
     """
-    kind = _SHORT.get(path_type, path_type)
+    kind = SHORT.get(path_type, path_type)
     limits = rules.limits
     _check_request(kind, body, source, history, limits)
     reading = Reading(
@@ -102,7 +102,7 @@ def parse_request(
 
 def _check_request(kind: str, body: bytes, source: Source, history: bool, limits: Limits) -> None:
     if kind not in PATHS:
-        raise InvalidInput.one("ingest.path", f"there is no call {kind!r}", hint=nearest(kind, PATHS - _SHORT.keys()))
+        raise InvalidInput.one("ingest.path", f"there is no call {kind!r}", hint=nearest(kind, PATHS - SHORT.keys()))
     if len(body) > limits.request_bytes:
         raise InvalidInput.one(
             "ingest.too_large",

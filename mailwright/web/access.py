@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused
@@ -31,3 +31,26 @@ def allowed(request: HTTPConnection) -> None:
     source = context.sources.get(key)
     if source is None or source.kind != "server":
         raise NotSignedIn("key.unknown", "this key may not read", "use a server key (sk_...) or sign in")
+
+
+def owner(request: Request) -> None:
+    """Let in who may make and revoke keys and start jobs: a server key or a session.
+
+    An access token lasts an hour, and a key that it made would outlast it and its client.
+
+    Raises:
+        Refused: ``key.token``.
+    """
+    key = write_key(request.headers.get("authorization"))
+    if key is not None and not key.startswith("sk_"):
+        raise Refused("key.token", "an access token may not do this", "use a server key (sk_...) or sign in")
+
+
+def asker(request: Request) -> str:
+    """Who asks, for what is kept of it: the user who is signed in, or ``key of NAME``."""
+    user = getattr(request.state, "user", None)
+    if user:
+        return str(user)
+    context: WebContext = request.app.state.context
+    source = context.sources.get(write_key(request.headers.get("authorization")) or "")
+    return f"key of {source.name}" if source else "unknown"

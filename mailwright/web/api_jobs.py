@@ -2,24 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
-from starlette.responses import Response
+import msgspec
+from fastapi import APIRouter, Depends, Path, Request
 
-from mailwright.core.instants import Instant, iso_or_none
+from mailwright.core.errors import NotFound, nearest
+from mailwright.core.instants import Instant, format_iso, iso_or_none
 from mailwright.core.ports import MetaRecords
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.runtime.imports.state import read_state
-from mailwright.runtime.jobs.runs import JobRun, newest_run
-from mailwright.web.access import allowed
-from mailwright.web.bodies import json_response
+from mailwright.runtime.jobs.job import Job
+from mailwright.runtime.jobs.runs import Asked, Begun, JobRun, ask_for_run, asked_for, newest_run, unended
+from mailwright.web.access import allowed, asker, owner
 from mailwright.web.context import WebContext
+from mailwright.web.described import ApiRoute, Told, When, also
 from mailwright.web.pages.shell import Context
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+router = APIRouter(prefix="/v1", tags=["Jobs"], dependencies=[Depends(allowed)], route_class=ApiRoute)
+
+
+class ImportRow(Told):
+    """A declared import and what its newest run brought.
+
+    Attributes:
+        schedule: In words; null if it runs by hand only.
+        ran_at: Null if it never ran; the counts are then 0.
+        taken: What came in of `rows`, `deleted` of it for deleted rows. `held` are in quarantine, `faults` were
+            left out.
+        error: Why its job failed since; empty if it did not.
+    """
+
+    name: str
+    title: str
+    origin: str = msgspec.field(name="from")
+    schedule: str | None
+    ran_at: When | None
+    rows: int
+    taken: int
+    held: int
+    deleted: int
+    faults: int
+    error: str
+
+
+class Imports(Told):
+    """Every declared import."""
+
+    imports: list[ImportRow]
+
+
+class RunTold(Told):
+    """A run of a job.
+
+    Attributes:
+        by: Who asked for it; empty: it was due.
+        planned_at: For which planned time.
+        said: What was done, in a line.
+        error: Why it failed; empty if it did not.
+        failures: How many runs have failed since the last that did not.
+    """
+
+    planned_at: When
+    started_at: When
+    ended_at: When
+    said: str
+    error: str
+    failures: int
+    by: str
+
+
+class JobTold(Told):
+    """A job.
+
+    Attributes:
+        schedule: In words.
+        next_at: When it is due next.
+        newest_run: The newest that has ended, null if there was none.
+        begun_at: Of a run that began and has not ended: it goes on, or goes on once there is a worker; else null.
+        asked_by: Who asked for a run that has not begun; else null.
+    """
+
+    name: str
+    title: str
+    schedule: str
+    next_at: When
+    newest_run: RunTold | None
+    begun_at: When | None
+    asked_by: str | None
+
+
+class RunAsked(Told):
+    """The worker runs it as soon as it can; see `newest_run` of `GET /v1/jobs`."""
+
+    name: str
+    asked_by: str
+
+
+class Jobs(Told):
+    """Every job."""
+
+    jobs: list[JobTold]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,52 +153,104 @@ def _import_told(meta: MetaRecords, name: str, one: ImportDefinition) -> ImportT
     )
 
 
-@router.get("/imports")
-def imports(context: Context) -> Response:
-    """Every declared import with its schedule and what its newest run brought; never run: `ran_at` is null."""
-    told = [
-        {
-            "name": one.name,
-            "title": one.title,
-            "from": one.origin,
-            "schedule": one.schedule or None,
-            "ran_at": iso_or_none(one.ran_at),
-            "rows": one.rows,
-            "taken": one.taken,
-            "held": one.held,
-            "deleted": one.deleted,
-            "faults": one.faults,
-            "error": one.error,
-        }
-        for one in imports_told(context)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as it stands: its newest run, one that has not ended, and who asked for one that has not begun."""
+
+    job: Job
+    next_at: Instant
+    run: JobRun | None
+    begun: Begun | None
+    asked: Asked | None
+
+
+def jobs_told(context: WebContext) -> list[JobView]:
+    """Every job, by name."""
+    meta, now = context.records.meta, context.clock.now()
+    return [
+        JobView(
+            job=job,
+            next_at=job.schedule.following(now, context.project.zone),
+            run=newest_run(meta, job.name),
+            begun=unended(meta, job.name),
+            asked=asked_for(meta, job.name),
+        )
+        for job in context.jobs().values()
     ]
-    return json_response({"imports": told})
+
+
+def ask_for(context: WebContext, name: str, who: str) -> None:
+    """Let the worker run a job now.
+
+    Raises:
+        NotFound: ``job.unknown``.
+    """
+    known = context.jobs()
+    if name not in known:
+        raise NotFound("job.unknown", f"there is no job {name!r}", nearest(name, known))
+    ask_for_run(context.records.meta, name, context.lease_clock.now(), who)
+
+
+@router.get("/imports")
+def imports(context: Context) -> Imports:
+    """Every declared import with its schedule and what its newest run brought; never run: `ran_at` is null."""
+    return Imports(
+        imports=[
+            ImportRow(
+                name=one.name,
+                title=one.title,
+                origin=one.origin,
+                schedule=one.schedule or None,
+                ran_at=iso_or_none(one.ran_at),
+                rows=one.rows,
+                taken=one.taken,
+                held=one.held,
+                deleted=one.deleted,
+                faults=one.faults,
+                error=one.error,
+            )
+            for one in imports_told(context)
+        ]
+    )
 
 
 @router.get("/jobs")
-def jobs(context: Context) -> Response:
+def jobs(context: Context) -> Jobs:
     """Every job with its schedule and its newest run, null if there was none."""
-    meta = context.records.meta
-    told = [
-        {
-            "name": job.name,
-            "title": job.title,
-            "schedule": str(job.schedule),
-            "newest_run": _run(newest_run(meta, job.name)),
-        }
-        for job in context.jobs().values()
-    ]
-    return json_response({"jobs": told})
+    return Jobs(
+        jobs=[
+            JobTold(
+                name=one.job.name,
+                title=one.job.title,
+                schedule=str(one.job.schedule),
+                next_at=format_iso(one.next_at),
+                newest_run=_run(one.run),
+                begun_at=iso_or_none(one.begun.started_at if one.begun else None),
+                asked_by=one.asked.by if one.asked else None,
+            )
+            for one in jobs_told(context)
+        ]
+    )
 
 
-def _run(run: JobRun | None) -> Mapping[str, Any] | None:
+@router.post("/jobs/{name}/run", status_code=202, dependencies=[Depends(owner)])
+@also(404)
+def run_job(request: Request, context: Context, name: Annotated[str, Path(max_length=200)]) -> RunAsked:
+    """Let the worker run a job now; asked for twice before it begins it runs once."""
+    who = asker(request)
+    ask_for(context, name, who)
+    return RunAsked(name=name, asked_by=who)
+
+
+def _run(run: JobRun | None) -> RunTold | None:
     if run is None:
         return None
-    return {
-        "planned_at": iso_or_none(run.planned_at),
-        "started_at": iso_or_none(run.started_at),
-        "ended_at": iso_or_none(run.ended_at),
-        "said": run.said,
-        "error": run.error,
-        "failures": run.failures,
-    }
+    return RunTold(
+        planned_at=format_iso(run.planned_at),
+        started_at=format_iso(run.started_at),
+        ended_at=format_iso(run.ended_at),
+        said=run.said,
+        error=run.error,
+        failures=run.failures,
+        by=run.by,
+    )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Path
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 
-from mailwright.core.errors import InvalidInput
 from mailwright.core.events import PeopleMerged, PersonSplit
 from mailwright.core.instants import format_iso
 from mailwright.core.person_graph import PersonGraph
@@ -18,14 +15,12 @@ from mailwright.reports.identity import bringers
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.who import in_path, person_of
 from mailwright.web.access import allowed
-from mailwright.web.bodies import json_response, read_body
 from mailwright.web.context import WebContext
+from mailwright.web.described import Answer, ApiRoute, Told, When, also, json_body
 from mailwright.web.keys import write_key
 from mailwright.web.pages.shell import Context
 
-router = APIRouter(prefix="/v1/people", dependencies=[Depends(allowed)])
-
-BODY_BYTES = 64 * 1024
+router = APIRouter(prefix="/v1/people", tags=["Who is who"], dependencies=[Depends(allowed)], route_class=ApiRoute)
 
 
 class MergeCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,58 +51,132 @@ class SplitCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reason: str
 
 
+class Bringer(Told):
+    """The event that brought a name."""
+
+    source: str
+    name: str
+    message_id: str
+
+
+class GraphName(Told):
+    """One name of a person; of a personal kind with its keyed hash.
+
+    Attributes:
+        via: The name because of which it was linked; null for the one with which the person began.
+        joins: Whether it still joins people: not once its kind's limit has passed it by.
+        event: What brought it, as far as History holds that.
+    """
+
+    identifier: str
+    since: When
+    via: str | None
+    joins: bool
+    event: Bringer | None
+
+
+class MergeTold(Told):
+    """Two people turned out to be one.
+
+    Attributes:
+        merge: The number by which a split names it.
+        would_move: What taking it back would give to the other person; null: not worked out.
+    """
+
+    merge: int
+    at: When
+    into: int
+    gone: int
+    between: list[str]
+    reason: str
+    source: str | None
+    message_id: str | None
+    by: str | None
+    would_move: list[str] | None
+    undone: bool
+
+
+class NotJoined(Told):
+    """Two names that came together and were left with their people; `last` is the last of `times`."""
+
+    between: list[str]
+    reason: str
+    last: When
+    times: int
+
+
+class GraphTold(Told):
+    """A person's names and merges; `numbers` are all that stand for the person."""
+
+    person: int
+    numbers: list[int]
+    identifiers: list[GraphName]
+    merges: list[MergeTold]
+    refused: list[NotJoined]
+    kept_apart_from: list[int]
+
+
+class Changed(Told):
+    """What came of it: 202 and `folded` false if the engine has not got to it yet; then nobody is named."""
+
+    folded: bool
+    people: list[int]
+
+
 Who = Annotated[str, Path(max_length=400)]
 
 
 @router.get("/{who:path}/graph")
-def graph(context: Context, who: Who) -> Response:
+@also(404)
+def graph(context: Context, who: Who) -> GraphTold:
     """A person's identifiers, what joined them, and what was not joined; by number or ``kind:value``.
 
     As of the last record. Hashed identifiers stay hashes.
     """
-    return json_response(
-        graph_body(context, context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
-    )
+    return _graph(context, context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
+
+
+_HINT = "see docs/reference/http.md"
 
 
 @router.post("/merge")
-async def merge(request: Request, context: Context) -> Response:
+@also(202, 404, 409)
+def merge(
+    request: Request,
+    context: Context,
+    call: Annotated[MergeCall, Depends(json_body(MergeCall, "request.body", hint=_HINT))],
+) -> Answer[Changed]:
     """Make two people one, whatever identifiers they have; 200 once the log has it durably."""
-    call = await _read(request, MergeCall)
     by = _by(request, context)
-    return await run_in_threadpool(_merge, context, call, by)
-
-
-@router.post("/{who:path}/split")
-async def split(request: Request, context: Context, who: Who) -> Response:
-    """Take one merge back, or identifiers out; both people are then what each would be without it."""
-    call = await _read(request, SplitCall)
-    by = _by(request, context)
-    return await run_in_threadpool(_split, context, in_path(who), call, by)
-
-
-def _merge(context: WebContext, call: MergeCall, by: str) -> Response:
     body = merge_asked(context.engine, context.seal, call.one, call.other, reason=call.reason, by=by)
     return _done(context, body, None)
 
 
-def _split(context: WebContext, who: str | int, call: SplitCall, by: str) -> Response:
+@router.post("/{who:path}/split")
+@also(202, 404, 409)
+def split(
+    request: Request,
+    context: Context,
+    who: Who,
+    call: Annotated[SplitCall, Depends(json_body(SplitCall, "request.body", hint=_HINT))],
+) -> Answer[Changed]:
+    """Take one merge back, or identifiers out; both people are then what each would be without it."""
     body = split_asked(
         context.engine,
         context.seal,
-        who,
+        in_path(who),
         merge=call.merge,
         identifiers=call.identifiers,
         reason=call.reason,
-        by=by,
+        by=_by(request, context),
     )
     return _done(context, body, context.engine.graph(body.person))
 
 
-def _done(context: WebContext, body: PeopleMerged | PersonSplit, before: PersonGraph | None) -> Response:
+def _done(context: WebContext, body: PeopleMerged | PersonSplit, before: PersonGraph | None) -> Answer[Changed]:
     folded = carry_out(context.log, context.clock, context.engine, body)
     people = people_after(context.engine, body, before) if folded else []
-    return json_response({"folded": folded, "people": people}, 200 if folded else 202)
+    return Answer(Changed(folded=folded, people=list(people)), 200 if folded else 202)
 
 
 def _by(request: Request, context: WebContext) -> str:
@@ -116,58 +185,43 @@ def _by(request: Request, context: WebContext) -> str:
     return source.name if source else str(request.state.user)
 
 
-async def _read(request: Request, kind: type[Any]) -> Any:
-    raw = await read_body(request, BODY_BYTES)
-    try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError as error:
-        raise InvalidInput.one(
-            "request.body", f"the body cannot be read: {error}", hint="see docs/reference/http.md"
-        ) from None
-
-
-def graph_body(context: WebContext, found: PersonGraph) -> dict[str, Any]:
-    """A graph as JSON, each identifier with the event that brought it, as far as History holds that."""
+def _graph(context: WebContext, found: PersonGraph) -> GraphTold:
+    """A graph, each identifier with the event that brought it, as far as History holds that."""
     events = bringers(context.history, (each.offset for each in found.identifiers))
-    return {
-        "person": found.person,
-        "numbers": found.numbers,
-        "identifiers": [
-            {
-                "identifier": each.key,
-                "since": format_iso(each.since_at),
-                "via": each.via or None,
-                "joins": each.joins,
-                "event": {"source": by.source, "name": by.what, "message_id": by.message_id}
+    return GraphTold(
+        person=found.person,
+        numbers=list(found.numbers),
+        identifiers=[
+            GraphName(
+                identifier=each.key,
+                since=format_iso(each.since_at),
+                via=each.via or None,
+                joins=each.joins,
+                event=Bringer(source=by.source, name=by.what, message_id=by.message_id)
                 if (by := events.get(each.offset))
                 else None,
-            }
+            )
             for each in found.identifiers
         ],
-        "merges": [
-            {
-                "merge": each.number,
-                "at": format_iso(each.at),
-                "into": each.into,
-                "gone": each.gone,
-                "between": [each.one, each.other],
-                "reason": each.reason,
-                "source": each.source or None,
-                "message_id": each.message_id or None,
-                "by": each.by or None,
-                "would_move": each.moves,
-                "undone": each.undone,
-            }
+        merges=[
+            MergeTold(
+                merge=each.number,
+                at=format_iso(each.at),
+                into=each.into,
+                gone=each.gone,
+                between=[each.one, each.other],
+                reason=each.reason,
+                source=each.source or None,
+                message_id=each.message_id or None,
+                by=each.by or None,
+                would_move=each.moves,
+                undone=each.undone,
+            )
             for each in found.merges
         ],
-        "refused": [
-            {
-                "between": [each.one, each.other],
-                "reason": each.reason,
-                "last": format_iso(each.at),
-                "times": each.times,
-            }
+        refused=[
+            NotJoined(between=[each.one, each.other], reason=each.reason, last=format_iso(each.at), times=each.times)
             for each in found.refused
         ],
-        "kept_apart_from": found.apart,
-    }
+        kept_apart_from=list(found.apart),
+    )

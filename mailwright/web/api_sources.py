@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import format_iso, iso_or_none
 from mailwright.core.sources import Quarantined, QuarantineFilter, WriteKey, summed
 from mailwright.ingest.mending import Patch, read_patches
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
-from mailwright.web.access import allowed
-from mailwright.web.bodies import json_response, read_body
+from mailwright.web.access import allowed, asker, owner
 from mailwright.web.context import WebContext
-from mailwright.web.errors import Refused
-from mailwright.web.keys import write_key
+from mailwright.web.described import ApiRoute, Told, When, also, json_body
 from mailwright.web.pages.shell import Context
 from mailwright.web.sources_view import (
     VIOLATION_DAYS,
+    SourceTold,
     counts_told,
     live_told,
     replay,
-    replayed_told,
     sources_told,
     violations_told,
 )
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+router = APIRouter(prefix="/v1", tags=["Sources and quarantine"], dependencies=[Depends(allowed)], route_class=ApiRoute)
 
 Text = Annotated[str, Query(max_length=300)]
 Number = Annotated[int, Path(ge=1, lt=2**53)]
-_BODY_BYTES = 262_144
-_Body = TypeVar("_Body")
 
 
 class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """A key or OAuth client to be made."""
+    """A key or OAuth client to be made.
+
+    Attributes:
+        public_key: PEM; a client that has one proves itself by signed assertions instead of a secret.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     kind: Literal["server", "browser", "oauth"] = "server"
@@ -50,7 +48,7 @@ class KeyAsked(msgspec.Struct, forbid_unknown_fields=True):
 class Chosen(msgspec.Struct, forbid_unknown_fields=True):
     """Which held events are meant: by number, or all that fit what is said."""
 
-    ids: Annotated[list[Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(max_length=1000)] = []
+    ids: Annotated[list[Annotated[int, msgspec.Meta(ge=1, lt=2**53)]], msgspec.Meta(max_length=1000)] = []
     source: str = ""
     event: str = ""
     field: str = ""
@@ -63,45 +61,228 @@ class MendAsked(Chosen, forbid_unknown_fields=True):
     patch: list[Patch] = []
 
 
+class KeyTold(Told):
+    """A key as it is kept: by its id and name, never itself."""
+
+    id: str
+    name: str
+    kind: str
+    client_id: str
+    created_at: When
+    revoked_at: When | None
+
+
+class Keys(Told):
+    """All keys and OAuth clients."""
+
+    keys: list[KeyTold]
+
+
+class KeyMade(Told):
+    """A new key, shown this once."""
+
+    key: str
+
+
+class ClientMade(Told):
+    """A new OAuth client; its secret, empty with a public key, is shown this once."""
+
+    client_id: str
+    client_secret: str
+
+
+class KeyRevoked(Told):
+    """The key that counts no more."""
+
+    id: str
+    name: str
+
+
+class SourceRow(Told):
+    """A source and what it brought.
+
+    Attributes:
+        held: Items that the tracking plan held back.
+    """
+
+    name: str
+    kind: str
+    keys: list[KeyTold]
+    first_seen_at: When | None
+    last_seen_at: When | None
+    in_minute: int
+    in_hour: int
+    accepted: int
+    refused: int
+    held: int
+
+
+class Sources(Told):
+    """Every source, by name."""
+
+    sources: list[SourceRow]
+
+
+class LiveItem(Told):
+    """An item as it came in; `who` is its first identifier, empty for what was not taken."""
+
+    at: When
+    source: str
+    what: str
+    who: str
+    outcome: str
+    reason: str
+
+
+class Live(Told):
+    """The newest items."""
+
+    items: list[LiveItem]
+
+
+class CountTold(Told, omit_defaults=True):
+    """How much of a kind a source brought: all of it is `received`.
+
+    Attributes:
+        kind: Of call: ``track``, ``consents``, ``items`` and the like.
+        dropped_fields: That were left out of what was accepted.
+        day: UTC; only with `by_day`.
+    """
+
+    source: str
+    kind: str
+    received: int
+    accepted: int
+    refused: int
+    held: int
+    dropped_fields: int
+    day: str | None = None
+
+
+class Counts(Told):
+    """By source and kind."""
+
+    counts: list[CountTold]
+
+
+class ViolationTold(Told):
+    """A field that was not as the tracking plan says, `n` times; `policy` is what was done about it."""
+
+    source: str
+    event: str
+    field: str
+    kind: str
+    n: int
+    policy: str
+    reason: str
+    example: str
+    last_at: When
+
+
+class Violations(Told):
+    """The most frequent first."""
+
+    violations: list[ViolationTold]
+
+
+class Reason(Told):
+    """Why an event is held."""
+
+    field: str
+    kind: str
+    reason: str
+
+
+class HeldItem(Told):
+    """An event that is held back."""
+
+    id: int
+    message_id: str
+    source: str
+    event: str
+    received_at: When
+    reasons: list[Reason]
+
+
+class HeldCall(HeldItem):
+    """An event that is held back, with its call; personal values stay sealed."""
+
+    call: dict[str, Any]
+
+
+class Held(Told):
+    """A page of held events, of `held` in all."""
+
+    held: int
+    items: list[HeldItem]
+
+
+class Mended(Told):
+    """How many were changed."""
+
+    mended: int
+
+
+class Discarded(Told):
+    """How many were dropped."""
+
+    discarded: int
+
+
+class Still(Told):
+    """An event that stays held, and why."""
+
+    id: int
+    reason: str
+
+
+class ReplayTold(Told):
+    """The numbers of those that are in now, and those that stay."""
+
+    taken: list[int]
+    still: list[Still]
+
+
 # --- sources ---------------------------------------------------------------------------------------------------------
 
 
 @router.get("/sources")
-def all_sources(context: Context) -> Response:
+def all_sources(context: Context) -> Sources:
     """Every source: its keys (never the keys themselves), when it was seen, and how much it brought."""
-    told = [
-        {
-            "name": one.name,
-            "kind": one.kind,
-            "keys": [_key(key) for key in one.keys],
-            "first_seen_at": iso_or_none(one.seen.first_at if one.seen else None),
-            "last_seen_at": iso_or_none(one.seen.last_at if one.seen else None),
-            "in_minute": one.seen.in_minute if one.seen else 0,
-            "in_hour": one.seen.in_hour if one.seen else 0,
-            "accepted": one.seen.accepted if one.seen else 0,
-            "refused": one.seen.refused if one.seen else 0,
-            "held": one.seen.held if one.seen else 0,
-        }
-        for one in sources_told(context)
-    ]
-    return json_response({"sources": told})
+    return Sources(sources=[_source(one) for one in sources_told(context)])
+
+
+def _source(one: SourceTold) -> SourceRow:
+    seen = one.seen
+    return SourceRow(
+        name=one.name,
+        kind=one.kind,
+        keys=[_key(key) for key in one.keys],
+        first_seen_at=iso_or_none(seen.first_at if seen else None),
+        last_seen_at=iso_or_none(seen.last_at if seen else None),
+        in_minute=seen.in_minute if seen else 0,
+        in_hour=seen.in_hour if seen else 0,
+        accepted=seen.accepted if seen else 0,
+        refused=seen.refused if seen else 0,
+        held=seen.held if seen else 0,
+    )
 
 
 @router.get("/sources/live")
-def live(context: Context, source: Text = "", limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Response:
+def live(context: Context, source: Text = "", limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Live:
     """The newest items, taken or not; personal values stay sealed."""
     told = [
-        {
-            "at": format_iso(row.at),
-            "source": row.source,
-            "what": row.what,
-            "who": row.who,
-            "outcome": row.outcome,
-            "reason": row.reason,
-        }
+        LiveItem(
+            at=format_iso(row.at),
+            source=row.source,
+            what=row.what,
+            who=row.who,
+            outcome=row.outcome,
+            reason=row.reason,
+        )
         for row in live_told(context, source, limit)
     ]
-    return json_response({"items": told})
+    return Live(items=told)
 
 
 @router.get("/sources/counts")
@@ -110,7 +291,7 @@ def counts(
     source: Text = "",
     days: Annotated[int, Query(ge=1, le=800)] = VIOLATION_DAYS,
     by_day: bool = False,
-) -> Response:
+) -> Counts:
     """How much of what kind each source brought in the last days (UTC), what became of it, and fields left out.
 
     `received` is `accepted`, `refused` and `held` together. An event that was held and let in counts as accepted on
@@ -118,83 +299,66 @@ def counts(
     """
     found = counts_told(context, days, source)
     told = [
-        {
-            **({"day": one.date} if by_day else {}),
-            "source": one.source,
-            "kind": one.kind,
-            "received": one.received,
-            "accepted": one.accepted,
-            "refused": one.refused,
-            "held": one.held,
-            "dropped_fields": one.dropped,
-        }
+        CountTold(
+            day=one.date if by_day else None,
+            source=one.source,
+            kind=one.kind,
+            received=one.received,
+            accepted=one.accepted,
+            refused=one.refused,
+            held=one.held,
+            dropped_fields=one.dropped,
+        )
         for one in (found if by_day else summed(found))
     ]
-    return json_response({"counts": told})
+    return Counts(counts=told)
 
 
 @router.get("/violations")
-def violations(context: Context, days: Annotated[int, Query(ge=1, le=90)] = 7) -> Response:
+def violations(context: Context, days: Annotated[int, Query(ge=1, le=90)] = 7) -> Violations:
     """How often which field was not as the tracking plan says, in the last days (UTC), the most frequent first."""
     told = [
-        {
-            "source": one.source,
-            "event": one.event,
-            "field": one.field,
-            "kind": one.kind,
-            "n": one.n,
-            "policy": one.policy,
-            "reason": one.reason,
-            "example": one.example,
-            "last_at": format_iso(one.last_at),
-        }
+        ViolationTold(
+            source=one.source,
+            event=one.event,
+            field=one.field,
+            kind=one.kind,
+            n=one.n,
+            policy=one.policy,
+            reason=one.reason,
+            example=one.example,
+            last_at=format_iso(one.last_at),
+        )
         for one in violations_told(context, days)
     ]
-    return json_response({"violations": told})
+    return Violations(violations=told)
 
 
 @router.get("/keys")
-def keys(context: Context) -> Response:
+def keys(context: Context) -> Keys:
     """All write keys and OAuth clients, revoked ones too."""
-    return json_response({"keys": [_key(key) for key in context.records.sources.all_keys()]})
+    return Keys(keys=[_key(key) for key in context.records.sources.all_keys()])
 
 
-def _owner(request: Request) -> None:
-    """Let in who may make and revoke keys: a server key or a session.
-
-    An access token lasts an hour, and a key that it made would outlast it and its client.
-
-    Raises:
-        Refused: ``key.token``.
-    """
-    key = write_key(request.headers.get("authorization"))
-    if key is not None and not key.startswith("sk_"):
-        raise Refused(
-            "key.token", "an access token can neither make nor revoke keys", "use a server key (sk_...) or sign in"
-        )
-
-
-@router.post("/keys", dependencies=[Depends(_owner)])
-async def make_key(request: Request, context: Context) -> Response:
+@router.post("/keys", status_code=201, dependencies=[Depends(owner)])
+@also(409)
+def make_key(
+    request: Request, context: Context, asked: Annotated[KeyAsked, Depends(json_body(KeyAsked, "request.body"))]
+) -> KeyMade | ClientMade:
     """Make a key or an OAuth client; the answer shows it, this once."""
-    asked = await _read(request, KeyAsked)
-    return await run_in_threadpool(_make_key, context, asked, _who(request, context))
-
-
-def _make_key(context: WebContext, asked: KeyAsked, who: str) -> Response:
-    sources, now = context.records.sources, context.lease_clock.now()
+    sources, now, who = context.records.sources, context.lease_clock.now(), asker(request)
     if asked.kind == "oauth":
         client = create_client(sources, asked.name, public_key=asked.public_key, now=now, who=who)
-        return json_response({"client_id": client.id, "client_secret": client.secret}, 201)
-    key = create_key(sources, asked.name, server=asked.kind == "server", now=now, who=who)
-    return json_response({"key": key}, 201)
+        return ClientMade(client_id=client.id, client_secret=client.secret)
+    return KeyMade(key=create_key(sources, asked.name, server=asked.kind == "server", now=now, who=who))
 
 
-@router.delete("/keys/{key_id}", dependencies=[Depends(_owner)])
-def remove_key(request: Request, context: Context, key_id: Annotated[str, Path(max_length=64)]) -> Response:
+@router.delete("/keys/{key_id}", dependencies=[Depends(owner)])
+@also(404)
+def remove_key(request: Request, context: Context, key_id: Annotated[str, Path(max_length=64)]) -> KeyRevoked:
     """Revoke a key: every door refuses it within two seconds."""
-    found = revoke_key(context.records.sources, key_id, who=_who(request, context), now=context.lease_clock.now())
-    return json_response({"id": found.id, "name": found.name})
+    found = revoke_key(context.records.sources, key_id, who=asker(request), now=context.lease_clock.now())
+    return KeyRevoked(id=found.id, name=found.name)
 
 
 # --- quarantine ------------------------------------------------------------------------------------------------------
@@ -209,55 +373,50 @@ def held(
     kind: Text = "",
     before: Annotated[int, Query(ge=0, lt=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> Response:
+) -> Held:
     """Events that the tracking plan held back, newest first; `before` the number of the last one seen, for more."""
     wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind, before=before)
     found = context.quarantine.find(wanted, limit)
-    return json_response({"held": context.records.quarantine.count(), "items": [_item(item) for item in found]})
+    return Held(held=context.records.quarantine.count(), items=[HeldItem(**_item(item)) for item in found])
 
 
 @router.get("/quarantine/{number}")
-def one(context: Context, number: Number) -> Response:
+@also(404)
+def one(context: Context, number: Number) -> HeldCall:
     """One held event with its call; personal values stay sealed."""
     item = context.quarantine.get(number)
-    return json_response(_item(item) | {"call": context.quarantine.shown(item)})
+    return HeldCall(**_item(item), call=context.quarantine.shown(item))
 
 
 @router.post("/quarantine/mend")
-async def mend(request: Request, context: Context) -> Response:
+@also(404)
+def mend(
+    request: Request, context: Context, asked: Annotated[MendAsked, Depends(json_body(MendAsked, "request.body"))]
+) -> Mended:
     """Rename, cast, drop or set fields of held events; they stay held until they are replayed."""
-    asked = await _read(request, MendAsked)
-
-    def run() -> Response:
-        patches = read_patches(msgspec.to_builtins(asked.patch))
-        numbers = _numbers(context, asked)
-        context.quarantine.mend(numbers, patches, who=_who(request, context))
-        return json_response({"mended": len(numbers)})
-
-    return await run_in_threadpool(run)
+    patches = read_patches(msgspec.to_builtins(asked.patch))
+    numbers = _numbers(context, asked)
+    context.quarantine.mend(numbers, patches, who=asker(request))
+    return Mended(mended=len(numbers))
 
 
 @router.post("/quarantine/replay")
-async def replay_(request: Request, context: Context) -> Response:
+@also(404)
+def replay_(
+    request: Request, context: Context, asked: Annotated[Chosen, Depends(json_body(Chosen, "request.body"))]
+) -> ReplayTold:
     """Let held events in, with their own time, if the plan in force takes them; the others stay, with the reason."""
-    asked = await _read(request, Chosen)
-
-    def run() -> Response:
-        return json_response(replayed_told(replay(context, _numbers(context, asked), _who(request, context))))
-
-    return await run_in_threadpool(run)
+    done = replay(context, _numbers(context, asked), asker(request))
+    return ReplayTold(taken=list(done.taken), still=[Still(id=number, reason=why) for number, why in done.still])
 
 
 @router.post("/quarantine/discard")
-async def discard(request: Request, context: Context) -> Response:
+@also(404)
+def discard(
+    request: Request, context: Context, asked: Annotated[Chosen, Depends(json_body(Chosen, "request.body"))]
+) -> Discarded:
     """Drop held events for good."""
-    asked = await _read(request, Chosen)
-
-    def run() -> Response:
-        n = context.quarantine.discard(_numbers(context, asked), who=_who(request, context))
-        return json_response({"discarded": n})
-
-    return await run_in_threadpool(run)
+    return Discarded(discarded=context.quarantine.discard(_numbers(context, asked), who=asker(request)))
 
 
 def _numbers(context: WebContext, asked: Chosen) -> list[int]:
@@ -271,39 +430,24 @@ def _numbers(context: WebContext, asked: Chosen) -> list[int]:
     return context.quarantine.numbers(wanted)
 
 
-async def _read(request: Request, kind: type[_Body]) -> _Body:
-    body = await read_body(request, _BODY_BYTES)
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput.one("request.body", f"the body cannot be read: {error}") from None
-
-
-def _who(request: Request, context: WebContext) -> str:
-    user = getattr(request.state, "user", None)
-    if user:
-        return str(user)
-    source = context.sources.get(write_key(request.headers.get("authorization")) or "")
-    return f"key of {source.name}" if source else "unknown"
-
-
-def _key(key: WriteKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "kind": key.kind,
-        "client_id": key.client,
-        "created_at": format_iso(key.created_at),
-        "revoked_at": iso_or_none(key.revoked_at),
-    }
+def _key(key: WriteKey) -> KeyTold:
+    return KeyTold(
+        id=key.id,
+        name=key.name,
+        kind=key.kind,
+        client_id=key.client,
+        created_at=format_iso(key.created_at),
+        revoked_at=iso_or_none(key.revoked_at),
+    )
 
 
 def _item(item: Quarantined) -> dict[str, Any]:
+    """The fields of `HeldItem`."""
     return {
         "id": item.id,
         "message_id": item.message_id,
         "source": item.source,
         "event": item.event,
         "received_at": format_iso(item.received_at),
-        "reasons": [{"field": one.field, "kind": one.kind, "reason": one.reason} for one in item.reasons],
+        "reasons": [Reason(field=one.field, kind=one.kind, reason=one.reason) for one in item.reasons],
     }

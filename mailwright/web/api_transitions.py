@@ -9,25 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, WebSocket
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect
 
 from mailwright.core.errors import MailwrightError, NotFound, nearest
 from mailwright.core.instants import format_iso
 from mailwright.core.transitions import MAX_CURSOR_LENGTH, Cursor, SegmentChange, TransitionPage, parse_cursor
 from mailwright.web.access import allowed
-from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
+from mailwright.web.described import ApiRoute, Told, When, also
 from mailwright.web.errors import error_body, error_headers, status_of
 from mailwright.web.pages.shell import Context
 from mailwright.web.tail import Tail
 
-router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+router = APIRouter(prefix="/v1", tags=["Segments"], dependencies=[Depends(allowed)], route_class=ApiRoute)
 stream_router = APIRouter(prefix="/v1")
 
 MOST_ROWS = 5_000
@@ -52,7 +52,34 @@ After = Annotated[str | None, Query(max_length=MAX_CURSOR_LENGTH)]
 Segments = Annotated[list[str] | None, Query(alias="segment", max_length=200)]
 
 
+class TransitionTold(Told):
+    """Somebody entered or left a segment.
+
+    Attributes:
+        cursor: Its place: the `after` by which one goes on behind it.
+        identifier: The person's first; of a personal kind its keyed hash.
+        cause: What made it happen: an event, time passing, a new definition.
+    """
+
+    cursor: str
+    person: int
+    identifier: str
+    segment: str
+    entered: bool
+    at: When
+    cause: str
+
+
+class Transitions(Told):
+    """A page; `cursor` is the `after` of the next call, `more` says that it need not wait."""
+
+    transitions: list[TransitionTold]
+    cursor: str
+    more: bool
+
+
 @router.get("/transitions")
+@also(404)
 async def transitions(
     request: Request,
     context: Context,
@@ -60,7 +87,7 @@ async def transitions(
     segment: Segments = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 500,
     wait: Annotated[float, Query(ge=0, le=MOST_WAIT_S)] = 0,
-) -> Response:
+) -> Transitions:
     """Transitions after a cursor, oldest first; of `segment` alone, which may be repeated.
 
     Without `after`: from now on; `after=0`: from the oldest. If there is none, waits up to `wait` seconds for one.
@@ -74,7 +101,7 @@ async def transitions(
         async with tail.following():
             page = await _first_page(tail, page, wanted, limit, wait)
     rows = [shown(each) for each in page.changes]
-    return json_response({"transitions": rows, "cursor": str(page.cursor), "more": page.more})
+    return Transitions(transitions=rows, cursor=str(page.cursor), more=page.more)
 
 
 async def _start(tail: Tail, after: str | None) -> Cursor:
@@ -108,17 +135,17 @@ def _known(context: WebContext, segments: list[str] | None) -> frozenset[str] | 
     return frozenset(segments)
 
 
-def shown(change: SegmentChange) -> dict[str, Any]:
+def shown(change: SegmentChange) -> TransitionTold:
     """A transition as programs get it."""
-    return {
-        "cursor": str(change.cursor),
-        "person": change.person,
-        "identifier": change.first_identifier,
-        "segment": change.segment,
-        "entered": change.entered,
-        "at": format_iso(change.at),
-        "cause": change.cause,
-    }
+    return TransitionTold(
+        cursor=str(change.cursor),
+        person=change.person,
+        identifier=change.first_identifier,
+        segment=change.segment,
+        entered=change.entered,
+        at=format_iso(change.at),
+        cause=change.cause,
+    )
 
 
 @stream_router.websocket("/transitions/stream")
@@ -195,7 +222,7 @@ async def _send_pages(socket: WebSocket, tail: Tail, cursor: Cursor, wanted: Col
                 told_at = clock()
 
 
-async def _send(socket: WebSocket, message: dict[str, Any]) -> None:
+async def _send(socket: WebSocket, message: TransitionTold | dict[str, str]) -> None:
     """Send one message; TimeoutError if the connection does not take it."""
     async with asyncio.timeout(SLOW_S):
         await socket.send_text(msgspec.json.encode(message).decode())

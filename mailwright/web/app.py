@@ -37,6 +37,7 @@ from mailwright.web.pages import (
     definitions,
     forms,
     identity,
+    jobs,
     mails,
     models,
     overview,
@@ -72,6 +73,7 @@ PAGES = (
     people,
     accounts,
     identity,
+    jobs,
     mails,
     models,
     quality,
@@ -102,6 +104,18 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.previews = RulePreviews(context.engine, context.folding)
     app.state.form_throttles = {}
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
+    add_routes(app)
+    app.mount("/static", CachedStatic(directory=STATIC), name="static")
+    app.add_exception_handler(MailwrightError, answer_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(RequestValidationError, answer_http_error)
+    app.add_middleware(Guard, secure=context.settings.secure_cookies)
+    app.add_middleware(Door, context=context, headers=safe_headers(secure=context.settings.secure_cookies))
+    return app
+
+
+def add_routes(app: FastAPI) -> None:
+    """Mount everything that answers."""
     app.router.routes.extend(door_routes())
     for module in (forms, quality, data_map):  # before `api`, whose /v1/people takes any path
         app.include_router(module.api_router)
@@ -110,10 +124,3 @@ def create_app(context: WebContext) -> FastAPI:
     app.include_router(api.open_router)
     app.include_router(webhooks.api_router)
     app.include_router(api_transitions.stream_router)
-    app.mount("/static", CachedStatic(directory=STATIC), name="static")
-    app.add_exception_handler(MailwrightError, answer_error)
-    app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_exception_handler(RequestValidationError, answer_http_error)
-    app.add_middleware(Guard, secure=context.settings.secure_cookies)
-    app.add_middleware(Door, context=context, headers=safe_headers(secure=context.settings.secure_cookies))
-    return app

@@ -39,6 +39,10 @@ class TooLarge(MailwrightError):
     """The request body is larger than the door takes."""
 
 
+class UnreadableRule(InvalidInput):
+    """The request was read; the rule in it was not."""
+
+
 class TooSlow(MailwrightError):
     """The request body did not come in time."""
 
@@ -51,6 +55,7 @@ _STATUS: tuple[tuple[type[MailwrightError], int], ...] = (
     (TooSlow, 408),
     (TooLarge, 413),
     (Unsupported, 415),
+    (UnreadableRule, 422),
     (InvalidInput, 400),
     (NotFound, 404),
     (Conflict, 409),

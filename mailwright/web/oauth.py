@@ -34,7 +34,7 @@ from mailwright.web.context import WebContext
 from mailwright.web.errors import TooLarge, Unsupported, status_of
 from mailwright.web.pages.shell import Context
 
-router = APIRouter()
+router = APIRouter(tags=["Access tokens"])
 
 TOKEN_MICROS = HOUR
 """How long a token is good."""

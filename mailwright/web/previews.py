@@ -19,7 +19,7 @@ from mailwright.core.instants import Instant
 from mailwright.web.context import WebContext
 from mailwright.web.security import PREVIEW_POLICY
 
-router = APIRouter()
+router = APIRouter(tags=["Pages"])
 
 _PIXEL = re.compile(r"<img\b[^>]*?/o/[A-Za-z0-9_-]+\.gif[^>]*>", re.IGNORECASE)
 _LINK = re.compile(r"(<(?:a|area|form)\b[^>]*?\s)(?:href|action)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)", re.IGNORECASE)

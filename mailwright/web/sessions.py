@@ -28,7 +28,7 @@ LINK_MICROS = 15 * MINUTE
 FORM_BYTES = 4096
 _MOST_ADDRESSES = 10_000
 
-router = APIRouter()
+router = APIRouter(tags=["Signing in"])
 
 
 def token_hash(token: str) -> str:

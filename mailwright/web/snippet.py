@@ -17,7 +17,7 @@ from starlette.responses import Response
 from mailwright.core.errors import NotFound
 from mailwright.web.templating import BUNDLE
 
-router = APIRouter()
+router = APIRouter(tags=["In the shop's own pages"])
 
 _PART = re.compile(r"[a-z_]{1,32}")
 _HEADERS = {

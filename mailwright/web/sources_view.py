@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -116,8 +115,3 @@ def _added(newest: ViolationCount, older: ViolationCount) -> ViolationCount:
 def replay(context: WebContext, numbers: list[int], who: str) -> Replayed:
     """Replay under the definitions in force now."""
     return context.quarantine.replay(numbers, context.ingest_rules, who=who)
-
-
-def replayed_told(done: Replayed) -> Mapping[str, Any]:
-    """The outcome of a replay as JSON."""
-    return {"taken": list(done.taken), "still": [{"id": number, "reason": why} for number, why in done.still]}

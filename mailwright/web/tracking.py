@@ -25,7 +25,7 @@ from mailwright.web.context import WebContext
 from mailwright.web.sessions import FORM_BYTES
 from mailwright.web.templating import page_response
 
-router = APIRouter()
+router = APIRouter(tags=["Links in mail"])
 _log = logging.getLogger(__name__)
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")

@@ -17,10 +17,13 @@ from mailwright.runtime.webhooks import WebhookDoor, report_body
 from mailwright.web.access import allowed
 from mailwright.web.bodies import json_response, read_body
 from mailwright.web.context import WebContext
+from mailwright.web.described import ApiRoute, Told, When
 from mailwright.web.pages.shell import Context
 
-router = APIRouter()
-api_router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+router = APIRouter(tags=["Webhooks"])
+api_router = APIRouter(
+    prefix="/v1", tags=["Sources and quarantine"], dependencies=[Depends(allowed)], route_class=ApiRoute
+)
 
 Name = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -61,31 +64,51 @@ def there(request: Request, name: Name) -> Response:
     return Response()
 
 
+class WebhookTold(Told):
+    """A webhook and how often it was called; `last_fault` is why the newest refused call was refused."""
+
+    name: str
+    title: str
+    source: str
+    address: str
+    received: int
+    accepted: int
+    refused: int
+    ignored: int
+    replayed: int
+    last_at: When | None
+    last_fault: str
+
+
+class Webhooks(Told):
+    """Every webhook, in the order of the project."""
+
+    webhooks: list[WebhookTold]
+
+
 @api_router.get("/webhooks")
-def webhooks(context: Context) -> Response:
+def webhooks(context: Context) -> Webhooks:
     """Every webhook with its address and how often it was called."""
     tallies = context.records.webhooks.tallies()
     found = context.project.webhooks
     base = context.settings.base_url
-    return json_response(
-        {"webhooks": [_told(name, one, base, tallies.get(name, WebhookTally())) for name, one in found.items()]}
+    return Webhooks(webhooks=[_told(name, one, base, tallies.get(name, WebhookTally())) for name, one in found.items()])
+
+
+def _told(name: str, definition: WebhookDefinition, base_url: str, tally: WebhookTally) -> WebhookTold:
+    return WebhookTold(
+        name=name,
+        title=definition.title,
+        source=f"webhook:{name}",
+        address=f"{base_url}/w/{name}",
+        received=tally.received,
+        accepted=tally.accepted,
+        refused=tally.refused,
+        ignored=tally.ignored,
+        replayed=tally.replayed,
+        last_at=iso_or_none(tally.last_at or None),
+        last_fault=tally.last_fault,
     )
-
-
-def _told(name: str, definition: WebhookDefinition, base_url: str, tally: WebhookTally) -> dict[str, Any]:
-    return {
-        "name": name,
-        "title": definition.title,
-        "source": f"webhook:{name}",
-        "address": f"{base_url}/w/{name}",
-        "received": tally.received,
-        "accepted": tally.accepted,
-        "refused": tally.refused,
-        "ignored": tally.ignored,
-        "replayed": tally.replayed,
-        "last_at": iso_or_none(tally.last_at or None),
-        "last_fault": tally.last_fault,
-    }
 
 
 def _definition(context: WebContext, name: str) -> WebhookDefinition:

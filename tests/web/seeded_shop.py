@@ -142,6 +142,8 @@ class FixedEngine:
 
     def accounts(self, after: str | None, limit: int) -> list[AccountFacts]:
         self._answer()
+        if after is not None and after not in ACCOUNTS:
+            raise NotFound("account.unknown", f"there is no account {after!r}")
         start = 0 if after is None else list(ACCOUNTS).index(after) + 1
         return list(ACCOUNTS.values())[start : start + limit]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from seeded_shop import NOW, Shop, make_shop
 from serving import free_socket, served
@@ -17,6 +19,9 @@ from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.messages import MessageState
 from mailwright.core.previews import Count, Preview
 from mailwright.rules.syntax import Expression
+from mailwright.runtime.jobs.runs import JobRun, asked_for
+from mailwright.runtime.jobs.sources import source_jobs
+from mailwright.runtime.project.load import Project
 from mailwright.web.app import create_app
 from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.sessions import new_login_link
@@ -52,6 +57,8 @@ _LISTEN = (
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     bound = free_socket()
     made = make_shop(tmp_path_factory.mktemp("site"), f"http://127.0.0.1:{bound.getsockname()[1]}")
+    jobs = {job.name: job for job in source_jobs(Project(), None)}  # type: ignore[arg-type]  # it looks at no settings
+    made.context = replace(made.context, jobs=lambda: jobs)
     made.app = create_app(made.context)
     with served(made.app, bound):
         yield made
@@ -108,6 +115,7 @@ def _pages(site: Shop) -> list[str]:
         "/mails",
         f"/mails/{_mail_with_body(site)}",
         "/models",
+        "/jobs",
         "/forms",
         "/forms/club",
         "/f/club",
@@ -140,6 +148,26 @@ def test_every_page_is_drawn_without_a_complaint(browser: Browser, site: Shop, s
         for place in range(charts.count()):
             assert charts.nth(place).locator("svg path").count() > 2, f"chart {place} of {path} is empty"
     assert elsewhere == []
+    context.close()
+
+
+@pytest.mark.parametrize("size", ["light", "phone"])
+def test_a_job_is_run_by_a_click_and_the_page_says_what_became_of_it(browser: Browser, site: Shop, size: str) -> None:
+    meta, at = site.records.meta, site.wall.at
+    context = _open(browser, site, size)
+    page = context.new_page()
+    page.goto("/jobs")
+    row = page.get_by_role("row").filter(has_text="Forgets old counts")
+    row.get_by_role("button", name="Run Forgets old counts and held events now").click()
+    row.get_by_text("waits for the worker").wait_for()
+    asked = asked_for(meta, "sources")
+    assert asked is not None
+    assert asked.by == "demo"
+    meta.put("job-asked.sources", "")
+    run = JobRun(planned_at=at, started_at=at, ended_at=Instant(at + 3 * MINUTE), said=f"forgot 7 {size}", by="demo")
+    meta.put("job.sources", msgspec.json.encode(run).decode())
+    row.get_by_text(f"forgot 7 {size}").wait_for()
+    row.get_by_text("took 3 minutes, asked for by demo").wait_for()
     context.close()
 
 

@@ -17,7 +17,7 @@ from mailwright.runtime.imports.jobs import import_jobs
 from mailwright.runtime.imports.state import ImportState, write_state
 from mailwright.runtime.installation import SERVICE, open_installation
 from mailwright.runtime.jobs.job import Job
-from mailwright.runtime.jobs.runs import JobRun
+from mailwright.runtime.jobs.runs import Begun, JobRun, asked_for
 from mailwright.runtime.lookups import lookup_jobs
 from mailwright.runtime.project.load import load_project
 from mailwright.runtime.project.versions import apply, plan
@@ -101,7 +101,50 @@ def test_jobs_tell_their_schedule_and_their_newest_run(fresh_shop: Shop) -> None
         "said": "12 rows",
         "error": "broken off",
         "failures": 2,
+        "by": "",
     }
+    assert listed["import:orders"]["next_at"] == "2017-12-28T14:00:00Z"
+
+
+def test_a_job_is_run_by_asking_the_worker(fresh_shop: Shop) -> None:
+    found = told(fresh_shop)
+    client, meta = client_of(fresh_shop), fresh_shop.records.meta
+    answer = client.post("/v1/jobs/import:orders/run", headers=KEY)
+    assert (answer.status_code, answer.json()) == (202, {"name": "import:orders", "asked_by": "key of till"})
+    assert asked_for(meta, "import:orders") is not None
+    listed = {one["name"]: one for one in client.get("/v1/jobs", headers=KEY).json()["jobs"]}
+    assert {name: one["asked_by"] for name, one in listed.items()} == dict.fromkeys(found) | {
+        "import:orders": "key of till"
+    }
+    assert client.post("/v1/jobs/import:none/run", headers=KEY).json()["error"]["code"] == "job.unknown"
+    assert client.post("/v1/jobs/lookup:it/run").status_code == 401
+    pixel = {"Authorization": "Bearer pk_browser"}
+    assert client.post("/v1/jobs/lookup:it/run", headers=pixel).status_code == 401
+    assert asked_for(meta, "lookup:it") is None
+
+
+def test_the_page_tells_of_each_job_and_runs_it_only_for_its_own_forms(fresh_shop: Shop) -> None:
+    told(fresh_shop)
+    client, meta = client_of(fresh_shop), fresh_shop.records.meta
+    run = JobRun(
+        planned_at=AT, started_at=AT, ended_at=LATER, said="12 <rows>", error="broken off", failures=2, by="ada"
+    )
+    meta.put("job.import:orders", msgspec.json.encode(run).decode())
+    begun = Begun(id="b", planned_at=LATER, started_at=LATER)
+    meta.put("job-begun.lookup:it", msgspec.json.encode(begun).decode())
+    csrf = sign_in(client, fresh_shop)
+    page = client.get("/jobs").text
+    for shown in ("Orders &lt;till&gt;", "every 1 hour", "12 &lt;rows&gt;", "broken off", "2 times in a row", "1 hour"):
+        assert shown in page
+    assert "asked for by ada" in page
+    assert "not ended yet" in page
+    there = {"Sec-Fetch-Site": "same-origin"}
+    assert client.post("/jobs/import:orders/run", headers=there).status_code == 403
+    assert client.post("/jobs/import:orders/run", data={"csrf": csrf}).status_code == 403
+    assert asked_for(meta, "import:orders") is None
+    assert client.post("/jobs/import:orders/run", headers=there, data={"csrf": csrf}).status_code == 303
+    assert "waits for the worker" in client.get("/jobs/rows").text
+    assert client.post("/jobs/none/run", headers=there, data={"csrf": csrf}).status_code == 404
 
 
 def test_the_status_names_lookups_that_do_not_do_well(fresh_shop: Shop) -> None:

@@ -74,7 +74,6 @@ def protected(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]
 
 def _filled(path: str, shop: Shop) -> str:
     values = {
-        "number:int": "1",
         "number": "1",
         "name": "everyone",
         "message_id": shop.message_ids[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,13 +11,15 @@ from hashlib import sha256
 import msgspec
 
 from mailwright.core.errors import MailwrightError
-from mailwright.core.instants import Instant
+from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import MetaRecords
 from mailwright.runtime.installation import Installation, only_one
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
 
 _log = logging.getLogger(__name__)
+
+_BELL = "jobs.bell"
 
 
 class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,6 +31,8 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         said: What was done; that of the newest run that did something stays while later ones have nothing to say.
         error: Why it failed; empty if it did not.
         failures: How many runs have failed since the last that did not.
+        by: Who asked for it; empty: it was due.
+        id: Of the beginning that this is the end of; empty for frequent jobs, of which no beginning is kept.
     """
 
     planned_at: Instant
@@ -36,12 +41,68 @@ class JobRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: str = ""
     error: str = ""
     failures: int = 0
+    by: str = ""
+    id: str = ""
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A run that began; fields as in `JobRun`. It is over once the newest run has its id."""
+
+    id: str
+    planned_at: Instant
+    started_at: Instant
+    by: str = ""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody wants a job to run now; `at` by the machine's clock."""
+
+    at: Instant
+    by: str
+
+
+def unended(meta: MetaRecords, name: str) -> Begun | None:
+    """The run of a job that began and has not ended: it goes on, or its process was stopped or killed."""
+    told = meta.get(f"job-begun.{name}")
+    if told is None:
+        return None
+    begun, last = msgspec.json.decode(told, type=Begun), newest_run(meta, name)
+    return None if last and last.id == begun.id else begun
+
+
+def ask_for_run(meta: MetaRecords, name: str, at: Instant, by: str) -> None:
+    """Ask the worker to run a job now; twice before it begins is once."""
+    meta.put(f"job-asked.{name}", msgspec.json.encode(Asked(at=at, by=by)).decode())
+    meta.put(_BELL, secrets.token_hex(8))
+
+
+def asked_for(meta: MetaRecords, name: str) -> Asked | None:
+    """Who asked for a run that has not begun; None if nobody."""
+    told = meta.get(f"job-asked.{name}")
+    return msgspec.json.decode(told, type=Asked) if told else None
+
+
+def bell(meta: MetaRecords) -> str:
+    """Another text whenever somebody has asked for a run."""
+    return meta.get(_BELL) or ""
 
 
 def newest_run(meta: MetaRecords, name: str) -> JobRun | None:
     """The newest run of a job; None if there was none."""
     told = meta.get(f"job.{name}")
     return None if told is None else msgspec.json.decode(told, type=JobRun)
+
+
+class _Stop:
+    """Whether to stop, and whether a job that asked was told so."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self.told = False
+
+    def __call__(self) -> bool:
+        self.told = self.told or self._stopping()
+        return self.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +112,10 @@ class Runner:
     there: Installation
     stopping: Callable[[], bool]
 
-    def run(self, job: Job, project: Project, planned_at: Instant) -> JobRun:
-        """Run a job now; a failure is in the answer.
+    def run(self, job: Job, project: Project, planned_at: Instant, by: str = "") -> JobRun:
+        """Run a job now; a failure is in the answer. `by` is who asked for it; empty: it is due.
+
+        One that was told to stop has not ended: it is due again as soon as there is a worker.
 
         Raises:
             Conflict: If the job runs already, here or in another process.
@@ -61,7 +124,9 @@ class Runner:
         lock = there.settings.data_folder / "jobs" / f"{sha256(job.name.encode()).hexdigest()[:16]}.lock"
         with only_one(lock, f"the job {job.name}", there.settings.folder):
             last, started_at = newest_run(meta, job.name), there.clock.now()
-            said, error = self._outcome(job, project)
+            begun = self._begin(job, planned_at, started_at, by)
+            stop = _Stop(self.stopping)
+            said, error = self._outcome(job, project, stop)
             run = JobRun(
                 planned_at=planned_at,
                 started_at=started_at,
@@ -69,13 +134,27 @@ class Runner:
                 said=said or (last.said if last else ""),
                 error=error,
                 failures=(last.failures if last else 0) + 1 if error else 0,
+                by=by,
+                id=begun,
             )
-            meta.put(f"job.{job.name}", msgspec.json.encode(run).decode())
+            if not (begun and stop.told):
+                meta.put(f"job.{job.name}", msgspec.json.encode(run).decode())
         return run
 
-    def _outcome(self, job: Job, project: Project) -> tuple[str, str]:
+    def _begin(self, job: Job, planned_at: Instant, started_at: Instant, by: str) -> str:
+        """Remember that a run began and give its id; empty for one that is due again soon whatever becomes of it."""
+        meta = self.there.records.meta
+        if meta.get(f"job-asked.{job.name}"):
+            meta.put(f"job-asked.{job.name}", "")
+        if job.schedule.daily_at is None and job.schedule.every_micros < MINUTE and not by:
+            return ""
+        begun = Begun(id=secrets.token_hex(8), planned_at=planned_at, started_at=started_at, by=by)
+        meta.put(f"job-begun.{job.name}", msgspec.json.encode(begun).decode())
+        return begun.id
+
+    def _outcome(self, job: Job, project: Project, stop: Callable[[], bool]) -> tuple[str, str]:
         """What it said, and why it failed."""
-        context = JobContext(there=self.there, project=project, now=self.there.clock.now(), stopping=self.stopping)
+        context = JobContext(there=self.there, project=project, now=self.there.clock.now(), stopping=stop)
         try:
             return job.run(context), ""
         except MailwrightError as failure:

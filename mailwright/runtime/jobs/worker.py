@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from mailwright.core.errors import Conflict, MailwrightError, NotFound, Transient
@@ -20,7 +20,7 @@ from mailwright.runtime.clocks import TickClock
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.jobs.registry import jobs_of
-from mailwright.runtime.jobs.runs import JobRun, Runner, newest_run
+from mailwright.runtime.jobs.runs import Asked, JobRun, Runner, asked_for, bell, newest_run, unended
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.versions import current_project
 
@@ -61,6 +61,8 @@ class Worker:
         self._planned: dict[str, Instant] = {}
         self._known: tuple[int, Project, dict[str, Job]] = (0, Project(), {})
         self._rest = ""
+        self._bell = ""
+        self._asked: dict[str, Asked] = {}
 
     def stop(self) -> None:
         """End `run` once the jobs that run have come to a stop."""
@@ -87,11 +89,13 @@ class Worker:
         project, jobs = self._current()
         if not now:
             return
+        self._listen(jobs)
         for job in jobs.values():
             planned = job.schedule.planned(now, project.zone)
-            if job.name not in self._running and self._is_due(job, planned):
+            if job.name not in self._running and (job.name in self._asked or self._is_due(job, planned)):
                 self._planned[job.name] = planned
-                self._running[job.name] = pool.submit(self._run, job, project, planned)
+                asked = self._asked.pop(job.name, None)
+                self._running[job.name] = pool.submit(self._run, job, project, planned, asked)
         if self._kind == "virtual" and not self._running:
             self._tell_rest(now)
 
@@ -101,17 +105,29 @@ class Worker:
             self._there.records.meta.put(_REST, rest)
             self._rest = rest
 
+    def _listen(self, jobs: Mapping[str, Job]) -> None:
+        """Note what somebody has asked for since the last look."""
+        meta = self._there.records.meta
+        rung = bell(meta)
+        if rung != self._bell:
+            found = {name: asked for name in jobs if (asked := asked_for(meta, name))}
+            self._asked, self._bell = self._asked | found, rung
+
     def _is_due(self, job: Job, planned: Instant) -> bool:
+        """Whether its planned time has passed; at the first look also, whether its last run was stopped or killed."""
         if job.name not in self._planned:
-            last = newest_run(self._there.records.meta, job.name)
+            meta = self._there.records.meta
+            last = None if unended(meta, job.name) else newest_run(meta, job.name)
             self._planned[job.name] = last.planned_at if last else Instant(-1)
         return self._planned[job.name] < planned
 
-    def _run(self, job: Job, project: Project, planned: Instant) -> JobRun:
+    def _run(self, job: Job, project: Project, planned: Instant, asked: Asked | None) -> JobRun:
         try:
-            return self._runner.run(job, project, planned)
-        except Conflict as error:  # somebody runs it by hand: that is this run
+            return self._runner.run(job, project, planned, asked.by if asked else "")
+        except Conflict as error:  # somebody runs it by hand: that is this run, but for one that is asked for
             _log.info("%s", error.message)
+            if asked:
+                self._asked[job.name] = asked
             return JobRun(planned_at=planned, started_at=planned, ended_at=planned)
 
     def _current(self) -> tuple[Project, dict[str, Job]]:

@@ -35,7 +35,7 @@ from mailwright.web.forms.visit import Reader, Visit, facts_of, issue, known_tra
 from mailwright.web.pages.shell import Context
 from mailwright.web.templating import page_response
 
-router = APIRouter()
+router = APIRouter(tags=["Forms"])
 
 
 # --- confirm an opt-in -----------------------------------------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
@@ -17,14 +17,15 @@ from mailwright.ingest.forms.checks import check_field
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.forms.languages import spoken, texts_of
 from mailwright.ingest.forms.submission import SEEN, STARTED, track_call
-from mailwright.ingest.wire import DECODE_ERRORS, in_words
-from mailwright.web.bodies import json_response, read_body
+from mailwright.web.bodies import read_body
 from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
+from mailwright.web.described import Answer, ApiRoute, Told, also, json_body
 from mailwright.web.errors import Refused, TooMany
 from mailwright.web.forms.taking import TRAP, Asked, Taken, means_of, seen_of, take, tell
 from mailwright.web.forms.visit import (
     ANONYMOUS,
+    Shown,
     Visit,
     form_of,
     issue,
@@ -40,7 +41,9 @@ from mailwright.web.security import PAGE_POLICY
 from mailwright.web.sessions import Throttle
 from mailwright.web.templating import page_response
 
-router = APIRouter()
+router = APIRouter(tags=["Forms"], route_class=ApiRoute)
+
+T = TypeVar("T")
 
 BODY_BYTES = 65_536
 FORM_KIND = "mailwright_form"
@@ -81,6 +84,40 @@ class Looked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     event: str
     issued: str
     anonymous: str = ""
+
+
+class Thanks(Told):
+    """What happens next.
+
+    Attributes:
+        state: ``confirm`` if a mail asks for confirmation now, else ``thanks``.
+        redirect: Where to go; empty: nowhere.
+        visitor: A token for the browser to keep.
+    """
+
+    state: Literal["confirm", "thanks"]
+    text: str
+    redirect: str
+    visitor: str
+
+
+class FormFaults(Told):
+    """Trait, ``purpose:NAME`` or nothing (the form itself) -> what is wrong; and what was probably meant."""
+
+    faults: dict[str, str]
+    suggestions: dict[str, str]
+
+
+class AnswerChecked(Told):
+    """What is wrong with an answer, what was probably meant, and what may be a slip; empty where there is nothing."""
+
+    fault: str
+    suggestion: str
+    warning: str
+
+
+def _form_body(kind: type[T]) -> Callable[[Request], Awaitable[T]]:
+    return json_body(kind, "form.body", limit_bytes=BODY_BYTES, hint='send JSON such as {"answers": {...}}')
 
 
 # --- the hosted page -------------------------------------------------------------------------------------------------
@@ -206,10 +243,11 @@ def answers_of(form: FormDefinition, told: Mapping[str, list[str]]) -> dict[str,
 def preflight(request: Request, context: Context, name: Name) -> Response:
     """What a browser asks before another site's page may send."""
     headers = {"Access-Control-Allow-Headers": "Content-Type", **_CORS_AGE}
-    return _cors(request, form_of(context, name), Response(status_code=204, headers=headers))
+    return Response(status_code=204, headers=headers | _cors(request, form_of(context, name)))
 
 
 @router.get("/v1/forms/{name}")
+@also(404)
 def definition(
     request: Request,
     context: Context,
@@ -218,7 +256,7 @@ def definition(
     anonymous: Token = "",
     link: Token = "",
     lang: Token = "",
-) -> Response:
+) -> Answer[Shown]:
     """The form with the fields to ask now, in the language `lang` or else one that the browser likes.
 
     Tells nothing about anybody but which fields are still asked.
@@ -226,17 +264,15 @@ def definition(
     visit = visit_of(context, name, lang or languages_of(request), link=link, visitor=visitor, anonymous=anonymous)
     if visit.form.kind == "preferences":
         raise NotFound("form.unknown", f"there is no form {name!r}")
-    return _cors(request, visit.form, json_response(shown(context, visit)))
+    return _shared(request, visit.form, shown(context, visit))
 
 
 @router.post("/v1/forms/{name}")
-async def send(request: Request, context: Context, name: Name) -> Response:
+@also(403, 404, 429, {422: FormFaults})
+def send(
+    request: Request, context: Context, name: Name, sent: Annotated[Sent, Depends(_form_body(Sent))]
+) -> Answer[Thanks] | Answer[FormFaults]:
     """Take a submission: 200 with what happens next, or 422 with what is wrong with each field."""
-    sent = _decoded(await read_body(request, BODY_BYTES), Sent)
-    return await run_in_threadpool(_take, request, context, name, sent)
-
-
-def _take(request: Request, context: WebContext, name: str, sent: Sent) -> Response:
     language = shown_language(context, sent.issued) or languages_of(request)
     visit = visit_of(context, name, language, link=sent.link, visitor=sent.visitor, anonymous=sent.anonymous)
     _check_origin(request, context, visit.form)
@@ -251,26 +287,23 @@ def _take(request: Request, context: WebContext, name: str, sent: Sent) -> Respo
     )
     taken = take(context, visit, asked)
     if taken.faults:
-        told: dict[str, Any] = {"faults": taken.faults, "suggestions": taken.suggestions}
-        return _cors(request, visit.form, json_response(told, 422))
-    say = texts_of(visit.form)
-    told = {
-        "state": "confirm" if taken.confirm else "thanks",
-        "text": say("nearly_done_text") if taken.confirm else visit.form.thanks,
-        "redirect": "" if taken.confirm else visit.form.redirect,
-        "visitor": taken.visitor,
-    }
-    return _cors(request, visit.form, json_response(told))
+        told = FormFaults(faults=dict(taken.faults), suggestions=dict(taken.suggestions))
+        return _shared(request, visit.form, told, 422)
+    thanks = Thanks(
+        state="confirm" if taken.confirm else "thanks",
+        text=texts_of(visit.form)("nearly_done_text") if taken.confirm else visit.form.thanks,
+        redirect="" if taken.confirm else visit.form.redirect,
+        visitor=taken.visitor,
+    )
+    return _shared(request, visit.form, thanks)
 
 
 @router.post("/v1/forms/{name}/check")
-async def check(request: Request, context: Context, name: Name) -> Response:
+@also(404, 429)
+def check(
+    request: Request, context: Context, name: Name, one: Annotated[OneAnswer, Depends(_form_body(OneAnswer))]
+) -> Answer[AnswerChecked]:
     """Check one answer as it is typed: what is wrong, and what was probably meant. Never whether it is known."""
-    one = _decoded(await read_body(request, BODY_BYTES), OneAnswer)
-    return await run_in_threadpool(_check, request, context, name, one)
-
-
-def _check(request: Request, context: WebContext, name: str, one: OneAnswer) -> Response:
     form = form_of(context, name)
     _limit(request, context, "check", name, form.limits.checks_a_minute)
     field = form.field(one.trait)
@@ -278,18 +311,16 @@ def _check(request: Request, context: WebContext, name: str, one: OneAnswer) -> 
         raise NotFound("form.field", f"the form has no field {one.trait!r}")
     form = spoken(form, one.language or languages_of(request))
     found = check_field(form, field, one.value, one.answers, means_of(context))
-    told = {"fault": found.fault, "suggestion": found.suggestion, "warning": found.warning}
-    return _cors(request, form, json_response(told))
+    told = AnswerChecked(fault=found.fault, suggestion=found.suggestion, warning=found.warning)
+    return _shared(request, form, told)
 
 
-@router.post("/v1/forms/{name}/event")
-async def looked(request: Request, context: Context, name: Name) -> Response:
+@router.post("/v1/forms/{name}/event", status_code=204)
+@also(404, 429)
+def looked(
+    request: Request, context: Context, name: Name, told: Annotated[Looked, Depends(_form_body(Looked))]
+) -> Answer[None]:
     """Count that a form was seen, or begun, once per time that it was shown."""
-    told = _decoded(await read_body(request, BODY_BYTES), Looked)
-    return await run_in_threadpool(_looked, request, context, name, told)
-
-
-def _looked(request: Request, context: WebContext, name: str, told: Looked) -> Response:
     form = form_of(context, name)
     _limit(request, context, "event", name, form.limits.checks_a_minute)
     event = _EVENTS.get(told.event)
@@ -299,7 +330,7 @@ def _looked(request: Request, context: WebContext, name: str, told: Looked) -> R
     anonymous = told.anonymous if ANONYMOUS.fullmatch(told.anonymous) else ""
     call = track_call(f"{nonce}:{told.event}", anonymous or "nobody", event, {"form": name})
     tell(context, name, [call], None if anonymous else Identifier(FORM_KIND, name))
-    return _cors(request, form, Response(status_code=204))
+    return _shared(request, form, None)
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -341,21 +372,14 @@ def _allowed_origin(context: WebContext, form: FormDefinition, origin: str) -> b
     return not form.domains or parts.netloc == own or parts.hostname in form.domains or parts.netloc in form.domains
 
 
-def _cors(request: Request, form: FormDefinition, response: Response) -> Response:
+def _shared(request: Request, form: FormDefinition, value: T, status: int = 200) -> Answer[T]:
+    """An answer that pages of the form's own sites may read."""
+    return Answer(value, status, _cors(request, form))
+
+
+def _cors(request: Request, form: FormDefinition) -> dict[str, str]:
+    headers = {"Cross-Origin-Resource-Policy": "cross-origin"}
     origin = request.headers.get("origin")
     if origin and _allowed_origin(request.app.state.context, form, origin):
-        response.headers["Access-Control-Allow-Origin"] = origin if form.domains else "*"
-        response.headers["Vary"] = "Origin"
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return response
-
-
-def _decoded(body: bytes, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except DECODE_ERRORS as error:
-        field, reason = in_words(error)
-        told = f"{field}: {reason}" if field else reason
-        raise InvalidInput.one(
-            "form.body", f"the body is not what a form sends: {told}", hint='send JSON such as {"answers": {...}}'
-        ) from None
+        headers |= {"Access-Control-Allow-Origin": origin if form.domains else "*", "Vary": "Origin"}
+    return headers

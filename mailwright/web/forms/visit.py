@@ -23,6 +23,7 @@ from mailwright.ingest.forms.languages import spoken, texts_of
 from mailwright.ingest.forms.places import country_names
 from mailwright.ingest.identifiers import is_blocked
 from mailwright.web.context import WebContext
+from mailwright.web.described import Told
 
 ISSUED_MICROS = DAY
 """A form may lie open so long before it is sent."""
@@ -175,24 +176,73 @@ def remember(context: WebContext, visit: Visit, answered: list[str], anonymous_i
     return context.tokens.sign("visitor", {"a": anonymous_id, "k": known})
 
 
-def shown(context: WebContext, visit: Visit) -> dict[str, Any]:
-    """The form as JSON, for the script and for tests."""
+class Option(Told):
+    """Something to choose."""
+
+    value: str
+    label: str
+
+
+class ShownField(Told):
+    """A field to be asked now; ratings and countries have options too.
+
+    Attributes:
+        low: What the lowest rating means; `high` the highest.
+    """
+
+    trait: str
+    label: str
+    type: str
+    required: bool
+    help: str
+    options: list[Option]
+    low: str | float | None
+    high: str | float | None
+    max_chars: int
+
+
+class ShownPurpose(Told):
+    """What may be agreed to."""
+
+    purpose: str
+    wording: str
+    required: bool
+
+
+class Shown(Told):
+    """A form as it is to be shown now; `issued` comes back with what is sent, `texts` are what the script says."""
+
+    name: str
+    kind: str
+    title: str
+    intro: str
+    language: str
+    button: str
+    policy_url: str
+    fields: list[ShownField]
+    purposes: list[ShownPurpose]
+    issued: str
+    texts: dict[str, str]
+
+
+def shown(context: WebContext, visit: Visit) -> Shown:
+    """The form, for the script and for tests."""
     form = visit.form
-    return {
-        "name": visit.name,
-        "kind": form.kind,
-        "title": form.title,
-        "intro": form.intro,
-        "language": form.language,
-        "button": form.button,
-        "policy_url": form.policy_url,
-        "fields": [shown_field(form, field) for field in visit.fields],
-        "purposes": [
-            {"purpose": one.purpose, "wording": one.wording, "required": one.required} for one in form.purposes
+    return Shown(
+        name=visit.name,
+        kind=form.kind,
+        title=form.title,
+        intro=form.intro,
+        language=form.language,
+        button=form.button,
+        policy_url=form.policy_url,
+        fields=[shown_field(form, field) for field in visit.fields],
+        purposes=[
+            ShownPurpose(purpose=one.purpose, wording=one.wording, required=one.required) for one in form.purposes
         ],
-        "issued": issue(context, visit.name, form.language),
-        "texts": script_texts(form),
-    }
+        issued=issue(context, visit.name, form.language),
+        texts=script_texts(form),
+    )
 
 
 _SCRIPT_TEXTS = ("optional", "did_you_mean", "look_below", "leave_empty", "privacy", "not_taken", "not_through")
@@ -204,24 +254,24 @@ def script_texts(form: FormDefinition) -> dict[str, str]:
     return {name: say.open(name) for name in _SCRIPT_TEXTS}
 
 
-def shown_field(form: FormDefinition, field: FieldDefinition) -> dict[str, Any]:
-    """One field as JSON; ratings and countries have options too."""
+def shown_field(form: FormDefinition, field: FieldDefinition) -> ShownField:
+    """One field; ratings and countries have options too."""
     options = [(one.value, one.label or one.value) for one in field.options]
     if field.type == "rating":
         options = [(str(n), str(n)) for n in RATINGS]
     if field.type == "country":
         options = list(country_names(form.language).items())
-    return {
-        "trait": field.trait,
-        "label": field.label,
-        "type": field.type,
-        "required": field.required,
-        "help": field.help,
-        "options": [{"value": value, "label": label} for value, label in options],
-        "low": field.low,
-        "high": field.high,
-        "max_chars": field.max_chars,
-    }
+    return ShownField(
+        trait=field.trait,
+        label=field.label,
+        type=field.type,
+        required=field.required,
+        help=field.help,
+        options=[Option(value=value, label=label) for value, label in options],
+        low=field.low,
+        high=field.high,
+        max_chars=field.max_chars,
+    )
 
 
 def _linked(context: WebContext, name: str, link: str) -> Reader | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
@@ -14,15 +14,15 @@ from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.ingest.forms.languages import spoken, texts_of
 from mailwright.reports.forms import FormCounts, form_counts
 from mailwright.web.access import allowed
-from mailwright.web.bodies import json_response
 from mailwright.web.context import WebContext
+from mailwright.web.described import ApiRoute, Told, When, also
 from mailwright.web.forms.visit import shown_field
 from mailwright.web.pages.people import person_facts, proofs_of
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.templating import page_response
 
 router = pages_router()
-api_router = APIRouter(prefix="/v1", dependencies=[Depends(allowed)])
+api_router = APIRouter(prefix="/v1", tags=["Forms"], dependencies=[Depends(allowed)], route_class=ApiRoute)
 
 Name = Annotated[str, Path(max_length=80)]
 
@@ -65,40 +65,93 @@ def form(request: Request, context: Context, name: Name) -> Response:
     return page_response(request, "form_page.html", values)
 
 
+class FormTold(Told):
+    """A form: its address, the code that embeds it, and how many saw, began, sent and confirmed it."""
+
+    name: str
+    title: str
+    kind: str
+    address: str
+    embed: str
+    seen: int
+    started: int
+    submitted: int
+    confirmed: int
+
+
+class Forms(Told):
+    """Every form, survey and preference centre."""
+
+    forms: list[FormTold]
+
+
+class Purpose(Told):
+    """A purpose in the words that were agreed to."""
+
+    purpose: str
+    wording: str
+
+
+class Proof(Told):
+    """How a consent came about.
+
+    Attributes:
+        asked_agent: The browser's own description when it was asked for; `confirmed_agent` when it was confirmed.
+        message_id: Of the mail that asked for the confirmation.
+        wording_version: Of the definitions that held the words.
+    """
+
+    id: str
+    form: str
+    asked_at: When
+    asked_agent: str
+    confirmed_at: When | None
+    confirmed_agent: str
+    message_id: str | None
+    wording_version: int
+    purposes: list[Purpose]
+
+
+class Proofs(Told):
+    """A person's consents by forms."""
+
+    proofs: list[Proof]
+
+
 @api_router.get("/forms")
-def all_forms(context: Context) -> Response:
+def all_forms(context: Context) -> Forms:
     """Every form with its counts."""
     counts = form_counts(context.history)
-    return json_response(
-        {"forms": [_told(context, name, one, counts.get(name)) for name, one in context.project.forms.items()]}
-    )
+    return Forms(forms=[_told(context, name, one, counts.get(name)) for name, one in context.project.forms.items()])
 
 
 @api_router.get("/forms/{name}/counts")
-def counts_of(context: Context, name: Name) -> Response:
+@also(404)
+def counts_of(context: Context, name: Name) -> FormTold:
     """One form's counts, address and embed code."""
-    return json_response(_told(context, name, _found(context, name), form_counts(context.history).get(name)))
+    return _told(context, name, _found(context, name), form_counts(context.history).get(name))
 
 
 @api_router.get("/people/{number}/proofs")
-def proofs(context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
+@also(404)
+def proofs(context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Proofs:
     """How each consent of a person by a form came about: words, times, mail. Network addresses stay sealed."""
     found = proofs_of(context, person_facts(context, number))
-    return json_response({"proofs": [_proof(one) for one in found]})
+    return Proofs(proofs=[_proof(one) for one in found])
 
 
-def _proof(one: OptIn) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "form": one.form,
-        "asked_at": format_iso(one.asked_at),
-        "asked_agent": one.asked_agent,
-        "confirmed_at": iso_or_none(one.confirmed_at),
-        "confirmed_agent": one.confirmed_agent,
-        "message_id": one.message_id or None,
-        "wording_version": one.wording_version,
-        "purposes": [{"purpose": purpose, "wording": wording} for purpose, wording in one.purposes],
-    }
+def _proof(one: OptIn) -> Proof:
+    return Proof(
+        id=one.id,
+        form=one.form,
+        asked_at=format_iso(one.asked_at),
+        asked_agent=one.asked_agent,
+        confirmed_at=iso_or_none(one.confirmed_at),
+        confirmed_agent=one.confirmed_agent,
+        message_id=one.message_id or None,
+        wording_version=one.wording_version,
+        purposes=[Purpose(purpose=purpose, wording=wording) for purpose, wording in one.purposes],
+    )
 
 
 def _found(context: WebContext, name: str) -> FormDefinition:
@@ -108,16 +161,16 @@ def _found(context: WebContext, name: str) -> FormDefinition:
     return found
 
 
-def _told(context: WebContext, name: str, form: FormDefinition, counts: FormCounts | None) -> dict[str, Any]:
+def _told(context: WebContext, name: str, form: FormDefinition, counts: FormCounts | None) -> FormTold:
     counts, base = counts or FormCounts(), context.settings.base_url
-    return {
-        "name": name,
-        "title": form.title,
-        "kind": form.kind,
-        "address": address_of(base, name),
-        "embed": embed_code(base, name),
-        "seen": counts.seen,
-        "started": counts.started,
-        "submitted": counts.submitted,
-        "confirmed": counts.confirmed,
-    }
+    return FormTold(
+        name=name,
+        title=form.title,
+        kind=form.kind,
+        address=address_of(base, name),
+        embed=embed_code(base, name),
+        seen=counts.seen,
+        started=counts.started,
+        submitted=counts.submitted,
+        confirmed=counts.confirmed,
+    )

@@ -15,7 +15,7 @@ from mailwright.web.sessions import signed_in
 
 def pages_router() -> APIRouter:
     """A router whose every route needs somebody signed in."""
-    return APIRouter(dependencies=[Depends(signed_in)])
+    return APIRouter(tags=["Pages"], dependencies=[Depends(signed_in)])
 
 
 def context_of(request: Request) -> WebContext:

@@ -37,6 +37,23 @@ def test_the_newest_planned_time(schedule: Schedule, at: str, planned: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("schedule", "at", "following"),
+    [
+        (Schedule(every="1 hour"), "2026-11-22T11:00:00Z", "2026-11-22T12:00:00Z"),
+        (Schedule(daily_at="06:30"), "2026-11-22T05:29:59Z", "2026-11-22T05:30:00Z"),
+        (Schedule(daily_at="06:30"), "2026-11-22T05:30:00Z", "2026-11-23T05:30:00Z"),
+        (Schedule(daily_at="06:30", on="monday"), "2026-11-23T05:30:00Z", "2026-11-30T05:30:00Z"),
+        (Schedule(daily_at="06:30", on=28), "2026-01-28T05:30:00Z", "2026-02-28T05:30:00Z"),
+        # One that the clocks skip is an hour later; the day on which they go back has 25 hours.
+        (Schedule(daily_at="02:30"), "2026-03-28T12:00:00Z", "2026-03-29T01:30:00Z"),
+        (Schedule(daily_at="02:30"), "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
+    ],
+)
+def test_the_next_planned_time(schedule: Schedule, at: str, following: str) -> None:
+    assert format_iso(schedule.following(parse_iso(at), BERLIN)) == following
+
+
+@pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("{}", "say `every` or `daily_at`"),

@@ -18,7 +18,7 @@ from mailwright.core.instants import DAY, HOUR, Instant, parse_iso
 from mailwright.core.schedules import Schedule
 from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.jobs import Job, JobContext
-from mailwright.runtime.jobs.runs import Runner, newest_run
+from mailwright.runtime.jobs.runs import Runner, ask_for_run, asked_for, newest_run, unended
 from mailwright.runtime.jobs.worker import Worker, rest_of
 from mailwright.runtime.project import starter
 from mailwright.runtime.project.load import Project
@@ -142,6 +142,86 @@ def test_a_run_is_told_that_the_worker_wants_to_end(there: Installation) -> None
     worker.stop()
     looked(there, worker)
     assert told == [True]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_was_stopped_or_killed_is_due_again_at_once(there: Installation, killed: bool) -> None:
+    runs: list[str] = []
+
+    def long(context: JobContext) -> str:
+        runs.append("again" if runs else "cut off")
+        if killed and len(runs) == 1:
+            raise SystemExit  # nothing of the run is remembered after this, as when the process is gone
+        return "half of it" if context.stopping() else "all of it"
+
+    jobs = {"long": job("long", long, "1 week")}
+    worker = Worker(there, lambda project: jobs)
+    if not killed:
+        worker.stop()
+    looked(there, worker)
+    assert unended(there.records.meta, "long") is not None
+    assert newest_run(there.records.meta, "long") is None
+    for _ in range(2):
+        looked(there, Worker(there, lambda project: jobs))
+    assert runs == ["cut off", "again"]
+    assert unended(there.records.meta, "long") is None
+    found = newest_run(there.records.meta, "long")
+    assert found is not None
+    assert (found.said, found.by) == ("all of it", "")
+
+
+def test_a_job_that_does_not_ask_whether_to_stop_has_ended_when_it_returns(there: Installation) -> None:
+    worker = Worker(there, lambda project: {"short": job("short", lambda context: "done")})
+    worker.stop()
+    looked(there, worker)
+    assert unended(there.records.meta, "short") is None
+
+
+def test_of_a_job_that_is_due_every_few_seconds_no_beginning_is_kept(there: Installation) -> None:
+    quick = job("quick", lambda context: f"stop: {context.stopping()}", "10 seconds")
+    Runner(there, lambda: True).run(quick, Project(), there.wall.now())
+    assert there.records.meta.get("job-begun.quick") is None
+    assert newest_run(there.records.meta, "quick") is not None
+
+
+def test_the_worker_runs_what_somebody_asks_for_once_and_says_who_it_was(there: Installation) -> None:
+    runs: list[str] = []
+    jobs = {
+        name: job(name, lambda context, name=name: runs.append(name) or "", "1 week") for name in ("audit", "quality")
+    }
+    worker, meta = Worker(there, lambda project: jobs), there.records.meta
+    looked(there, worker)
+    runs.clear()
+    for _ in range(2):
+        ask_for_run(meta, "audit", there.wall.now(), "ada")
+    asked = asked_for(meta, "audit")
+    assert asked is not None
+    assert asked.by == "ada"
+    looked(there, worker)
+    looked(there, worker)
+    assert runs == ["audit"]
+    assert asked_for(meta, "audit") is None
+    found = newest_run(meta, "audit")
+    assert found is not None
+    assert found.by == "ada"
+
+
+def test_what_is_asked_for_while_the_job_runs_elsewhere_runs_when_that_has_ended(there: Installation) -> None:
+    runs: list[str] = []
+    worker, meta = Worker(there, lambda project: jobs), there.records.meta
+
+    def asks(context: JobContext) -> str:
+        runs.append("run")
+        if len(runs) == 1:
+            ask_for_run(meta, "audit", there.wall.now(), "ada")
+            looked(there, worker)
+        return ""
+
+    jobs = {"audit": job("audit", asks, "1 week")}
+    ran(there, jobs["audit"])
+    assert runs == ["run"]
+    looked(there, worker)
+    assert runs == ["run", "run"]
 
 
 # --- a virtual clock -------------------------------------------------------------------------------------------------
