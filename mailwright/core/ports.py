@@ -165,7 +165,10 @@ class History(Protocol):
         ...
 
     def stream(self, sql: str, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
-        """As `query` without parameters, batch by batch: for results that are too large to be held."""
+        """As `query` without parameters, batch by batch: for results that are too large to be held.
+
+        A result without rows is one batch without rows, so that its columns are told.
+        """
         ...
 
     def columns(self, table: str) -> list[str]:

@@ -65,9 +65,15 @@ def run_query(sql: str, parameters: Mapping[str, Any] | None, files: Files, star
 
 
 def stream_query(sql: str, files: Files, star: Star, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """As `run_query`, but batch by batch, so that a result of any size needs little memory."""
+    """As `run_query`, but batch by batch, so that a result of any size needs little memory; one batch at least."""
     with _prepared(sql, files, star) as connection:
-        yield from connection.sql(sql).to_arrow_reader(batch_rows)
+        reader = connection.sql(sql).to_arrow_reader(batch_rows)
+        none = True
+        for batch in reader:
+            none = False
+            yield batch
+        if none:  # DuckDB gives no batch then, and nobody would learn the columns
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
 
 
 @contextmanager

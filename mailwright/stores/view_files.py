@@ -20,13 +20,11 @@ Format = Literal["parquet", "delta"]
 def write_view(batches: Iterator[pa.RecordBatch], folder: Path, name: str, kind: Format) -> int:
     """Write ``FOLDER/NAME.parquet`` or the next version of the Delta table ``FOLDER/NAME``; the rows written.
 
-    What is there already stays as it is until the new one is whole. A result without a single row is a file without
-    rows only if it has batches, which DuckDB always gives.
+    What is there already stays as it is until the new one is whole. `batches` has one at least, without rows where
+    there are none: a file without rows then takes the place of an older one.
     """
     make_folder(folder)
-    first = next(batches, None)
-    if first is None:
-        return 0
+    first = next(batches)
     counted = _Counted(chain([first], batches))
     if kind == "delta":
         reader = pa.RecordBatchReader.from_batches(first.schema, iter(counted))

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import deltalake
 import polars as pl
@@ -169,6 +169,25 @@ def test_views_are_exported_as_parquet_and_read_by_polars(history: DeltaHistory,
     assert found.rows() == [("user_id:ada", 111.5), ("user_id:bob", 3.0)]
     with pytest.raises(InvalidInput, match="there is no view 'oders'"):
         export_views(history, tmp_path / "out", "parquet", ["oders"])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "delta"])
+def test_a_view_without_rows_takes_the_place_of_an_older_export(
+    history: DeltaHistory, tmp_path: Path, kind: Literal["parquet", "delta"]
+) -> None:
+    def lines() -> pa.Table:
+        if kind == "delta":
+            return pa.table(deltalake.DeltaTable(tmp_path / "out" / "order_lines").to_pyarrow_table())
+        return pq.read_table(tmp_path / "out" / "order_lines.parquet")
+
+    assert export_views(history, tmp_path / "out", kind, ["order_lines"]) == {"order_lines": 3}
+    before = lines()
+    assert before.num_rows == 3
+    history.erase(["user_id:ada", "user_id:ada2", "user_id:bob"], [ADA, BOB], T)
+    assert export_views(history, tmp_path / "out", kind, ["order_lines"]) == {"order_lines": 0}
+    assert lines().num_rows == 0
+    assert lines().schema.names == before.schema.names
+    assert lines().schema.types == before.schema.types
 
 
 def test_views_are_exported_as_delta_tables_with_versions(history: DeltaHistory, tmp_path: Path) -> None:
