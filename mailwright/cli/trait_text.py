@@ -7,27 +7,18 @@ from typing import Any
 
 import msgspec
 
-from mailwright.core.errors import Corrupt
 from mailwright.core.facts import Known
 from mailwright.core.instants import format_iso
 from mailwright.privacy import Sealer
+from mailwright.privacy.sealing import UNREADABLE
 
 Opened = Callable[[Any], Any]
-"""A value in clear text, if it is sealed."""
+"""A value with all that is sealed in it in clear text."""
 
 
 def opener(sealer: Sealer) -> Opened:
     """Opens what is sealed: whoever may read the data folder may read the keys in it."""
-
-    def opened(value: Any) -> Any:
-        if not sealer.is_sealed(value):
-            return value
-        try:
-            return sealer.unseal(value)
-        except Corrupt:
-            return "(sealed by a key that is not here)"
-
-    return opened
+    return lambda value: sealer.opened(value, UNREADABLE)
 
 
 def trait_lines(traits: Mapping[str, Known], history: Mapping[str, Sequence[Known]], opened: Opened) -> Iterator[str]:

@@ -148,7 +148,7 @@ class Composer:
             InvalidInput: If the template fails for these values, or a value cannot stand in a header.
         """
         delivery = kept["delivery"]
-        variables = self._open(rerender_variables(kept)) | delivery["context"]
+        variables = self._sealer.opened(rerender_variables(kept)) | delivery["context"]
         rendered = template.render(variables)
         if not rendered.subject:
             raise InvalidInput.one("mail.subject", "the subject is empty for this person's values")
@@ -285,16 +285,6 @@ class Composer:
             body=body,
         )
         return Ready(message=message, handing=handing, envelope=envelope)
-
-    def _open(self, value: Any) -> Any:
-        """A value with every sealed value inside opened."""
-        if self._sealer.is_sealed(value):
-            return self._sealer.unseal(value)
-        if isinstance(value, dict):
-            return {key: self._open(each) for key, each in value.items()}
-        if isinstance(value, list):
-            return [self._open(each) for each in value]
-        return value
 
 
 def _late_refusal(message: Message, reason: Reason, detail: str, kept: Mapping[str, Any]) -> Refusal:

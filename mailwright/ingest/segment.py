@@ -250,8 +250,15 @@ def _identifiers(
         # An alias speaks of its user_id, whatever comes first elsewhere.
         return [*sorted(found, key=lambda one: one.kind != "user_id"), _previous(call, found, reading)]
     if not found:
-        raise Declined("userId", "nobody is named: send userId or anonymousId")
+        raise Declined("userId", _nobody(named))
     return found
+
+
+def _nobody(named: Named) -> str:
+    sent = [name for name, value in (("userId", named.user_id), ("anonymousId", named.anonymous_id)) if value]
+    if not sent:
+        return "nobody is named: send userId or anonymousId"
+    return f"nobody is named: what {' and '.join(sent)} says is a placeholder, or blocked by identity.yaml"
 
 
 def _previous(call: Call, found: list[Identifier], reading: Reading) -> Identifier:

@@ -117,6 +117,7 @@ def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: st
     """`data` without the fields that the plan leaves out; one that it blocks ends the item."""
     if not violations:
         return data
+    violations = _with_causes(violations, reading)
     told = violations
     if len(violations) > _MOST_TOLD:
         told = sorted(violations, key=lambda one: _GRAVEST_FIRST.index(one.policy))[:_MOST_TOLD]
@@ -135,6 +136,20 @@ def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: st
             reading.holding.append(Refusal(reading.index, place, more))
         reading.warn(place, more)
     return without(data, *(one.path[1:] for one in violations if _goes(one)))
+
+
+def _with_causes(violations: Sequence[Violation], reading: Reading) -> Sequence[Violation]:
+    """Each with why its value could not be brought into its declared form, if that is behind it."""
+    told = (one for one in reading.warned if one.index == reading.index)
+    causes = {one.field: one.reason.partition(": ")[2] or one.reason for one in told}  # without what was done then
+    if not causes:
+        return violations
+    return [
+        one._replace(reason=f"{causes[one.field]}; so {one.reason}", masked=f"{causes[one.field]}; so {one.masked}")
+        if one.field in causes
+        else one
+        for one in violations
+    ]
 
 
 def _goes(one: Violation) -> bool:

@@ -155,6 +155,31 @@ class Sealer:
         """Whether `value` has the shape of a sealed value."""
         return isinstance(value, dict) and looks_sealed(value)
 
+    def opened(self, value: Any, unreadable: str | None = None) -> Any:
+        """`value` with all that is sealed in it, at any depth, in clear text; the very same object if nothing is.
+
+        Args:
+            value: JSON-shaped.
+            unreadable: In place of a box that cannot be opened; None: that is an error.
+
+        Raises:
+            Corrupt: If a box cannot be opened, and nothing stands for it.
+        """
+        if self.is_sealed(value):
+            try:
+                return self.unseal(value)
+            except Corrupt:
+                if unreadable is None:
+                    raise
+                return unreadable
+        if isinstance(value, dict):
+            made = {key: self.opened(each, unreadable) for key, each in value.items()}
+            return made if any(made[key] is not each for key, each in value.items()) else value
+        if isinstance(value, list):
+            items = [self.opened(each, unreadable) for each in value]
+            return items if any(one is not each for one, each in zip(items, value, strict=True)) else value
+        return value
+
     def seal_fields(self, part: str, data: dict[str, Any]) -> dict[str, Any]:
         """`data` with its personal fields sealed; the very same object if it has none.
 
@@ -193,6 +218,10 @@ class Sealer:
 
 def _pair(kind: str, value: str) -> bytes:
     return f"{kind}\0{value}".encode()
+
+
+UNREADABLE = "(sealed by a key that is not here)"
+"""For `Sealer.opened`, where people read it."""
 
 
 def _broken(why: str) -> Corrupt:

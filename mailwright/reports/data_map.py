@@ -122,7 +122,8 @@ _TYPES: Mapping[str, str] = {
 }
 """The database's names of JSON types -> those of the tracking plan."""
 
-# One row per source, event, property and trait: how often lately, first, last, and the types of its values.
+# One row per source, event, property and trait: how often lately, first, last, and the types of its values. What is
+# sealed was text.
 _PIECES = """
 WITH named AS (
   SELECT source, type,
@@ -132,9 +133,13 @@ WITH named AS (
 ), told AS (
   SELECT 'source' AS kind, source AS name, stamp_at, NULL AS value_type FROM named
   UNION ALL SELECT 'event', event, stamp_at, NULL FROM named WHERE event <> ''
-  UNION ALL SELECT 'property', event || '.' || key, stamp_at, one.type
+  UNION ALL SELECT 'property', event || '.' || key, stamp_at,
+            CASE WHEN one.value ->> '$.sealed' IS NULL OR one.value ->> '$.hash' IS NULL
+                 THEN one.type ELSE 'VARCHAR' END
             FROM named, json_each(properties) AS one WHERE event <> '' AND one.type <> 'NULL'
-  UNION ALL SELECT 'trait', key, stamp_at, one.type
+  UNION ALL SELECT 'trait', key, stamp_at,
+            CASE WHEN one.value ->> '$.sealed' IS NULL OR one.value ->> '$.hash' IS NULL
+                 THEN one.type ELSE 'VARCHAR' END
             FROM named, json_each(traits) AS one WHERE named.type = 'identify' AND one.type <> 'NULL'
   UNION ALL SELECT 'account', key, stamp_at, one.type
             FROM named, json_each(traits) AS one WHERE named.type = 'group' AND one.type <> 'NULL'

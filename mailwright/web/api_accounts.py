@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from mailwright.core.facts import AccountFacts, Known
 from mailwright.core.instants import format_iso, iso_or_none
+from mailwright.privacy.sealing import UNREADABLE
 from mailwright.web.access import allowed
 from mailwright.web.context import WebContext
 from mailwright.web.described import ApiRoute, Told, When, also
-from mailwright.web.opening import opened
 from mailwright.web.pages.accounts import account_facts
 from mailwright.web.pages.shell import Context
 from mailwright.web.pages.traits import having
@@ -127,7 +127,7 @@ def history_told(context: WebContext, history: Mapping[str, Sequence[Known]]) ->
 
 def known_told(context: WebContext, one: Known) -> KnownTold:
     """A value in clear text with its source and time."""
-    value = opened(context, one.value)[0] if context.sealer.is_sealed(one.value) else one.value
+    value = context.sealer.opened(one.value, UNREADABLE)
     return KnownTold(value=value, at=iso_or_none(one.at), source=one.source)
 
 

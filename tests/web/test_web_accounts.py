@@ -6,6 +6,9 @@ from fastapi.testclient import TestClient
 from seeded_shop import HOSTILE, Shop
 from visitors import client_of, sign_in
 
+from mailwright.ingest.schema import TraitDefinition
+from mailwright.web.pages.traits import kind_shown
+
 
 def visitor(shop: Shop) -> TestClient:
     client = client_of(shop)
@@ -79,3 +82,11 @@ def test_nobody_reads_accounts_or_people_without_a_key(shop: Shop) -> None:
     stranger = client_of(shop)
     for address in ["/v1/accounts", "/v1/accounts/acme", "/v1/people?trait=kids&value=1"]:
         assert stranger.get(address, follow_redirects=False).status_code == 401
+
+
+def test_a_value_that_was_kept_as_sent_is_labelled_as_what_it_is() -> None:
+    money, day = TraitDefinition(normalise="money", currency="EUR"), TraitDefinition(type="date", policy="personal")
+    assert [kind_shown(value, False, money) for value in (12.5, "$12.50")] == ["number", "text"]
+    assert kind_shown("1990-05-03", True, day) == "date"
+    assert kind_shown({"street": "Elm 1"}, True, None) == "object"
+    assert kind_shown("Zoe", True, None) == "text"

@@ -11,6 +11,8 @@ from mailwright.core.events import Person
 from mailwright.core.facts import Known
 from mailwright.core.instants import Instant
 from mailwright.ingest.schema import TraitDefinition
+from mailwright.ingest.typed_values import is_a
+from mailwright.privacy.sealing import UNREADABLE
 from mailwright.web.context import WebContext
 from mailwright.web.opening import opened
 
@@ -32,7 +34,7 @@ class TraitRow:
 
     Attributes:
         sealed: It lies encrypted everywhere but on this page.
-        kind: Its declared type, else that of the value.
+        kind: Its declared type if the value is of it, else that of the value.
         since: Stamp of the first of the newest writes that all told this value.
         told_by: When each source told the trait last, newest first.
         before: The kept writes, newest first, if there is more than one.
@@ -76,13 +78,23 @@ def _row(
         title=(declared.title if declared else "") or name,
         text=text if now else None,
         sealed=sealed,
-        kind=declared.kind if declared else "text" if sealed else _KINDS.get(type(current.value), "missing"),
+        kind=kind_shown(context.sealer.opened(current.value, UNREADABLE), sealed, declared),
         policy=declared.policy if declared else "none",
         source=current.source,
         since=_since(current, history),
         told_by=list(told_by.items()),
         before=[_told(context, one) for one in history] if len(history) > 1 else [],
     )
+
+
+def kind_shown(value: Any, sealed: bool, declared: TraitDefinition | None) -> str:
+    """The declared type, unless a value that could not be normalised was kept as it was sent.
+
+    A sealed number came back as text: what is sealed alone is what it is declared to be, or text.
+    """
+    if declared and (is_a(declared.kind, value) or (sealed and isinstance(value, str))):
+        return declared.kind
+    return _KINDS.get(type(value), "missing")
 
 
 def _told(context: WebContext, one: Known) -> Told:

@@ -259,6 +259,36 @@ def test_a_closed_plan_knows_what_stands_beside_and_holds_back_what_has_no_rate(
     assert parsed([stranger], plan).refused
 
 
+def test_a_refusal_says_why_the_value_is_not_what_the_plan_wants():
+    plan = msgspec.convert({"events": {"E": {"properties": {"total": "number"}, "required": ["total"]}}}, TrackingPlan)
+    calls = [{"userId": "u", "event": "E", "properties": {"total": total}} for total in ("10,00 €", "5 CHF")]
+    found = parsed(calls, plan)
+    assert [one.field for one in found.refused] == ["properties.total", "properties.total"]
+    why = "a text of 5 characters is no number (a decimal point is expected)"
+    assert found.refused[0].reason == f'{why}; so "10,00 €" is no number'
+    assert "no rate of CHF" in found.refused[1].reason
+    assert "so required by the tracking plan, but missing" in found.refused[1].reason
+    assert "10,00" not in found.violations[0].reason
+
+
+def test_an_id_that_names_nobody_is_not_called_missing():
+    rules = load_project({"identity.yaml": "kinds: {user_id: {blocked: [house]}}\n"}).ingest_rules(SEAL)
+    for sent, told in (
+        ({"userId": "House"}, "what userId says is a placeholder, or blocked"),
+        ({"anonymousId": "null"}, "what anonymousId says"),
+        ({}, "send userId"),
+    ):
+        found = parse_request(
+            "track",
+            json.dumps({"event": "E", **sent}).encode(),
+            rules,
+            source=Source("shop", "server"),
+            received_at=NOW,
+            new_id=lambda: "id",
+        )
+        assert told in found.refused[0].reason
+
+
 amounts = st.one_of(
     st.sampled_from(["12.50 £", "$3", "1 250,00", "- 5", "x", None, True, [], {"amount": 5, "currency": "USD"}]),
     st.integers(-(10**6), 10**6),

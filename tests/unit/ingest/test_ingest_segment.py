@@ -411,7 +411,8 @@ def test_misshapen_external_ids_are_warned_of(external):
 def test_warnings_are_not_told_of_refused_items():
     parsed = parse("identify", {"userId": "null", "traits": {"email": "x"}})
     assert parsed.warned == []
-    assert parsed.refused == [Refusal(0, "userId", "nobody is named: send userId or anonymousId")]
+    why = "nobody is named: what userId says is a placeholder, or blocked by identity.yaml"
+    assert parsed.refused == [Refusal(0, "userId", why)]
 
 
 # --- the tracking plan -----------------------------------------------------------------------------------------------

@@ -150,3 +150,15 @@ def test_an_object_that_looks_sealed_is_not_taken_from_outside():
 def test_a_name_that_is_none_is_refused(name):
     with pytest.raises(InvalidInput, match="no field name"):
         PersonalNames({name})
+
+
+def test_whatever_is_sealed_inside_is_opened_and_the_rest_left_alone():
+    mine, other = Sealer(KeyRing.generate()), Sealer(KeyRing.generate())
+    plain = {"a": [1, {"b": None}], "c": "x"}
+    assert mine.opened(plain) is plain
+    address = {"street": mine.seal("address.street", "Elm 1"), "city": "York", "list": [mine.seal("name", "Zoë"), 2]}
+    assert mine.opened({"home": address}) == {"home": {"street": "Elm 1", "city": "York", "list": ["Zoë", 2]}}
+    assert address["street"] != "Elm 1"
+    assert other.opened({"home": address}, "?") == {"home": {"street": "?", "city": "York", "list": ["?", 2]}}
+    with pytest.raises(Corrupt):
+        other.opened([address])

@@ -84,7 +84,7 @@ def stored(folder: Path, rows: list[Row]) -> DeltaHistory:
         "identifier": [row["who"] for row in rows],
         "identifier_key": [0] * n,
         "properties": [json.dumps(row["fields"]) for row in rows],
-        "traits": [None] * n,
+        "traits": [json.dumps(row["traits"]) if "traits" in row else None for row in rows],
         "context": [None] * n,
         "history": [row.get("history", False) for row in rows],
     }

@@ -73,6 +73,24 @@ def test_of_the_demo_only_what_truly_nothing_uses_is_proposed_for_removal(tmp_pa
     assert ("trait", "anonymous_id") not in found, "an identifier that no trait brought is no piece"
 
 
+def test_what_is_sealed_is_text(tmp_path: Path) -> None:
+    sealed = {"sealed": "AQE=", "hash": "0" * 32}
+    rows = [
+        row("Order Completed", {"email": sealed, "note": "x", "card": {"sealed": True}, "address": {"street": sealed}}),
+        row("", {}, kind="identify") | {"traits": {"email": sealed, "size": {"eu": 42}}},
+    ]
+    found = mapped(load_project({}), history_of(tmp_path, rows))
+    types = {name: piece.types for (_, name), piece in found.items() if piece.types}
+    assert types == {
+        "Order Completed.email": ("text",),
+        "Order Completed.note": ("text",),
+        "Order Completed.card": ("object",),
+        "Order Completed.address": ("object",),
+        "email": ("text",),
+        "size": ("object",),
+    }
+
+
 EVERYTHING = {
     "quality.yaml": """\
 keys: {Return Sent: return_id}
