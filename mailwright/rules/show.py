@@ -107,7 +107,7 @@ def _operand(node: s.Expression) -> str:
 
 
 def _takes_window(node: s.Expression) -> bool:
-    return isinstance(node, s.Arithmetic) or (isinstance(node, s.Aggregate | s.LastDistinct) and node.window is None)
+    return isinstance(node, s.Arithmetic | s.Aggregate | s.LastDistinct)
 
 
 def _value(node: s.Expression) -> str:

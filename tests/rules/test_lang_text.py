@@ -60,6 +60,7 @@ SHOWN = [
     "did 'A' where (gift) between 2026-01-01 and 2026-06-30",
     "count of 'A' where (x = 1) >= 3",
     "(first 'A') between 2026-01-01 and 2026-06-30",
+    "(first 'A' within 1 day) between 2026-01-01 and 2026-06-30",
     "did 'A' at least 3 times on 2026-01-01",
     "did 'Add' then no 'Order' within 30 minutes, same cart_id, same `odd name`, completed this week",
     "not (did 'A' or did 'B') and (in segment vip or in list friends)",
@@ -73,6 +74,7 @@ SHOWN = [
     "has been in segment vip for 30 days and random bucket 'holdout' < 12.5%",
     "length of last session with gap 30 minutes >= 10 minutes and local hour between 9 and 17",
     "date of trait signup in (2026-01-01, 2026-01-02) and instant of trait seen > 2026-11-22T09:30:00Z",
+    "did 'A' where (gift and date of due > 2026-01-31 and instant of sent is known)",
     "attribute_like = 1 and `not` = 2 and `null` is known and trait matches is missing",
 ]
 
