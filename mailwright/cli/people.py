@@ -10,13 +10,16 @@ import typer
 from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.cli.trait_text import Opened, opener, shown_value, trait_lines
-from mailwright.core.events import PeopleMerged, PersonSplit
+from mailwright.core.errors import InvalidInput
+from mailwright.core.events import PeopleMerged, Person, PersonSplit
 from mailwright.core.facts import PersonFacts
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.person_graph import GraphIdentifier, PersonGraph
 from mailwright.reports.identity import Branch, Bringer, branches, bringers
+from mailwright.runtime.corrections import correct, correction, value_of
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.who import person_of, seal_of
 
 Who = Annotated[str, typer.Argument(metavar="ID", help="An e-mail, phone, user id, #number, or kind:value.")]
@@ -38,11 +41,17 @@ def person(
     who: Who,
     graph: Annotated[bool, typer.Option("--graph", help="Who they are: identifiers, merges, and why.")] = False,
     json: JsonOption = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="TRAIT=VALUE", help="Correct a trait; empty removes it.")
+    ] = None,
+    because: Annotated[str, typer.Option("--because", help="Why it is corrected; kept as it is written.")] = "",
     project: ProjectOption = HERE,
 ) -> None:
-    """Show what is known of one person."""
+    """Show what is known of one person; with --set correct a trait first."""
     with opened(project) as there:
         number = person_of(there.engine, seal_of(there), who)
+        if set_:
+            _correct(there, number, set_, because)
         if graph:
             _show_graph(there, there.engine.graph(number), json=json)
         else:
@@ -75,6 +84,18 @@ def split(
         engine, seal = there.engine, seal_of(there)
         body = split_asked(engine, seal, who, merge=merge, identifiers=identifier or [], reason=reason, by="cli")
         _carry_out(there, body, engine.graph(body.person))
+
+
+def _correct(there: Installation, number: Person, told: list[str], because: str) -> None:
+    project, facts = current_project(there)[1], there.engine.facts([number])[number]
+    pairs = [one.partition("=") for one in told]
+    if wrong := next((name for name, equals, _ in pairs if not (name and equals)), None):
+        raise InvalidInput.one("person.trait", f"{wrong!r} says no value", hint="write it like --set country=AT")
+    rules = project.ingest_rules(there.sealer, there.resolve)
+    values = {name.strip(): value_of(text, name.strip(), project.profile, rules, facts) for name, _, text in pairs}
+    event = correction(facts, there.engine, rules, there.clock, traits=values, reason=because, by="cli")
+    if not correct(there.log, there.clock, there.engine, event):
+        console.print("It is in the log; the engine will fold it when it has caught up.")
 
 
 def _carry_out(there: Installation, body: PeopleMerged | PersonSplit, before: PersonGraph | None) -> None:

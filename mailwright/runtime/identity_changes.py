@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
-from mailwright.core.events import PLACES, PeopleMerged, Person, PersonSplit
+from mailwright.core.events import PLACES, Events, PeopleMerged, Person, PersonSplit
 from mailwright.core.person_graph import PersonGraph
 from mailwright.core.ports import Clock, EngineReads, EventLog
 from mailwright.ingest.identifiers import Seal, identifier_of
@@ -30,7 +30,7 @@ def merge_asked(
     first, second = person_of(engine, seal, one), person_of(engine, seal, other)
     if first == second:
         raise Conflict("identity.same", f"both are person #{first} already", "name another person")
-    return PeopleMerged(one=first, other=second, reason=_reason(reason), by=by)
+    return PeopleMerged(one=first, other=second, reason=reason_checked(reason), by=by)
 
 
 def split_asked(
@@ -60,7 +60,7 @@ def split_asked(
     keys = [_theirs(graph, seal, each) for each in dict.fromkeys(identifiers)]
     if keys and len(set(keys)) == len(graph.identifiers):
         raise Conflict("identity.nothing_left", f"person #{graph.person} would have no identifier left", "leave one")
-    return PersonSplit(person=graph.person, merge=merge, identifiers=keys, reason=_reason(reason), by=by)
+    return PersonSplit(person=graph.person, merge=merge, identifiers=keys, reason=reason_checked(reason), by=by)
 
 
 def _check_merge(graph: PersonGraph, merge: int) -> None:
@@ -84,7 +84,12 @@ def _theirs(graph: PersonGraph, seal: Seal, asked: str) -> str:
     raise NotFound("identity.not_theirs", message, "write it as kind:value, as the graph shows it")
 
 
-def _reason(text: str) -> str:
+def reason_checked(text: str) -> str:
+    """A reason on one line.
+
+    Raises:
+        InvalidInput: ``identity.reason``, if it is empty or too long.
+    """
     reason = " ".join(text.split())
     if not 0 < len(reason) <= REASON_CHARS:
         raise InvalidInput.one(
@@ -113,7 +118,7 @@ def carry_out_all(
     log: EventLog,
     clock: Clock,
     engine: EngineReads,
-    bodies: Sequence[PeopleMerged | PersonSplit],
+    bodies: Sequence[PeopleMerged | PersonSplit | Events],
     *,
     wait_s: float = WAIT_S,
     sleep: Callable[[float], None] = time.sleep,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Path
@@ -12,6 +12,7 @@ from mailwright.core.events import PeopleMerged, PersonSplit
 from mailwright.core.instants import format_iso
 from mailwright.core.person_graph import PersonGraph
 from mailwright.reports.identity import bringers
+from mailwright.runtime.corrections import correct, correction
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.who import in_path, person_of
 from mailwright.web.access import allowed
@@ -123,6 +124,18 @@ class Changed(Told):
     people: list[int]
 
 
+class CorrectCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/people/{who}/traits``.
+
+    Attributes:
+        traits: Trait -> its right value; null removes it. The project's normaliser and tracking plan apply.
+        because: Why; kept in the log as it is written.
+    """
+
+    traits: dict[str, Any]
+    because: str
+
+
 Who = Annotated[str, Path(max_length=400)]
 
 
@@ -171,6 +184,24 @@ def split(
         by=_by(request, context),
     )
     return _done(context, body, context.engine.graph(body.person))
+
+
+@router.post("/{who:path}/traits")
+@also(202, 404, 409)
+def correct_traits(
+    request: Request,
+    context: Context,
+    who: Who,
+    call: Annotated[CorrectCall, Depends(json_body(CorrectCall, "request.body", hint=_HINT))],
+) -> Answer[Changed]:
+    """Correct traits of one person: an identify of the source ``correction``, as which its history shows it."""
+    number = person_of(context.engine, context.seal, in_path(who))
+    facts, by = context.engine.facts([number])[number], _by(request, context)
+    event = correction(
+        facts, context.engine, context.ingest_rules, context.clock, traits=call.traits, reason=call.because, by=by
+    )
+    folded = correct(context.log, context.clock, context.engine, event)
+    return Answer(Changed(folded=folded, people=[number] if folded else []), 200 if folded else 202)
 
 
 def _done(context: WebContext, body: PeopleMerged | PersonSplit, before: PersonGraph | None) -> Answer[Changed]:

@@ -150,3 +150,17 @@ def test_the_graph_is_a_tree_and_a_merge_goes_and_comes_back(shop):
             said(shop, *words)
     said(shop, "split", "ada", "--identifier", "email:ada@shop.example", "--reason", "of the family")
     assert said(shop, "person", "ada@shop.example").startswith("#2  email:")
+
+
+def test_a_trait_is_corrected_with_a_reason(shop):
+    told = said(shop, "person", "ada", "--set", "plan=silver", "--set", "kids=[2]", "--because", "she rang")
+    assert "  plan = silver  (correction, " in told
+    said(shop, "person", "ada", "--set", "plan=", "--because", "she rang again")
+    assert "plan" not in shop.there.engine.facts([0])[0].traits
+    for words, message in (
+        (["--set", "plan", "--because", "x"], "says no value"),
+        (["--set", "plan=x"], "a reason has 1 to"),
+        (["--set", "phone=many", "--because", "x"], "phone"),
+    ):
+        with pytest.raises(MailwrightError, match=message):
+            said(shop, "person", "ada", *words)

@@ -95,9 +95,10 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
     env = {"BOOKS": f"sqlite:///{tmp_path / 'books.sqlite'}"}
     with listener() as (webhook, told), serving(folder) as served, opened(folder) as there:
         (folder / "quality.yaml").write_text(QUALITY.format(webhook=webhook))
+        shop = Shop(there, served)
+        shop.tick("2026-11-02T08:00:10Z")
         wait_until("the worker has made its first audit", lambda: newest_run(there.records.meta, "audit"))
         apply(there, plan(there))
-        shop = Shop(there, served)
         anna = {"lastName": "Gruber", "shoe": "42", "address": {"postalCode": "1010", "city": "Wien"}}
         visit = {"type": "page", "messageId": "visit", "timestamp": "2026-11-02T06:00:00Z"}
         shop.batch(

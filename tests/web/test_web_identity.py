@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -201,3 +202,50 @@ def test_the_page_shows_the_graph_and_parts_and_joins(shop):
     assert person(shop, "anonymous_id:laptop")["person"] > other, "a number is never given twice"
     [*_, last] = graph(shop, str(number))["merges"]
     assert (last["by"], last["undone"]) == ("ada", True)
+
+
+def test_a_trait_is_corrected_over_the_api_as_the_door_would_take_it(shop):
+    tell(shop, "identify", userId="kim", traits={"email": "kim@shop.example", "city": "Wein", "kids": 2})
+    tell(shop, "identify", userId="max", traits={"email": "max@shop.example"})
+    path = "/v1/people/user_id:kim/traits"
+    answer = shop.post(path, {"traits": {"city": "Wien", "phone": "0171 7654321"}, "because": "she wrote us"})
+    assert (answer.status_code, answer.json()["folded"]) == (200, True), answer.text
+    told = person(shop, "phone:+491717654321")["traits"]
+    assert (told["city"]["value"], told["city"]["source"], told["phone"]["value"]) == (
+        "Wien",
+        "correction",
+        "+491717654321",
+    )
+    shop.client.flush_history()
+    query = "SELECT context FROM events WHERE source = 'correction'"
+    told = [row["context"] for row in shop.app.state.context.history.query(query).to_pylist()]
+    assert [json.loads(one)["correction"]["because"] for one in told].count("she wrote us") == 1
+    for body, code in (
+        ({"traits": {"phone": "many"}, "because": "x"}, "person.trait"),
+        ({"traits": {}, "because": "x"}, "person.trait"),
+        ({"traits": {"city": "Graz"}, "because": " "}, "identity.reason"),
+        ({"traits": {"email": "max@shop.example"}, "because": "x"}, "person.taken"),
+        ({"traits": {"city": "Graz"}}, "request.body"),
+    ):
+        assert shop.post(path, body).json()["error"]["code"] == code
+    assert person(shop, "user_id:kim")["traits"]["city"]["value"] == "Wien"
+    assert person(shop, "user_id:max")["person"] != person(shop, "user_id:kim")["person"]
+    refused = httpx.post(shop.base_url + path, headers=BROWSER, json={"traits": {"city": "X"}, "because": "x"})
+    assert refused.status_code == 401
+
+
+def test_a_trait_is_corrected_on_the_page(shop):
+    tell(shop, "identify", anonymousId="sofa", traits={"city": "Linz"})
+    tell(shop, "identify", userId="ron", anonymousId="sofa", traits={"kids": 2})
+    number = person(shop, "user_id:ron")["person"]
+    client, csrf = signed_in(shop)
+    assert "Tell a trait that is missing" in client.get(f"/people/{number}").text
+    form = {"csrf": csrf, "trait": "kids", "value": "3", "because": "twins"}
+    assert client.post(f"/people/{number}/traits", data=form | {"csrf": "x"}, headers=OURS).status_code == 403
+    answer = client.post(f"/people/{number}/traits", data=form, headers=OURS)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/people/{number}")
+    told = person(shop, "user_id:ron")["traits"]
+    assert (told["kids"]["value"], told["city"]["value"]) == (3, "Linz")
+    form |= {"trait": "city", "value": ""}
+    assert client.post(f"/people/{number}/traits", data=form, headers=OURS).status_code == 303
+    assert "city" not in person(shop, "user_id:ron")["traits"], "empty removes it"

@@ -10,7 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from mailwright.core.events import PeopleMerged, PersonSplit
 from mailwright.core.person_graph import PersonGraph
 from mailwright.reports.identity import branches, bringers
+from mailwright.runtime.corrections import correct, correction, value_of
 from mailwright.runtime.identity_changes import REASON_CHARS, carry_out, merge_asked, split_asked
+from mailwright.runtime.who import person_of
 from mailwright.web.context import WebContext
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.sessions import checked_form
@@ -21,6 +23,7 @@ Number = Annotated[int, Path(ge=0, lt=2**31)]
 Reason = Annotated[str, Form(max_length=2 * REASON_CHARS)]
 PERSONAL_KINDS = ("email", "phone")
 FORM_BYTES = 64 * 1024
+MOST_VALUE = 10_000
 
 
 def graph_values(context: WebContext, graph: PersonGraph) -> dict[str, Any]:
@@ -79,6 +82,32 @@ def split(
         by=request.state.user,
     )
     return _done(context, body, number)
+
+
+@router.post("/people/{number}/traits", max_body_size=FORM_BYTES, dependencies=[Depends(checked_form)])
+def correct_trait(
+    request: Request,
+    context: Context,
+    number: Number,
+    trait: Annotated[str, Form(min_length=1, max_length=400)],
+    because: Reason,
+    value: Annotated[str, Form(max_length=MOST_VALUE)] = "",
+) -> Response:
+    """One trait of this person is another; empty removes it."""
+    person = person_of(context.engine, context.seal, number)
+    facts = context.engine.facts([person])[person]
+    told = {trait: value_of(value, trait, context.project.profile, context.ingest_rules, facts)}
+    event = correction(
+        facts,
+        context.engine,
+        context.ingest_rules,
+        context.clock,
+        traits=told,
+        reason=because,
+        by=request.state.user,
+    )
+    correct(context.log, context.clock, context.engine, event)
+    return RedirectResponse(f"/people/{person}", 303)
 
 
 def _done(context: WebContext, body: PeopleMerged | PersonSplit, number: int) -> Response:

@@ -130,6 +130,7 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
     graph = context.engine.graph(facts.person)
     values = {
         "facts": facts,
+        "corrects": True,
         "name": known_name(context, facts),
         "email": known_email(context, facts),
         "traits": trait_rows(context, facts.traits, facts.history, context.project.profile.traits),
