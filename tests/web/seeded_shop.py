@@ -507,6 +507,9 @@ def _facts(sealer: Sealer, n: int) -> PersonFacts:
     }
     told = {name: Known(value=sealer.seal(name, value), at=START, source="till") for name, value in traits.items()}
     told["kids"] = Known(value=n % 4, at=START, source="till")
+    if n == 2:
+        street = {"street": sealer.seal("address.street", "12 Elm Row"), "city": "York"}
+        told["address"] = Known(value=street, at=START, source="till")
     return PersonFacts(
         person=Person(n),
         at=NOW,

@@ -44,6 +44,15 @@ def test_a_person_shows_where_each_trait_comes_from_and_what_was_before(shop: Sh
     assert "removed" in page
 
 
+def test_what_is_sealed_inside_a_value_is_read_too(shop: Shop) -> None:
+    client = visitor(shop)
+    page = client.get("/people/2").text
+    assert "12 Elm Row" in page
+    assert "&#34;sealed&#34;" not in page
+    told = client.get("/v1/people/2").json()
+    assert told["traits"]["address"]["value"] == {"street": "12 Elm Row", "city": "York"}
+
+
 def test_the_api_tells_history_only_when_asked(shop: Shop) -> None:
     client = visitor(shop)
     brief, told = (client.get(f"/v1/people/2{query}").json() for query in ("", "?history=true"))

@@ -130,13 +130,13 @@ class Field:
     def _unfit(self, value: Any, spot: Spot, why: Unfit) -> Any:
         if self.on_fault == "refuse":
             raise Declined(spot.place, str(why)) from None
-        left, said = self.on_fault == "drop", str(why)
-        if isinstance(why, Foreign) and not left and spot.single:
-            left = True  # kept under its own name, it would be counted in a wrong currency
+        done = "left out" if self.on_fault == "drop" else "kept as sent"
+        if isinstance(why, Foreign) and self.on_fault == "keep" and spot.single:
+            # Kept under its own name, it would be counted in a wrong currency.
+            done = f"left out, and kept as {_last(spot.name)}{ORIGINAL}"
             spot.scope.writes.update(_beside(spot, why.original))
-            said = f"{why}; what was sent is in {_last(spot.name)}{ORIGINAL}"
-        spot.sender.told.append((spot.place, f"{'left out' if left else 'kept as sent'}: {said}"))
-        return GONE if left else value
+        spot.sender.told.append((spot.place, f"{done}: {why}"))
+        return value if done == "kept as sent" else GONE
 
 
 def compiled(definition: ValueDefinition) -> Field:
