@@ -190,6 +190,22 @@ class PeopleMerged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     by: str
 
 
+class PeopleKeptApart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="people_kept_apart"):
+    """Somebody says that two people who look like one are two: as after a split, events and the audit never join them.
+
+    Attributes:
+        one: Number of the one.
+        other: Number of the other.
+        reason: Why, in the words of who said so.
+        by: Who: the name of a session's user, of a write key, or ``cli``.
+    """
+
+    one: int
+    other: int
+    reason: str
+    by: str
+
+
 class PersonSplit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="person_split"):
     """Somebody says that a person is two.
 
@@ -220,6 +236,7 @@ Body = (
     | AddressSuppressed
     | ListChanged
     | PeopleMerged
+    | PeopleKeptApart
     | PersonSplit
 )
 

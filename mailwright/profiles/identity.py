@@ -255,6 +255,12 @@ class IdentityGraph(GraphColumns):
         wanted = {person, other}
         return any({self.current(Person(a)), self.current(Person(b))} == wanted for a, b in self.book.apart)
 
+    def keep_apart(self, one: Person, other: Person) -> None:
+        """Somebody says that they are two; of one person, nothing."""
+        first, second = self.current(one), self.current(other)
+        if first != second and not self._set_apart(first, second):
+            self.book.apart.add((min(first, second), max(first, second)))
+
     def _bring_together(self, person: Person, other: Person) -> None:
         """Somebody says that they are one after all."""
         if self.book.apart:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
-from mailwright.core.events import PLACES, Events, PeopleMerged, Person, PersonSplit
+from mailwright.core.events import PLACES, Events, PeopleKeptApart, PeopleMerged, Person, PersonSplit
 from mailwright.core.person_graph import PersonGraph
 from mailwright.core.ports import Clock, EngineReads, EventLog
 from mailwright.ingest.identifiers import Seal, identifier_of
@@ -31,6 +31,14 @@ def merge_asked(
     if first == second:
         raise Conflict("identity.same", f"both are person #{first} already", "name another person")
     return PeopleMerged(one=first, other=second, reason=reason_checked(reason), by=by)
+
+
+def apart_asked(
+    engine: EngineReads, seal: Seal, one: str | int, other: str | int, *, reason: str, by: str
+) -> PeopleKeptApart:
+    """The record that says that two people are two; it raises as `merge_asked` does."""
+    body = merge_asked(engine, seal, one, other, reason=reason, by=by)
+    return PeopleKeptApart(one=body.one, other=body.other, reason=body.reason, by=body.by)
 
 
 def split_asked(
@@ -105,7 +113,7 @@ def carry_out(
     log: EventLog,
     clock: Clock,
     engine: EngineReads,
-    body: PeopleMerged | PersonSplit,
+    body: PeopleMerged | PeopleKeptApart | PersonSplit,
     *,
     wait_s: float = WAIT_S,
     sleep: Callable[[float], None] = time.sleep,
@@ -118,7 +126,7 @@ def carry_out_all(
     log: EventLog,
     clock: Clock,
     engine: EngineReads,
-    bodies: Sequence[PeopleMerged | PersonSplit | Events],
+    bodies: Sequence[PeopleMerged | PeopleKeptApart | PersonSplit | Events],
     *,
     wait_s: float = WAIT_S,
     sleep: Callable[[float], None] = time.sleep,

@@ -160,7 +160,7 @@ def merge(
     call: Annotated[MergeCall, Depends(json_body(MergeCall, "request.body", hint=_HINT))],
 ) -> Answer[Changed]:
     """Make two people one, whatever identifiers they have; 200 once the log has it durably."""
-    by = _by(request, context)
+    by = by_of(request, context)
     body = merge_asked(context.engine, context.seal, call.one, call.other, reason=call.reason, by=by)
     return _done(context, body, None)
 
@@ -181,7 +181,7 @@ def split(
         merge=call.merge,
         identifiers=call.identifiers,
         reason=call.reason,
-        by=_by(request, context),
+        by=by_of(request, context),
     )
     return _done(context, body, context.engine.graph(body.person))
 
@@ -196,7 +196,7 @@ def correct_traits(
 ) -> Answer[Changed]:
     """Correct traits of one person: an identify of the source ``correction``, as which its history shows it."""
     number = person_of(context.engine, context.seal, in_path(who))
-    facts, by = context.engine.facts([number])[number], _by(request, context)
+    facts, by = context.engine.facts([number])[number], by_of(request, context)
     event = correction(
         facts, context.engine, context.ingest_rules, context.clock, traits=call.traits, reason=call.because, by=by
     )
@@ -210,7 +210,7 @@ def _done(context: WebContext, body: PeopleMerged | PersonSplit, before: PersonG
     return Answer(Changed(folded=folded, people=list(people)), 200 if folded else 202)
 
 
-def _by(request: Request, context: WebContext) -> str:
+def by_of(request: Request, context: WebContext) -> str:
     """Who asks: a server key's name, or the user who is signed in."""
     source = context.sources.get(write_key(request.headers.get("authorization")) or "")
     return source.name if source else str(request.state.user)

@@ -30,7 +30,6 @@ from running_project import (  # noqa: E402
     wait_until,
 )
 
-from mailwright.runtime.jobs.runs import newest_run  # noqa: E402
 from mailwright.runtime.project.versions import apply, plan  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -96,8 +95,6 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
     with listener() as (webhook, told), serving(folder) as served, opened(folder) as there:
         (folder / "quality.yaml").write_text(QUALITY.format(webhook=webhook))
         shop = Shop(there, served)
-        shop.tick("2026-11-02T08:00:10Z")
-        wait_until("the worker has made its first audit", lambda: newest_run(there.records.meta, "audit"))
         apply(there, plan(there))
         anna = {"lastName": "Gruber", "shoe": "42", "address": {"postalCode": "1010", "city": "Wien"}}
         visit = {"type": "page", "messageId": "visit", "timestamp": "2026-11-02T06:00:00Z"}
@@ -191,7 +188,7 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
         done("split", f"#{ada['person']}", "--merge", str(merges[0]["merge"]), "--reason", "twins", *project)
         again = done("audit", "--change", *project)
         assert "0 probable duplicates" in again
-        assert " merged" not in again
+        assert "0 merged" in again
 
         shop.batch([order("ada", 2)])
         shop.tick("2026-11-21T09:00:00Z")

@@ -10,11 +10,13 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import msgspec
 import pytest
 from fastapi.testclient import TestClient
 from live_shop import FILES, Live, live_shop, wait_for
 from visitors import OURS
 
+from mailwright.reports.quality.people import AuditReport, Pair
 from mailwright.web.sessions import new_login_link
 
 BROWSER = {"Authorization": "Basic " + base64.b64encode(b"pk_live:").decode()}
@@ -249,3 +251,30 @@ def test_a_trait_is_corrected_on_the_page(shop):
     form |= {"trait": "city", "value": ""}
     assert client.post(f"/people/{number}/traits", data=form, headers=OURS).status_code == 303
     assert "city" not in person(shop, "user_id:ron")["traits"], "empty removes it"
+
+
+def test_two_who_look_alike_are_said_to_be_two_or_one_on_the_board(shop):
+    for user in ("zoe", "zoey", "zora"):
+        tell(shop, "identify", anonymousId=user, traits={"firstName": user.title(), "lastName": "Lang"})
+    zoe, zoey, zora = (person(shop, f"anonymous_id:{user}")["person"] for user in ("zoe", "zoey", "zora"))
+    pairs = [Pair(one=zoe, other=other, score=97.5, alike=("name",), accounts=False) for other in (zoey, zora)]
+    report = AuditReport(at=0, n_people=3, n_stale=0, n_unreachable=0, lacking={}, pairs=pairs, n_pairs=2)
+    shop.app.state.context.records.meta.put("audit.newest", msgspec.json.encode(report).decode())
+    client, csrf = signed_in(shop)
+    page = client.get("/quality").text
+    assert "Zoey Lang" in page
+    assert "Zora Lang" in page
+    form = {"csrf": csrf, "one": str(zoe), "other": str(zoey), "say": "apart"}
+    assert client.post("/quality/pairs", data=form | {"csrf": "x"}, headers=OURS).status_code == 403
+    assert client.post("/quality/pairs", data=form, headers=OURS).status_code == 303
+    assert graph(shop, str(zoe))["kept_apart_from"] == [zoey]
+    assert (
+        client.post("/quality/pairs", data=form | {"other": str(zora), "say": "merge"}, headers=OURS).status_code == 303
+    )
+    page = client.get("/quality").text
+    assert "Zoey Lang" not in page
+    assert "Zora Lang" not in page
+    assert person(shop, "anonymous_id:zora")["person"] == person(shop, "anonymous_id:zoe")["person"]
+    tell(shop, "track", anonymousId="zoey", event="Product Viewed")
+    tell(shop, "identify", anonymousId="zoe", context={"externalIds": [{"type": "anonymous_id", "id": "zoey"}]})
+    assert person(shop, "anonymous_id:zoey")["person"] != person(shop, "anonymous_id:zoe")["person"], "events neither"

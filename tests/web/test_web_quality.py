@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from datetime import timedelta
+
 import msgspec
 from fastapi.testclient import TestClient
 from seeded_shop import Shop
-from visitors import client_of, sign_in
+from visitors import OURS, client_of, sign_in
 
 from mailwright.core.events import Person
 from mailwright.core.findings import Finding
-from mailwright.core.instants import DAY, Instant
+from mailwright.core.instants import DAY, Instant, to_datetime
+from mailwright.core.schedules import Schedule
 from mailwright.reports.data_map import Answer, Influence, Piece
 from mailwright.reports.quality.people import AuditReport, Pair
+from mailwright.runtime.jobs.job import Job
+from mailwright.runtime.jobs.runs import asked_for
 from mailwright.runtime.quality.data_map import DataMap
+from mailwright.runtime.quality.known import known
 
 AT = Instant(1_500_000_000 * 1_000_000)
 
@@ -64,6 +72,13 @@ def fill(shop: Shop) -> None:
     shop.records.meta.put("data-map.newest", msgspec.json.encode(DataMap(at=AT, pieces=pieces)).decode())
 
 
+def csrf_of(page: str) -> str:
+    """The token of a page's forms."""
+    found = re.search(r'name="csrf" value="(\w+)"', page)
+    assert found
+    return found[1]
+
+
 def filled(shop: Shop) -> TestClient:
     """A visitor of such a shop."""
     fill(shop)
@@ -91,8 +106,6 @@ def test_findings_stand_with_example_and_suggestion_and_nothing_runs(fresh_shop:
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
     assert "1 that are gone" in page
-    assert 'href="/people/1"' in page
-    assert "two accounts" in page
     assert "1,234" in page
     told = client.get("/v1/quality").json()["findings"]
     assert [(one["subject"], one["resolved_at"] is None) for one in told] == [
@@ -122,3 +135,44 @@ def test_strangers_see_nothing(fresh_shop: Shop) -> None:
         answer = stranger.get(path, follow_redirects=False)
         assert answer.status_code in (303, 401)
         assert "currency" not in answer.text
+
+
+def test_the_board_says_that_nobody_looked_and_looks_by_mouse(fresh_shop: Shop) -> None:
+    names = ("quality", "audit", "data-map")
+    found = {name: Job(name=name, title=name, schedule=Schedule(every="1 hour"), run=lambda _: "") for name in names}
+    fresh_shop.context = replace(fresh_shop.context, jobs=lambda: found)
+    client = client_of(fresh_shop)
+    sign_in(client, fresh_shop)
+    page = client.get("/quality").text
+    assert "Not looked yet" in page
+    assert "Nothing looks wrong" not in page
+    csrf = csrf_of(page)
+    for job, back in (("quality", "/quality"), ("audit", "/quality"), ("data-map", "/data-map")):
+        path = f"/quality/run/{job}"
+        assert client.post(path, data={"csrf": "x"}, headers=OURS).status_code == 403
+        answer = client.post(path, data={"csrf": csrf}, headers=OURS, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, back)
+        assert asked_for(fresh_shop.records.meta, job) is not None
+        assert "waits for the worker" in client.get(back).text
+    assert client.post("/quality/run/history", data={"csrf": csrf}, headers=OURS).status_code in (400, 404, 422)
+
+
+def test_a_known_finding_is_left_alone_until_its_day(fresh_shop: Shop) -> None:
+    client = filled(fresh_shop)
+    page = client.get("/quality").text
+    key, now = "missing: currency of Order Completed", fresh_shop.context.clock.now()
+    day = to_datetime(now).date() + timedelta(days=3)
+    form = {"csrf": csrf_of(page), "finding": key, "until": day.isoformat()}
+    assert client.post("/quality/known", data=form | {"csrf": "x"}, headers=OURS).status_code == 403
+    assert client.post("/quality/known", data=form, headers=OURS).status_code == 303
+    page = client.get("/quality").text
+    assert "1 known, left alone" in page
+    assert "1 thing to look at" not in page
+    told = known(fresh_shop.records.meta, key, now)
+    assert told is not None
+    assert known(fresh_shop.records.meta, key, told.until) is None, "its day has passed"
+    call = {"monitor": "missing", "subject": "currency of Order Completed", "until": "2001-01-01"}
+    assert client.post("/v1/quality/known", json=call, headers=OURS).status_code == 200
+    assert "1 thing to look at" in client.get("/quality").text
+    form["until"] = "2999-01-01"
+    assert client.post("/quality/known", data=form, headers=OURS).status_code == 400

@@ -20,6 +20,7 @@ from mailwright.core.events import (
     ListChanged,
     LogRecord,
     Offset,
+    PeopleKeptApart,
     PeopleMerged,
     PersonSplit,
     Tick,
@@ -48,7 +49,7 @@ READ_LIMITS = (16, 1024)
 TICK_DELAY_S = 0.1
 """On the system clock a tick follows the first event since the last one after this many seconds."""
 
-_TOUCHING = (Events, Defined, Installed, ListChanged, PeopleMerged, PersonSplit)
+_TOUCHING = (Events, Defined, Installed, ListChanged, PeopleMerged, PeopleKeptApart, PersonSplit)
 """Records after which a tick has something to evaluate."""
 
 IDLE_S = 0.01

@@ -25,6 +25,7 @@ from mailwright.core.events import (
     ListChanged,
     LogRecord,
     Offset,
+    PeopleKeptApart,
     PeopleMerged,
     Person,
     PersonSplit,
@@ -132,6 +133,9 @@ class EngineState:
                     self._list_changed(record, other, folded)
                 elif isinstance(other, PeopleMerged):
                     self._merge_by_hand(record, other, folded)
+                elif isinstance(other, PeopleKeptApart):
+                    if self._given(other.one, other.other):
+                        self.identity.keep_apart(Person(other.one), Person(other.other))
                 elif isinstance(other, PersonSplit):
                     self._split(record, other, folded)
                 folded.records.append((record.offset, record.at, other))

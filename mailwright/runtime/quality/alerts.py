@@ -18,6 +18,7 @@ from mailwright.core.instants import Instant, to_datetime
 from mailwright.core.messages import Envelope, Sent
 from mailwright.reports.quality.definitions import Alerts
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.quality.known import known
 from mailwright.runtime.sender import make_channel
 
 _MOST_TOLD = 20
@@ -28,7 +29,8 @@ def alert(there: Installation, alerts: Alerts, monitors: Collection[str]) -> lis
 
     What could not be told to everybody is told again by the next run: rather twice than never.
     """
-    untold = there.records.findings.unalerted(monitors)
+    meta, now = there.records.meta, there.clock.now()
+    untold = [one for one in there.records.findings.unalerted(monitors) if known(meta, one.key, now) is None]
     told = [one for one in untold if alerts.from_severity == "warning" or one.severity == "serious"]
     failed = _told(there, alerts, told) if told else []
     if untold and not failed:

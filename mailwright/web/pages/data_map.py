@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from mailwright.core.instants import format_iso, iso_or_none
 from mailwright.reports.data_map import RECENT_DAYS, Answer, Influence, Kind, Piece
+from mailwright.runtime.jobs.runs import asked_for
 from mailwright.runtime.quality.data_map import newest_map
 from mailwright.web.access import allowed
 from mailwright.web.described import ApiRoute, Told, When
@@ -71,7 +74,14 @@ def data_map(request: Request, context: Context) -> Response:
         title: [piece for piece in made.pieces if piece.kind == kind] if made else [] for kind, title in KINDS.items()
     }
     unused = sum(piece.unused for piece in made.pieces) if made else 0
-    values = {"made": made, "kinds": kinds, "accounts": KINDS["account"], "unused": unused, "days": RECENT_DAYS}
+    values: dict[str, Any] = {
+        "made": made,
+        "kinds": kinds,
+        "accounts": KINDS["account"],
+        "unused": unused,
+        "days": RECENT_DAYS,
+    }
+    values["asked"] = asked_for(context.records.meta, "data-map")
     return page_response(request, "data_map.html", values)
 
 

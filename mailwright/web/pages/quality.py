@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
 
+from mailwright.core.facts import PersonFacts
 from mailwright.core.findings import KnownFinding, Severity
-from mailwright.core.instants import format_iso, iso_or_none
+from mailwright.core.instants import Instant, format_iso, from_datetime, iso_or_none, to_datetime
 from mailwright.reports.quality.people import Pair
-from mailwright.runtime.jobs.runs import newest_run
+from mailwright.runtime.identity_changes import REASON_CHARS, apart_asked, carry_out, merge_asked
+from mailwright.runtime.jobs.runs import asked_for, newest_run
 from mailwright.runtime.quality.audit import newest_audit
+from mailwright.runtime.quality.known import known, leave_alone
 from mailwright.web.access import allowed
-from mailwright.web.described import ApiRoute, Told, When
+from mailwright.web.api_jobs import ask_for
+from mailwright.web.api_people import by_of
+from mailwright.web.context import WebContext
+from mailwright.web.described import ApiRoute, Told, When, json_body
+from mailwright.web.pages.people import known_email, known_name
 from mailwright.web.pages.shell import Context, pages_router
+from mailwright.web.sessions import FORM_BYTES, checked_form
 from mailwright.web.templating import page_response
 
 router = pages_router()
 api_router = APIRouter(prefix="/v1", tags=["Quality"], dependencies=[Depends(allowed)], route_class=ApiRoute)
+
+JOBS = ("quality", "audit")
+MOST_PAIRS = 50
+"""Pairs on the page: the best."""
 
 MOST_FINDINGS = 200
 """Findings on the page and in an answer: all that last, then the newest that are gone."""
@@ -87,15 +101,115 @@ class Audit(Told):
 @router.get("/quality")
 def quality(request: Request, context: Context) -> Response:
     """Findings that last, those that are gone, and what the audit saw."""
+    meta, now = context.records.meta, context.clock.now()
     found = context.records.findings.newest(MOST_FINDINGS)
+    lasting = [one for one in found if one.resolved_at is None]
+    left = {one.finding.key: told for one in lasting if (told := known(meta, one.finding.key, now))}
+    report = newest_audit(meta)
     values = {
-        "lasting": [one for one in found if one.resolved_at is None],
+        "lasting": [one for one in lasting if one.finding.key not in left],
+        "known": [(one, left[one.finding.key]) for one in lasting if one.finding.key in left],
         "gone": [one for one in found if one.resolved_at is not None],
-        "audit": newest_audit(context.records.meta),
+        "audit": report,
+        "pairs": _pairs(context, report.pairs[:MOST_PAIRS]) if report else [],
         "archive_after": context.project.quality.audit.archive_after,
-        "runs": {name: newest_run(context.records.meta, name) for name in ("quality", "audit")},
+        "runs": {name: newest_run(meta, name) for name in JOBS},
+        "asked": {name for name in JOBS if asked_for(meta, name)},
+        "today": to_datetime(now).astimezone(context.project.zone).date(),
+        "reason_chars": REASON_CHARS,
     }
     return page_response(request, "quality.html", values)
+
+
+def _pairs(context: WebContext, pairs: Sequence[Pair]) -> list[tuple[Pair, str, str]]:
+    """Pairs that are still two, with the names of both, opened for this page."""
+    facts = context.engine.facts(sorted({one for pair in pairs for one in (pair.one, pair.other)}))
+    found = []
+    for pair in pairs:
+        one, other = facts.get(pair.one), facts.get(pair.other)
+        if one is None or other is None or one.person == other.person:
+            continue
+        if other.person not in context.engine.graph(one.person).apart:
+            found.append((pair, _name(context, one), _name(context, other)))
+    return found
+
+
+def _name(context: WebContext, facts: PersonFacts) -> str:
+    name, email = known_name(context, facts), known_email(context, facts)
+    return f"{name}, {email}" if email and email != name else name
+
+
+@router.post("/quality/run/{job}", max_body_size=FORM_BYTES, dependencies=[Depends(checked_form)])
+def run_now(request: Request, context: Context, job: Literal["quality", "audit", "data-map"]) -> Response:
+    """Let the worker look, audit or make the data map now."""
+    ask_for(context, job, request.state.user)
+    return RedirectResponse("/data-map" if job == "data-map" else "/quality", 303)
+
+
+@router.post("/quality/pairs", max_body_size=FORM_BYTES, dependencies=[Depends(checked_form)])
+def decide_pair(
+    request: Request,
+    context: Context,
+    one: Annotated[int, Form(ge=0, lt=2**31)],
+    other: Annotated[int, Form(ge=0, lt=2**31)],
+    say: Annotated[Literal["merge", "apart"], Form()],
+    reason: Annotated[str, Form(max_length=2 * REASON_CHARS)] = "",
+) -> Response:
+    """Two people who look alike are one, or two: both is remembered, the second as after a split."""
+    ask = merge_asked if say == "merge" else apart_asked
+    usual = "alike by the audit" if say == "merge" else "not the same, by the audit's proposal"
+    body = ask(context.engine, context.seal, one, other, reason=reason.strip() or usual, by=request.state.user)
+    carry_out(context.log, context.clock, context.engine, body)
+    return RedirectResponse("/quality", 303)
+
+
+@router.post("/quality/known", max_body_size=FORM_BYTES, dependencies=[Depends(checked_form)])
+def know(
+    request: Request,
+    context: Context,
+    finding: Annotated[str, Form(min_length=1, max_length=2000)],
+    until: Annotated[date, Form()],
+) -> Response:
+    """Leave a finding alone to the end of a day; of a day past, no more."""
+    _leave_alone(context, finding, until, request.state.user)
+    return RedirectResponse("/quality", 303)
+
+
+class KnownCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/quality/known``.
+
+    Attributes:
+        monitor: Of the finding.
+        subject: Of the finding.
+        until: The last day on which it is left alone, in the shop's time zone; a day past ends it.
+    """
+
+    monitor: str
+    subject: str
+    until: date
+
+
+class KnownTold(Told):
+    """What is left alone, and until when."""
+
+    finding: str
+    until: When
+
+
+@api_router.post("/quality/known")
+def know_api(
+    request: Request, context: Context, call: Annotated[KnownCall, Depends(json_body(KnownCall, "request.body"))]
+) -> KnownTold:
+    """Leave a finding alone until a day: it is on the page apart from the others, and tells nobody."""
+    key = f"{call.monitor}: {call.subject}"
+    return KnownTold(finding=key, until=format_iso(_leave_alone(context, key, call.until, by_of(request, context))))
+
+
+def _leave_alone(context: WebContext, key: str, day: date, by: str) -> Instant:
+    after = datetime.combine(day + timedelta(days=1), time(), context.project.zone)
+    until = from_datetime(after)
+    leave_alone(context.records.meta, key, until, by, context.clock.now())
+    return until
 
 
 @api_router.get("/quality")
