@@ -136,7 +136,7 @@ def test_a_batch_has_2500_events_and_none_more(door: TestClient, n: int, status:
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
-        (gzip.compress(raw_batch(GOOD_TEXT))[:-9], {"Content-Encoding": "gzip"}, 400),  # cut off
+        (gzip.compress(raw_batch(GOOD_TEXT), mtime=0)[:-9], {"Content-Encoding": "gzip"}, 400),  # cut off
         (raw_batch(GOOD_TEXT), {"Content-Encoding": "gzip"}, 400),
         (zlib.compress(raw_batch(GOOD_TEXT)), {"Content-Encoding": "deflate"}, 415),
         (b"\xef\xbb\xbf" + raw_batch(GOOD_TEXT), {}, 400),  # a BOM: RFC 8259 forbids it
