@@ -6,6 +6,7 @@ import csv
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import typer
@@ -13,8 +14,11 @@ from rich.table import Table
 
 from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.segments import AsOfOption
 from mailwright.core.errors import InvalidInput, nearest
+from mailwright.core.events import Offset
 from mailwright.core.instants import format_iso
+from mailwright.runtime.installation import Installation
 
 history = typer.Typer(help="History as tables: SQL, views, versions, changes.", no_args_is_help=True)
 
@@ -33,11 +37,12 @@ def run_sql(
     query: Annotated[str, typer.Argument(help="One SELECT in DuckDB's words, over tables and views.")],
     as_csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Rows to show without --csv.")] = 50,
+    as_of: AsOfOption = "",
     project: ProjectOption = HERE,
 ) -> None:
     """Ask History in SQL."""
     with opened(project) as there:
-        _show(there.history.query(query), as_csv, limit)
+        _show(there.history.query(query, upto=_offset(there, as_of)), as_csv, limit)
 
 
 @history.command("views")
@@ -86,6 +91,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where to.")],
     kind: FormatOption = "parquet",
     view: Annotated[list[str] | None, typer.Option("--view", help="Only this one; may be given again.")] = None,
+    as_of: AsOfOption = "",
     project: ProjectOption = HERE,
 ) -> None:
     """Write the star-shaped views as files, for BI tools and warehouses."""
@@ -94,9 +100,20 @@ def export(
     if kind not in ("parquet", "delta"):
         raise InvalidInput.one("history.format", f"nothing is written as {kind!r}", hint="take parquet or delta")
     with opened(project) as there:
-        written = export_views(there.history, to, kind, view or ())  # type: ignore[arg-type] # as just checked
+        upto = _offset(there, as_of)
+        written = export_views(there.history, to, kind, view or (), upto)  # type: ignore[arg-type] # as just checked
     for name, rows in written.items():
         console.print(f"{name:<16}{rows:>12,} rows")
+
+
+def _offset(there: Installation, as_of: str) -> Offset | None:
+    """Up to where History is read; None: all there is."""
+    if not as_of:
+        return None
+    from mailwright.runtime.history_views import offset_by
+    from mailwright.runtime.rehearsal.moments import read_moment
+
+    return offset_by(there.history, read_moment(as_of, ZoneInfo(there.settings.project.time_zone), "end"))
 
 
 def _show(found: pa.Table, as_csv: bool, limit: int) -> None:

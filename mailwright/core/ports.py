@@ -157,14 +157,14 @@ class History(Protocol):
         """The offset that `table` holds everything up to; 0 for a table that does not exist."""
         ...
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, upto: Offset | None = None) -> pa.Table:
         """Run one read-only DuckDB statement; every History table is a view under its name; `$name` parameters.
 
-        The star-shaped views of an installation may be named as well.
+        The star-shaped views of an installation may be named as well. `upto`: as if nothing above it had been appended.
         """
         ...
 
-    def stream(self, sql: str, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+    def stream(self, sql: str, batch_rows: int = 65_536, *, upto: Offset | None = None) -> Iterator[pa.RecordBatch]:
         """As `query` without parameters, batch by batch: for results that are too large to be held.
 
         A result without rows is one batch without rows, so that its columns are told.

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from mailwright.core.errors import InvalidInput, nearest
+from mailwright.core.events import Offset
+from mailwright.core.instants import Instant, to_datetime
 from mailwright.core.ports import History
 from mailwright.rules.sql.star import views
 from mailwright.runtime.engine import history_rows as rows
@@ -17,6 +19,7 @@ SCHEMAS = {
     "events": rows.EVENTS,
     "belonging": rows.BELONGING,
     "transitions": rows.TRANSITIONS,
+    "records": rows.RECORDS,
 }
 """Tables that views read."""
 
@@ -27,8 +30,35 @@ def star() -> Star:
     return Star(views(), SCHEMAS)
 
 
-def export_views(history: History, to: Path, kind: Format, names: Sequence[str] = ()) -> dict[str, int]:
+_NEWEST = {
+    "events": """SELECT max("offset") FROM events WHERE recorded_at <= $at""",
+    "records": """SELECT max("offset") FROM records WHERE "at" <= $at""",
+    "merges": """SELECT max("offset") FROM merges WHERE "at" <= $at""",
+    "ticks": """SELECT max("offset") FROM ticks WHERE "at" <= $at""",
+}
+
+
+def offset_by(history: History, at: Instant) -> Offset:
+    """The log's offset at an instant, as far as History tells: of the last that was appended by then; 0 before all.
+
+    What an import told later of the time before is not in it: nobody could have known.
+    """
+    asked = {"at": to_datetime(at)}
+    found = [history.query(sql, asked).column(0)[0].as_py() for name, sql in _NEWEST.items() if history.offset(name)]
+    return Offset(max((each for each in found if each is not None), default=0))
+
+
+def export_views(
+    history: History, to: Path, kind: Format, names: Sequence[str] = (), upto: Offset | None = None
+) -> dict[str, int]:
     """Write views (none: all) below a folder, each whole and in place of what was there; rows by name.
+
+    Args:
+        history: What is read.
+        to: The folder.
+        kind: What is written.
+        names: Which views.
+        upto: As if nothing above this offset had been appended; see `offset_by`.
 
     Raises:
         InvalidInput: If there is no such view.
@@ -37,6 +67,6 @@ def export_views(history: History, to: Path, kind: Format, names: Sequence[str] 
     if unknown := [name for name in names if name not in known]:
         raise InvalidInput.one("history.view", f"there is no view {unknown[0]!r}", hint=nearest(unknown[0], known))
     return {
-        name: write_view(history.stream(f'SELECT * FROM "{name}"'), to, name, kind)  # noqa: S608 one of our names
+        name: write_view(history.stream(f'SELECT * FROM "{name}"', upto=upto), to, name, kind)  # noqa: S608 our names
         for name in names or known
     }

@@ -161,24 +161,24 @@ class DeltaHistory:
         with self._lock, _Translated(self._path(table)):
             return _held(self._fresh(table))
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, upto: Offset | None = None) -> pa.Table:
         """See `mailwright.core.ports.History.query`.
 
         Raises:
             InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
         """
         try:
-            return run_query(sql, parameters, self._files, self._star)
+            return run_query(sql, parameters, self._files, self._star, upto)
         except NotFound:  # a file was rewritten between the look and the reading
-            return run_query(sql, parameters, self._files, self._star)
+            return run_query(sql, parameters, self._files, self._star, upto)
 
-    def stream(self, sql: str, batch_rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+    def stream(self, sql: str, batch_rows: int = 65_536, *, upto: Offset | None = None) -> Iterator[pa.RecordBatch]:
         """See `mailwright.core.ports.History.stream`.
 
         Raises:
             InvalidInput: As `query`.
         """
-        return stream_query(sql, self._files, self._star, batch_rows)
+        return stream_query(sql, self._files, self._star, batch_rows, upto)
 
     def columns(self, table: str) -> list[str]:
         """See `mailwright.core.ports.History.columns`."""

@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from mailwright.core.errors import InvalidInput
+from mailwright.core.events import Offset
 from mailwright.stores.history_pieces import rewritten_since
 
 _SELECTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
@@ -53,20 +54,24 @@ class Star:
 _PLAIN = Star()
 
 
-def run_query(sql: str, parameters: Mapping[str, Any] | None, files: Files, star: Star = _PLAIN) -> pa.Table:
-    """Run one SELECT over the tables and views that it names.
+def run_query(
+    sql: str, parameters: Mapping[str, Any] | None, files: Files, star: Star = _PLAIN, upto: Offset | None = None
+) -> pa.Table:
+    """Run one SELECT over the tables and views that it names; `upto`: over their rows up to this offset.
 
     Raises:
         InvalidInput: If it is not one SELECT, is wrong, or touches anything but the tables.
         NotFound: If a file was rewritten meanwhile: ask again.
     """
-    with _prepared(sql, files, star) as connection:
+    with _prepared(sql, files, star, upto) as connection:
         return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
 
 
-def stream_query(sql: str, files: Files, star: Star, batch_rows: int) -> Iterator[pa.RecordBatch]:
+def stream_query(
+    sql: str, files: Files, star: Star, batch_rows: int, upto: Offset | None = None
+) -> Iterator[pa.RecordBatch]:
     """As `run_query`, but batch by batch, so that a result of any size needs little memory; one batch at least."""
-    with _prepared(sql, files, star) as connection:
+    with _prepared(sql, files, star, upto) as connection:
         reader = connection.sql(sql).to_arrow_reader(batch_rows)
         none = True
         for batch in reader:
@@ -77,7 +82,7 @@ def stream_query(sql: str, files: Files, star: Star, batch_rows: int) -> Iterato
 
 
 @contextmanager
-def _prepared(sql: str, files: Files, star: Star) -> Iterator[duckdb.DuckDBPyConnection]:
+def _prepared(sql: str, files: Files, star: Star, upto: Offset | None) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:")
     allowed: list[str] = []
     try:
@@ -87,10 +92,10 @@ def _prepared(sql: str, files: Files, star: Star) -> Iterator[duckdb.DuckDBPyCon
         words, views = star.asked(sql)
         for table in sorted(words):
             if found := files(table):
-                _add_view(connection, table, *found)
+                _add_view(connection, table, *found, upto)
                 allowed += found[1]
             elif views and table in star.schemas:
-                _add_view(connection, table, star.schemas[table], [])
+                _add_view(connection, table, star.schemas[table], [], upto)
         for view in views:
             connection.sql(star.views[view]).create_view(view)
         _fence(connection, allowed)
@@ -111,7 +116,9 @@ def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, sql: str) -> N
         raise InvalidInput.one("history.query", "a query of History must be one SELECT", source=sql)
 
 
-def _add_view(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema, files: list[str]) -> None:
+def _add_view(
+    connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Schema, files: list[str], upto: Offset | None
+) -> None:
     if not files:
         connection.register(table, schema.empty_table())
         return
@@ -126,6 +133,8 @@ def _add_view(connection: duckdb.DuckDBPyConnection, table: str, schema: pa.Sche
         else duckdb.ConstantExpression(None).cast(kind).alias(field)
         for field, kind in zip(lacking.columns, lacking.types, strict=True)
     ]
+    if upto is not None:
+        relation = relation.filter(duckdb.ColumnExpression("offset") <= duckdb.ConstantExpression(upto))
     relation.select(*columns).create_view(table)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from mailwright.core.durations import duration_micros
 from mailwright.core.instants import SECOND, format_iso, iso_or_none
 from mailwright.core.messages import Message
+from mailwright.core.ports import Consent
 from mailwright.reports.sessions import Visit, sessions_of
 from mailwright.runtime.installation import service_health
 from mailwright.runtime.who import in_path, person_of
@@ -18,7 +19,7 @@ from mailwright.web.api_accounts import KnownTold, history_told, known_told
 from mailwright.web.context import WebContext
 from mailwright.web.described import ApiRoute, Told, When, also
 from mailwright.web.pages.mails import message_by_id
-from mailwright.web.pages.people import person_facts
+from mailwright.web.pages.people import consent_rows, consent_states, person_facts
 from mailwright.web.pages.shell import Context
 
 open_router = APIRouter(tags=["State"], route_class=ApiRoute)
@@ -163,6 +164,16 @@ class TimeZoneTold(Told):
     origin: str = msgspec.field(name="from")
 
 
+class ConsentTold(Told):
+    """The newest word on a purpose by one address; `address_hash` is its keyed hash, as in `identifiers`."""
+
+    purpose: str
+    state: Literal["granted", "withdrawn"]
+    since: When
+    source: str
+    address_hash: str
+
+
 class PersonTold(Told, omit_defaults=True):
     """One person.
 
@@ -183,6 +194,7 @@ class PersonTold(Told, omit_defaults=True):
     last_seen_at: When
     sources: dict[str, str]
     accounts: list[str]
+    consents: list[ConsentTold]
     time_zone: TimeZoneTold
     history: dict[str, list[KnownTold]] | None = None
 
@@ -196,6 +208,16 @@ def person_sessions(
     facts = person_facts(context, number)
     told = sessions_of(context.history, facts.identifiers, gap=duration_micros(gap), limit=limit)
     return Visits(person=facts.person, sessions=[_visit(one) for one in told])
+
+
+def _consent(one: Consent) -> ConsentTold:
+    return ConsentTold(
+        purpose=one.purpose,
+        state="granted" if one.granted else "withdrawn",
+        since=format_iso(one.at),
+        source=one.source,
+        address_hash=one.address_hash,
+    )
 
 
 def _visit(one: Visit) -> VisitTold:
@@ -217,8 +239,9 @@ def person(
 ) -> PersonTold:
     """What is known of one person: by number, ``#12``, an identifier as ``user_id:42``, an address, phone or id.
 
-    As of the last tick, at most a second ago; with ``history=true`` every kept write of its traits too. Personal
-    values are in clear text; hashed identifiers stay hashes.
+    As of the last tick, at most a second ago, and consents, the newest word on each purpose by each address, as of
+    now; with ``history=true`` every kept write of its traits too. Personal values are in clear text; hashed
+    identifiers stay hashes.
     """
     facts = person_facts(context, person_of(context.engine, context.seal, in_path(who)), past=history)
     return PersonTold(
@@ -233,6 +256,7 @@ def person(
         last_seen_at=format_iso(facts.last_seen_at),
         sources={name: format_iso(at) for name, at in facts.sources.items()},
         accounts=facts.accounts,
+        consents=[_consent(one) for one in consent_states(consent_rows(context, facts))],
         time_zone=TimeZoneTold(name=facts.time_zone, origin=facts.time_zone_from),
         history=history_told(context, facts.history) if history else None,
     )

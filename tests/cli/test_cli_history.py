@@ -19,8 +19,14 @@ def test_sql_views_versions_changes_and_export(tmp_path: Path) -> None:
         shop = Shop(there, served)
         shop.batch([order("ada", 1, 12.5), order("bob", 2, 7.5)])
         shop.tick("2026-11-02T09:00:00Z")
+        shop.tick("2026-11-03T09:00:00Z")
+        shop.batch([order("ada", 3, 100)])
+        shop.tick("2026-11-03T10:00:00Z")
         there.engine.flush_history()
+    as_of = ("--as-of", "2026-11-02")
     told = done("history", "sql", "SELECT sum(total) AS spent FROM orders", "--csv", *project)
+    assert told.split() == ["spent", "120.0"]
+    told = done("history", "sql", "SELECT sum(total) AS spent FROM orders", "--csv", *as_of, *project)
     assert told.split() == ["spent", "20.0"]
     assert "bob-2" in done("history", "sql", "SELECT * FROM order_lines", *project)
     assert mailwright("history", "sql", "DROP TABLE events", *project).returncode == 2
@@ -28,6 +34,6 @@ def test_sql_views_versions_changes_and_export(tmp_path: Path) -> None:
     assert mailwright("history", "views", "--dialect", "oracle").returncode == 2
     assert "WRITE" in done("history", "versions", "events", *project)
     assert "insert" in done("history", "changes", "events", "--from", "0", "--csv", *project)
-    assert "2 rows" in done("export-views", "--to", str(tmp_path / "bi"), "--view", "orders", *project)
+    assert "2 rows" in done("export-views", "--to", str(tmp_path / "bi"), "--view", "orders", *as_of, *project)
     assert sorted(pq.read_table(tmp_path / "bi" / "orders.parquet")["total"].to_pylist()) == [7.5, 12.5]
     assert mailwright("export-views", "--to", str(tmp_path / "bi"), "--format", "xls", *project).returncode == 2

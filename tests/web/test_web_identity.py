@@ -16,6 +16,8 @@ from fastapi.testclient import TestClient
 from live_shop import FILES, Live, live_shop, wait_for
 from visitors import OURS
 
+from mailwright.core.instants import DAY, Instant
+from mailwright.core.ports import Consent
 from mailwright.reports.quality.people import AuditReport, Pair
 from mailwright.web.sessions import new_login_link
 
@@ -278,3 +280,69 @@ def test_two_who_look_alike_are_said_to_be_two_or_one_on_the_board(shop):
     tell(shop, "track", anonymousId="zoey", event="Product Viewed")
     tell(shop, "identify", anonymousId="zoe", context={"externalIds": [{"type": "anonymous_id", "id": "zoey"}]})
     assert person(shop, "anonymous_id:zoey")["person"] != person(shop, "anonymous_id:zoe")["person"], "events neither"
+
+
+def test_a_persons_addresses_are_shown_and_their_consents_told_by_purpose(shop):
+    for address in ("fay@old.example", "fay@new.example"):
+        tell(shop, "identify", userId="fay", traits={"email": address})
+    context = shop.app.state.context
+    old, new = (context.sealer.hash_address(f"fay@{which}.example") for which in ("old", "new"))
+    said = [(old, "news", True, 1), (old, "news", False, 2), (new, "offers", True, 3)]
+    context.records.consents.record(
+        [
+            Consent(address_hash=one, purpose=purpose, granted=granted, at=Instant(n * DAY), source=f"form{n}")
+            for one, purpose, granted, n in said
+        ]
+    )
+    found = person(shop, "user_id:fay")
+    assert found["consents"] == [
+        {
+            "purpose": "news",
+            "state": "withdrawn",
+            "since": "1970-01-03T00:00:00Z",
+            "source": "form2",
+            "address_hash": old,
+        },
+        {
+            "purpose": "offers",
+            "state": "granted",
+            "since": "1970-01-04T00:00:00Z",
+            "source": "form3",
+            "address_hash": new,
+        },
+    ]
+    client, _ = signed_in(shop)
+    page = client.get(f"/people/{found['person']}").text
+    who = page[page.index("Who this is") :]
+    assert "fay@old.example" in who
+    assert "fay@new.example" in who
+    assert f"hash {old[:8]}" not in page
+    consents = page[page.index("<h2>Consent</h2>") :]
+    assert consents.index("withdrawn") < consents.index("fay@old.example") < consents.index("3 words on record")
+
+
+def test_a_merge_or_split_that_cannot_be_is_told_on_the_persons_page_with_the_form_kept(shop):
+    tell(shop, "track", userId="gus", anonymousId="gus-phone", event="Product Viewed")
+    number = person(shop, "user_id:gus")["person"]
+    client, csrf = signed_in(shop)
+
+    def sent(what: str, **form: str) -> tuple[int, str]:
+        answer = client.post(f"/people/{number}/{what}", data={"csrf": csrf, **form}, headers=OURS)
+        return answer.status_code, answer.text
+
+    status, page = sent("merge", other="no<b>body", reason="a second account")
+    assert status == 404
+    assert "Who this is" in page
+    assert "nobody is known as" in page
+    assert 'name="other" value="no&lt;b&gt;body"' in page
+    assert 'value="a second account"' in page
+    status, page = sent("merge", other="user_id:gus", reason="")
+    assert (status, "are person" in page or "both are" in page) == (409, True)
+    status, page = sent("split", reason="why not")
+    assert status == 400
+    assert "a split takes one merge back, or takes identifiers out; name one of the two" in page
+    assert 'value="why not"' in page
+    status, page = sent("split", identifier="anonymous_id:gus-phone", reason="")
+    assert status == 400
+    assert re.search(r'value="anonymous_id:gus-phone" checked', page)
+    assert person(shop, "anonymous_id:gus-phone")["person"] == number

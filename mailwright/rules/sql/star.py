@@ -1,8 +1,8 @@
 """Star-shaped views of History: people, and what they did, ordered and were sent, joined by `person`.
 
-Written once, in DuckDB's words but for four functions, and printed for DuckDB or Spark: ``json_text(document, name)``
+Written once, in DuckDB's words but for five functions, and printed for DuckDB or Spark: ``json_text(document, name)``
 is the text of a property, ``json_names(document)`` the names in it, ``json_items(document, name)`` the elements of a
-list in it, ``json_of(name, value)`` the object of many names and values.
+list in it, ``json_of(name, value)`` the object of many names and values, ``time_of(micros)`` an instant.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ TITLES: Mapping[str, str] = {
     "memberships": "Who is in which segment now, and since when.",
     "person_events": "Every event with the person whose it is now.",
     "person_traits": "The newest value of each trait of each person; personal ones are sealed.",
-    "people": "One row a person: when first and last seen, traits, segments.",
+    "consents": "The newest word on each purpose by each e-mail address (its keyed hash), and whose that is now.",
+    "people": "One row a person: when first and last seen, traits, segments, purposes granted.",
+    "accounts": "One row an account of group calls: its traits, who is in it, when first and last seen.",
     "orders": "One row an `Order Completed`.",
     "order_lines": "One row a product of an order.",
     "messages": "One row a mail: what became of it, and the first order less than 3 days after its first click.",
@@ -65,10 +67,34 @@ _VIEWS: Mapping[str, str] = {
         ) AS told
         WHERE place = 1 AND NOT value IS NULL
     """,
-    "people": """
-        SELECT p.person, p.identifier, p.identifiers, s.first_seen_at, s.last_seen_at, s.events, t.traits, m.segments
+    "consents": """
+        SELECT c.address_hash, o.person, c.purpose,
+            CASE WHEN c.granted = 'true' THEN 'granted' ELSE 'withdrawn' END AS state,
+            time_of(c.told_at) AS since_at, c.source, c.wording
         FROM (
-            SELECT person, min(identifier) AS identifier, count(*) AS identifiers FROM owners GROUP BY person
+            SELECT address_hash, purpose, granted, told_at, source, wording, row_number() OVER (
+                PARTITION BY address_hash, purpose ORDER BY told_at DESC, "offset" DESC
+            ) AS place
+            FROM (
+                SELECT "offset", json_text(body, 'address_hash') AS address_hash,
+                    json_text(body, 'purpose') AS purpose, json_text(body, 'granted') AS granted,
+                    CAST(json_text(body, 'told_at') AS BIGINT) AS told_at, json_text(body, 'source') AS source,
+                    json_text(body, 'wording') AS wording
+                FROM records WHERE kind = 'consent'
+            ) AS said
+        ) AS c
+        LEFT JOIN owners AS o ON o.identifier = concat('email:', c.address_hash)
+        WHERE c.place = 1 AND c.address_hash <> 'erased'
+    """,
+    "people": """
+        SELECT p.person, p.identifier, p.identifiers, s.first_seen_at, s.last_seen_at, s.events, t.traits, m.segments,
+            c.consents
+        FROM (
+            SELECT person, count(*) AS identifiers, min_by(identifier, concat(
+                CASE split_part(identifier, ':', 1) WHEN 'user_id' THEN '1' WHEN 'email' THEN '2' WHEN 'phone' THEN '3'
+                    WHEN 'anonymous_id' THEN '5' ELSE '4' END, identifier
+            )) AS identifier
+            FROM owners GROUP BY person
         ) AS p
         LEFT JOIN (
             SELECT person, min(stamp_at) AS first_seen_at, max(stamp_at) AS last_seen_at, count(*) AS events
@@ -78,6 +104,36 @@ _VIEWS: Mapping[str, str] = {
             ON t.person = p.person
         LEFT JOIN (SELECT person, array_agg(segment) AS segments FROM memberships GROUP BY person) AS m
             ON m.person = p.person
+        LEFT JOIN (
+            SELECT person, array_agg(DISTINCT purpose) AS consents FROM consents
+            WHERE state = 'granted' AND NOT person IS NULL GROUP BY person
+        ) AS c ON c.person = p.person
+    """,
+    "accounts": """
+        SELECT a.account, a.first_seen_at, a.last_seen_at, a.members, a.people, t.traits
+        FROM (
+            SELECT account, min(stamp_at) AS first_seen_at, max(stamp_at) AS last_seen_at,
+                count(DISTINCT person) AS members, array_agg(DISTINCT person) AS people
+            FROM (
+                SELECT json_text(context, 'groupId') AS account, person, stamp_at
+                FROM person_events WHERE type = 'group'
+            ) AS calls
+            WHERE account <> '' GROUP BY account
+        ) AS a
+        LEFT JOIN (
+            SELECT account, json_of(trait, value) AS traits FROM (
+                SELECT account, trait, json_text(traits, trait) AS value, row_number() OVER (
+                    PARTITION BY account, trait ORDER BY stamp_at DESC, "offset" DESC
+                ) AS place
+                FROM (
+                    SELECT json_text(context, 'groupId') AS account, stamp_at, "offset", traits,
+                        unnest(json_names(traits)) AS trait
+                    FROM person_events WHERE type = 'group' AND NOT traits IS NULL
+                ) AS named
+                WHERE NOT contains(trait, '"')
+            ) AS told
+            WHERE place = 1 AND NOT value IS NULL GROUP BY account
+        ) AS t ON t.account = a.account
     """,
     "orders": """
         SELECT "offset", person, stamp_at AS ordered_at, json_text(properties, 'order_id') AS order_id,
@@ -164,6 +220,7 @@ _FUNCTIONS: Mapping[str, Mapping[str, Callable[..., exp.Expression]]] = {
             _call("json_extract", document, _path(name, '$."', '"')), exp.DataType.build("JSON[]", dialect="duckdb")
         ),
         "json_of": lambda name, value: _call("json_group_object", name, value),
+        "time_of": lambda micros: _call("make_timestamptz", micros),
     },
     "spark": {
         "json_text": lambda document, name: _call("get_json_object", document, _path(name, "$['", "']")),
@@ -174,5 +231,6 @@ _FUNCTIONS: Mapping[str, Mapping[str, Callable[..., exp.Expression]]] = {
         "json_of": lambda name, value: _call(
             "to_json", _call("map_from_entries", _call("collect_list", _call("struct", name, value)))
         ),
+        "time_of": lambda micros: _call("timestamp_micros", micros),
     },
 }

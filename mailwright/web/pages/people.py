@@ -19,7 +19,7 @@ from mailwright.reports.timeline import Happening, timeline
 from mailwright.runtime.who import person_of
 from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
-from mailwright.web.pages.identity import graph_values
+from mailwright.web.pages.identity import clear_addresses, graph_values
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
 from mailwright.web.pages.traits import trait_rows
 from mailwright.web.templating import page_response, span_text, when, words
@@ -124,10 +124,19 @@ def people(
 @router.get("/people/{number}")
 def person(request: Request, context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
     """One person."""
+    return person_page(request, context, number)
+
+
+def person_page(
+    request: Request, context: WebContext, number: int, fault: Mapping[str, Any] | None = None, status: int = 200
+) -> Response:
+    """A person's page; `fault`: what is wrong with a form of it (its ``text``), and what was said there."""
     facts = person_facts(context, number, past=True)
     if facts.person != number:
         return RedirectResponse(f"/people/{facts.person}", 303)
     graph = context.engine.graph(facts.person)
+    consents = consent_rows(context, facts)
+    clear = clear_addresses(context, facts)
     values = {
         "facts": facts,
         "corrects": True,
@@ -136,14 +145,16 @@ def person(request: Request, context: Context, number: Annotated[int, Path(ge=0,
         "traits": trait_rows(context, facts.traits, facts.history, context.project.profile.traits),
         "attributes": _facts(context, facts.attributes, context.project.attributes),
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
-        "consents": consent_rows(context, facts),
+        "consents": consents,
+        "states": [(one, clear.get(one.address_hash, "")) for one in consent_states(consents)],
         "proofs": proofs_of(context, facts),
         "mails": _mails(context, graph.numbers),
         "origin_title": lambda origin: origin_title(context.project, origin),
-        **graph_values(context, graph),
+        "fault": fault or {},
+        **graph_values(context, graph, clear),
         **_timeline_values(context, facts, None),
     }
-    return page_response(request, "person.html", values)
+    return page_response(request, "person.html", values, status=status)
 
 
 @router.get("/people/{number}/timeline")
@@ -173,8 +184,16 @@ def person_facts(context: WebContext, number: int, *, past: bool = False) -> Per
 def consent_rows(context: WebContext, facts: PersonFacts) -> list[Consent]:
     """The consent ledger of all of a person's e-mail addresses, newest first."""
     hashes = [one.value for one in facts.identifiers if one.kind == "email"]
-    rows = [row for address_hash in hashes for row in context.records.consents.ledger(address_hash)]
+    rows = [row for address_hash in hashes for row in reversed(context.records.consents.ledger(address_hash))]
     return sorted(rows, key=lambda row: -row.at)
+
+
+def consent_states(rows: Sequence[Consent]) -> list[Consent]:
+    """Of a ledger, newest first, the word that counts on each purpose by each address, by purpose."""
+    newest: dict[tuple[str, str], Consent] = {}
+    for row in rows:
+        newest.setdefault((row.purpose, row.address_hash), row)
+    return [newest[key] for key in sorted(newest)]
 
 
 def proofs_of(context: WebContext, facts: PersonFacts) -> list[OptIn]:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.events import Event, Identifier, Offset, Person
-from mailwright.core.instants import DAY, HOUR, Instant, parse_iso
+from mailwright.core.events import ConsentChanged, Event, Identifier, Offset, Person
+from mailwright.core.instants import DAY, HOUR, Instant, parse_iso, to_datetime
 from mailwright.profiles.identity import Belonging
 from mailwright.rules.fold import Change
 from mailwright.rules.sql.star import TITLES, views
 from mailwright.runtime.engine import history_rows as rows
-from mailwright.runtime.history_views import export_views, star
+from mailwright.runtime.history_views import export_views, offset_by, star
 from mailwright.stores.history_delta import DeltaHistory
 
 T = parse_iso("2026-05-01T10:00:00Z")
@@ -77,24 +78,34 @@ EVENTS = [
 ]
 
 
+TOLD = [(Offset(10 * (n + 1)), one.stamp_at, Person(0), one) for n, one in enumerate(EVENTS)]
+
+
+OWNED = [
+    (Offset(10), Belonging("user_id:ada", ADA, Offset(10), None)),
+    (Offset(30), Belonging("user_id:ada2", Person(2), Offset(30), None)),
+    (Offset(40), Belonging("user_id:ada2", Person(2), Offset(30), Offset(40))),
+    (Offset(40), Belonging("user_id:ada2", ADA, Offset(40), None)),
+    (Offset(80), Belonging("user_id:bob", BOB, Offset(80), None)),
+    (Offset(80), Belonging("email:b0b", BOB, Offset(80), None)),
+]
+CHANGES = [
+    (Offset(20), T, Change(ADA, "new", True, "event")),
+    (Offset(50), T, Change(ADA, "new", False, "time")),
+    (Offset(50), Instant(T + DAY), Change(ADA, "vip", True, "event")),
+]
+
+
+def consent(offset: int, address: str, purpose: str, granted: bool, at: int) -> tuple[Offset, Instant, ConsentChanged]:
+    when = Instant(T + at)
+    return Offset(offset), when, ConsentChanged(address, purpose, granted, "form", told_at=when)
+
+
 def fill(history: DeltaHistory) -> None:
-    told = [(Offset(10 * (n + 1)), one.stamp_at, Person(0), one) for n, one in enumerate(EVENTS)]
-    owned = [
-        (Offset(10), Belonging("user_id:ada", ADA, Offset(10), None)),
-        (Offset(30), Belonging("user_id:ada2", Person(2), Offset(30), None)),
-        (Offset(40), Belonging("user_id:ada2", Person(2), Offset(30), Offset(40))),
-        (Offset(40), Belonging("user_id:ada2", ADA, Offset(40), None)),
-        (Offset(80), Belonging("user_id:bob", BOB, Offset(80), None)),
-    ]
-    changes = [
-        (Offset(20), T, Change(ADA, "new", True, "event")),
-        (Offset(50), T, Change(ADA, "new", False, "time")),
-        (Offset(50), Instant(T + DAY), Change(ADA, "vip", True, "event")),
-    ]
-    history.append("belonging", rows.belonging_table(owned), Offset(200))
-    history.append("transitions", rows.transitions_table(changes), Offset(200))
-    for n in range(0, len(told), 3):
-        history.append("events", rows.events_table(told[n : n + 3], []), Offset(told[min(n + 2, len(told) - 1)][0]))
+    history.append("belonging", rows.belonging_table(OWNED), Offset(200))
+    history.append("transitions", rows.transitions_table(CHANGES), Offset(200))
+    for n in range(0, len(TOLD), 3):
+        history.append("events", rows.events_table(TOLD[n : n + 3], []), Offset(TOLD[min(n + 2, len(TOLD) - 1)][0]))
 
 
 @pytest.fixture
@@ -134,7 +145,7 @@ def check_people(told: list[tuple[Any, ...]]) -> None:
     traits = json.loads(ada[4])
     assert (traits["city"], traits["age"]) == ("York", "7")
     assert ada[5] == ["vip"]
-    assert bob == (1, "user_id:bob", 1, 1, None, None)
+    assert bob == (1, "user_id:bob", 2, 1, None, None)
 
 
 def test_the_views_say_who_did_what(history: DeltaHistory) -> None:
@@ -143,6 +154,78 @@ def test_the_views_say_who_did_what(history: DeltaHistory) -> None:
     assert tuples(history.query(MESSAGES)) == EXPECTED_MESSAGES
     assert tuples(history.query(STAR)) == EXPECTED_STAR
     assert list(views()) == list(TITLES)
+
+
+def test_consents_are_the_newest_word_by_address_and_purpose(history: DeltaHistory) -> None:
+    told = [
+        consent(201, "b0b", "news", True, 0),
+        consent(202, "b0b", "offers", True, HOUR),
+        consent(203, "b0b", "news", False, 2 * HOUR),
+        consent(204, "b0b", "news", True, HOUR),  # told late: the newest word stays
+        consent(205, "n0body", "news", True, HOUR),
+        consent(206, "erased", "news", True, HOUR),
+    ]
+    history.append("records", rows.records_table(told), Offset(300))
+    asked = "SELECT address_hash, person, purpose, state, source FROM consents ORDER BY address_hash, purpose"
+    assert tuples(history.query(asked)) == [
+        ("b0b", 1, "news", "withdrawn", "form"),
+        ("b0b", 1, "offers", "granted", "form"),
+        ("n0body", None, "news", "granted", "form"),
+    ]
+    since = history.query("SELECT since_at FROM consents WHERE purpose = 'offers'").column(0)[0].as_py()
+    assert since == to_datetime(Instant(T + HOUR))
+    assert tuples(history.query("SELECT person, consents FROM people ORDER BY person")) == [(0, None), (1, ["offers"])]
+
+
+def test_accounts_have_traits_and_members(history: DeltaHistory) -> None:
+    told = [
+        event("ada", 0, "group", context={"groupId": "acme"}, traits={"plan": "gold", "seats": 3, "gone": 1}),
+        event("bob", HOUR, "group", context={"groupId": "acme"}, traits={"plan": "silver", "gone": None}),
+        event("ada", HOUR, "group", context={"groupId": "plain"}),
+    ]
+    placed = [(Offset(301 + n), one.stamp_at, Person(0), one) for n, one in enumerate(told)]
+    history.append("events", rows.events_table(placed, []), Offset(310))
+    found = history.query("SELECT * FROM accounts ORDER BY account").to_pylist()
+    assert [(one["account"], one["members"], sorted(one["people"])) for one in found] == [
+        ("acme", 2, [0, 1]),
+        ("plain", 1, [0]),
+    ]
+    assert json.loads(found[0]["traits"]) == {"plan": "silver", "seats": "3"}
+    assert found[1]["traits"] is None
+    assert found[0]["last_seen_at"] - found[0]["first_seen_at"] == timedelta(hours=1)
+
+
+def test_views_as_of_an_instant_are_what_an_export_made_then_said(tmp_path: Path) -> None:
+    then, now = (DeltaHistory(tmp_path / name, star()) for name in ("then", "now"))
+    fill(now)
+    cut = offset_by(now, Instant(T + 6 * HOUR))
+    assert cut == 90
+    for history, upto in ((then, cut), (now, Offset(300))):
+        told = [row for row in [consent(41, "b0b", "news", True, HOUR), consent(250, "b0b", "news", False, 9 * DAY)]]
+        history.append("records", rows.records_table([row for row in told if row[0] <= upto]), upto)
+    assert offset_by(now, Instant(T - 1)) == 0
+    then.append("events", rows.events_table([row for row in TOLD if row[0] <= cut], []), cut)
+    owned = [row for row in OWNED if row[0] <= cut]
+    then.append("belonging", rows.belonging_table(owned), cut)
+    then.append("transitions", rows.transitions_table(CHANGES), cut)
+    export_views(then, tmp_path / "yesterday", "parquet")
+    export_views(now, tmp_path / "as-of", "parquet", upto=cut)
+    for name in views():
+        said, answered = (pq.read_table(tmp_path / made / f"{name}.parquet") for made in ("yesterday", "as-of"))
+        assert sorted(map(str, said.to_pylist())) == sorted(map(str, answered.to_pylist())), name
+    assert now.query("SELECT count(*) FROM orders").column(0)[0].as_py() == 3
+    assert now.query("SELECT count(*) FROM orders", upto=cut).column(0)[0].as_py() == 1
+    assert now.query("SELECT count(*) FROM orders", upto=Offset(0)).column(0)[0].as_py() == 0
+
+
+def test_a_person_is_named_by_the_most_telling_identifier(tmp_path: Path) -> None:
+    history = DeltaHistory(tmp_path / "history", star())
+    names = ["anonymous_id:a", "card:c", "phone:p", "email:e", "user_id:z"]
+    for n in range(len(names)):
+        told = Belonging(names[n], ADA, Offset(n + 1), None)
+        history.append("belonging", rows.belonging_table([(Offset(n + 1), told)]), Offset(n + 1))
+        named = history.query("SELECT identifier FROM people").column(0).to_pylist()
+        assert named == [["anonymous_id:a"], ["card:c"], ["phone:p"], ["email:e"], ["user_id:z"]][n]
 
 
 def test_views_of_an_empty_history_are_empty(tmp_path: Path) -> None:
@@ -241,10 +324,12 @@ def spark() -> Iterator[Any]:
 def test_spark_joins_the_star_and_reads_an_old_version_and_a_feed(
     history: DeltaHistory, tmp_path: Path, spark: Any
 ) -> None:
+    history.append("records", rows.records_table([consent(201, "b0b", "news", True, 0)]), Offset(300))
+
     def opened(table: str, version: int | None = None) -> Any:
         return spark.read.option("mergeSchema", "true").parquet(*history.files(table, version))
 
-    for table in ("events", "belonging", "transitions"):
+    for table in ("events", "belonging", "transitions", "records"):
         opened(table).coalesce(1).createOrReplaceTempView(table)
     for name, sql in views("spark").items():
         spark.sql(sql).createOrReplaceTempView(name)
@@ -256,6 +341,10 @@ def test_spark_joins_the_star_and_reads_an_old_version_and_a_feed(
     assert asked(LINES) == EXPECTED_LINES
     assert asked(MESSAGES) == EXPECTED_MESSAGES
     assert asked(STAR) == EXPECTED_STAR
+    assert asked("SELECT person, state, since_at FROM consents") == [
+        (1, "granted", to_datetime(T).replace(tzinfo=None))
+    ]
+    assert asked("SELECT * FROM accounts") == []
 
     assert opened("events", 0).count() == 3
     history.erase(["user_id:bob"], [BOB], T)
