@@ -17,9 +17,11 @@ from mailwright.reports.overview import OUR_SOURCE
 _TIMELINE = """
 WITH mine AS (
   SELECT epoch_us(stamp_at) AS happened_at, "offset" AS place, 'event' AS kind,
-         CASE WHEN name <> '' THEN name ELSE type END AS label, source, properties AS detail
+         CASE WHEN name <> '' THEN name ELSE type END AS label, source,
+         CASE WHEN type IN ('identify', 'group') THEN traits ELSE properties END AS detail
   FROM events WHERE list_contains($identifiers, identifier_kind || ':' || identifier)
   {transitions}
+  {merges}
 )
 SELECT * FROM mine WHERE (happened_at, place, label) < ($at, $place, $label)
 ORDER BY happened_at DESC, place DESC, label DESC LIMIT $limit
@@ -29,6 +31,12 @@ _TRANSITIONS = """
   SELECT epoch_us("at"), "offset", CASE WHEN entered THEN 'entered' ELSE 'left' END, segment, cause, NULL
   FROM transitions WHERE person = $person
 """
+_MERGES = """
+  UNION ALL
+  SELECT epoch_us("at"), "offset", kind, '#' || CAST(coalesce(other, person) AS VARCHAR), done_by,
+         CAST(json_object('into', person, 'other', other, 'reason', reason) AS VARCHAR)
+  FROM merges WHERE kind IN ('merge', 'split') AND (list_contains($numbers, person) OR list_contains($numbers, other))
+"""
 _END = 2**62
 
 
@@ -37,15 +45,16 @@ class Happening:
     """One line of a timeline.
 
     Attributes:
-        kind: An event, or a segment that was entered or left.
-        label: The event's name, or the segment's.
-        source: The event's write key source; the transition's cause.
-        detail: The event's properties as received; personal ones are sealed.
+        kind: An event, a segment that was entered or left, or a merge or split.
+        label: The event's name, or the segment's; ``#`` and the number of who is gone, or was parted.
+        source: The event's write key source; the transition's cause; who merged or split by hand, or nothing.
+        detail: The event's properties as received, of identify and group the traits; personal ones are sealed. Of a
+            merge or split ``into``, ``other`` and ``reason``.
     """
 
     at: Instant
     offset: Offset
-    kind: Literal["event", "entered", "left"]
+    kind: Literal["event", "entered", "left", "merge", "split"]
     label: str
     source: str
     detail: dict[str, Any]
@@ -63,14 +72,21 @@ class Happening:
 
 
 def timeline(
-    history: History, person: Person, identifiers: Sequence[Identifier], *, before: str | None, limit: int
+    history: History,
+    person: Person,
+    identifiers: Sequence[Identifier],
+    *,
+    numbers: Sequence[Person] = (),
+    before: str | None,
+    limit: int,
 ) -> list[Happening]:
-    """Events that name one of the identifiers first, and the person's segment changes, newest first.
+    """Events that name one of the identifiers first, segment changes, merges and splits of a person, newest first.
 
     Args:
         history: Read as of its newest chunk.
         person: The number under which transitions were written.
         identifiers: All that belong to the person now.
+        numbers: All numbers that the person has had, for merges and splits.
         before: Cursor of the last line already shown, or None.
         limit: At most this many lines.
 
@@ -90,7 +106,11 @@ def timeline(
     with_transitions = bool(history.offset("transitions"))
     if with_transitions:
         parameters["person"] = int(person)
-    table = history.query(_TIMELINE.format(transitions=_TRANSITIONS if with_transitions else ""), parameters)
+    with_merges = bool(numbers and history.offset("merges"))
+    if with_merges:
+        parameters["numbers"] = [int(each) for each in numbers]
+    sql = _TIMELINE.format(transitions=_TRANSITIONS if with_transitions else "", merges=_MERGES if with_merges else "")
+    table = history.query(sql, parameters)
     return [_happening(row) for row in table.to_pylist()]
 
 

@@ -100,6 +100,16 @@ def _open(browser: Browser, site: Shop, size: str = "light", **more: Any) -> Bro
     return context
 
 
+def test_code_on_the_page_of_sources_never_makes_a_phone_scroll_sideways(browser: Browser, site: Shop) -> None:
+    window = _open(browser, site, "phone")
+    page = window.new_page()
+    page.goto("/sources")
+    page.locator("summary", has_text="Install the snippet").click()
+    assert page.locator("pre").first.bounding_box()["width"] <= 390
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    window.close()
+
+
 def _mail_with_body(site: Shop, **filters: Any) -> str:
     return site.records.messages.page(before=None, limit=1, state=MessageState.SENT, **filters)[0].id
 

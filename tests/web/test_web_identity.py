@@ -346,3 +346,27 @@ def test_a_merge_or_split_that_cannot_be_is_told_on_the_persons_page_with_the_fo
     assert status == 400
     assert re.search(r'value="anonymous_id:gus-phone" checked', page)
     assert person(shop, "anonymous_id:gus-phone")["person"] == number
+
+
+def test_the_timeline_tells_traits_merges_and_splits(shop):
+    tell(shop, "track", userId="ivy", event="Order Completed")
+    tell(shop, "track", userId="ivy2", event="Order Completed")
+    tell(shop, "identify", userId="ivy", traits={"city": "Graz"})
+    tell(shop, "group", userId="ivy", groupId="acme", traits={"plan": "gold"})
+    number, other = (person(shop, f"user_id:{name}")["person"] for name in ("ivy", "ivy2"))
+    call = {"one": "user_id:ivy", "other": "user_id:ivy2", "reason": "two logins of hers"}
+    assert shop.post("/v1/people/merge", call).status_code == 200
+    shop.client.flush_history()
+    client, _ = signed_in(shop)
+    page = client.get(f"/people/{number}/timeline").text
+    assert "city Graz" in page
+    assert "plan gold" in page
+    assert f"Merged with #{other}" in page
+    assert "two logins of hers · by till" in page
+    [merge] = graph(shop, "user_id:ivy")["merges"]
+    body = {"merge": merge["merge"], "reason": "sisters"}
+    assert shop.post("/v1/people/user_id:ivy/split", body).status_code == 200
+    shop.client.flush_history()
+    page = client.get(f"/people/{number}/timeline").text
+    assert f"Split from #{other}" in page
+    assert "sisters" in page

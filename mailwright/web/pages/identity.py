@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mailwright.core.facts import PersonFacts
@@ -32,9 +32,7 @@ def graph_values(context: WebContext, graph: PersonGraph, clear: Mapping[str, st
         return kind, clear.get(key.partition(":")[2], value) if kind in PERSONAL_KINDS else value
 
     def said(reason: str) -> str:
-        """A reason without the length of its hashes."""
-        names = (word.partition(":")[0] in PERSONAL_KINDS for word in reason.split())
-        return " ".join(" ".join(shown(w)) if name else w for w, name in zip(reason.split(), names, strict=True))
+        return readable_reason(reason, shown)
 
     events = bringers(context.history, (each.offset for each in graph.identifiers))
     return {
@@ -53,3 +51,9 @@ def shown_key(key: str) -> tuple[str, str]:
     """Kind and value for reading: of a keyed hash the beginning."""
     kind, _, value = key.partition(":")
     return (kind, f"hash {value[:8]}…") if kind in PERSONAL_KINDS else (kind, value)
+
+
+def readable_reason(reason: str, shown: Callable[[str], tuple[str, str]] = shown_key) -> str:
+    """A reason without the length of its hashes."""
+    words = reason.split()
+    return " ".join(" ".join(shown(each)) if each.partition(":")[0] in PERSONAL_KINDS else each for each in words)

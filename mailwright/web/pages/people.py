@@ -19,7 +19,7 @@ from mailwright.reports.timeline import Happening, timeline
 from mailwright.runtime.who import person_of
 from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
-from mailwright.web.pages.identity import clear_addresses, graph_values
+from mailwright.web.pages.identity import clear_addresses, graph_values, readable_reason
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
 from mailwright.web.pages.traits import trait_rows
 from mailwright.web.templating import page_response, span_text, when, words
@@ -210,7 +210,14 @@ def _mails(context: WebContext, numbers: Sequence[Person]) -> list[Message]:
 
 
 def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None) -> dict[str, Any]:
-    happened = timeline(context.history, facts.person, facts.identifiers, before=before, limit=TIMELINE_ROWS + 1)
+    happened = timeline(
+        context.history,
+        facts.person,
+        facts.identifiers,
+        numbers=context.engine.graph(facts.person).numbers,
+        before=before,
+        limit=TIMELINE_ROWS + 1,
+    )
     shown = happened[:TIMELINE_ROWS]
     named = titles(context.project.segments)
     return {
@@ -222,6 +229,9 @@ def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None
 def _details(context: WebContext, one: Happening) -> str:
     if one.message_id:
         return _mail_details(context, one)
+    if one.kind in ("merge", "split"):
+        by = f" · by {one.source}" if one.source else ""
+        return f"{readable_reason(str(one.detail.get('reason') or ''))}{by}"
     parts = []
     for key, value in one.detail.items():
         if isinstance(value, list):
