@@ -20,6 +20,7 @@ from mailwright.decisions.content_rules import ContentRuleDefinition  # noqa: E4
 from mailwright.decisions.mail import MailDefinition  # noqa: E402
 from mailwright.ingest.context.channels import ChannelDefinition  # noqa: E402
 from mailwright.ingest.forms.definitions import FormDefinition  # noqa: E402
+from mailwright.ingest.plan import TrackingPlan  # noqa: E402
 from mailwright.journeys.definitions import CampaignDefinition, JourneyDefinition  # noqa: E402
 from mailwright.models.definitions import ModelDefinition  # noqa: E402
 from mailwright.profiles.definitions import AttributeDefinition  # noqa: E402
@@ -256,6 +257,7 @@ FIRST_KEYS: dict[str, type] = {
     "reconcile": QualityDefinition,
     "audit": QualityDefinition,
     "conversion": DataMapDefinition,
+    "unknown": TrackingPlan,
 }
 """A key that only one kind of definition has -> that kind; a block with none of them holds definitions by name."""
 

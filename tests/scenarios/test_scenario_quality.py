@@ -194,7 +194,7 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
         shop.tick("2026-11-21T09:00:00Z")
         wait_until("the lists are in History", lambda: there.history.offset("lists"))
         run("audit")
-        wait_until("ada is back", lambda: there.engine.status().lists["archived"].size == 1)
+        wait_until("ada alone is back", lambda: there.engine.status().lists["archived"].size == 2)
 
         # The data map knows what the starter's definitions read.
         run("data-map")

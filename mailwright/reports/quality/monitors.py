@@ -209,14 +209,16 @@ def outliers(past: Past, definition: QualityDefinition) -> Iterator[Finding]:
 
 
 def _outlier(past: Past, row: Mapping[str, Any], what: str, example: str) -> Finding:
+    low, high = _bounds(row)
     return Finding(
         monitor="outliers",
         subject=f"{row['field']} of {row['event']}",
         severity="serious",
         message=f"{what} on {past.season.day}; usually it is about {row['middle']:,.6g}",
         example=example,
-        suggestion="look at the unit (cents for euros), the currency and the code that sends it",
-        figures={"usual": row["middle"], "largest": row["largest"], "smallest": row["smallest"]},
+        suggestion="look at the unit (cents for euros), the currency and the code that sends it; "
+        f"minimum: {low:.4g} and maximum: {high:.4g} in the tracking plan's schema would stop such values at the door",
+        figures={"usual": row["middle"], "largest": row["largest"], "smallest": row["smallest"], "bounds": [low, high]},
     )
 
 
@@ -234,6 +236,15 @@ def _away(row: Mapping[str, Any], value: float) -> float:
         return float((math.log(value) - row["log_middle"]) / spread)
     spread = MAD_TO_SIGMA * row["spread"]
     return float((value - row["middle"]) / spread) / 2 if spread else 0.0
+
+
+def _bounds(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Beyond which a value counts as far from all others: where `_away` reaches `MANY_SIGMAS`."""
+    if _on_log_scale(row):
+        reach = MANY_SIGMAS * MAD_TO_SIGMA * max(row["log_spread"], LEAST_LOG_SPREAD)
+        return math.exp(row["log_middle"] - reach), math.exp(row["log_middle"] + reach)
+    reach = 2 * MANY_SIGMAS * MAD_TO_SIGMA * row["spread"]
+    return row["middle"] - reach, row["middle"] + reach
 
 
 def _moved(row: Mapping[str, Any]) -> str:

@@ -255,7 +255,7 @@ class Past:
         since = season.starts(season.day - timedelta(days=n_days - 1))
         until = season.starts(season.day + timedelta(days=1))
         asked = {"zone": season.zone.key, "since": since, "until": until, "event": event, "source": source}
-        asked["path"] = json_path(value)
+        asked["path"] = json_path(value) if value else "$"  # the whole is no number
         rows = self._history.query(_PER_DAY, asked).to_pylist()
         return {row["day"]: (row["n"], row["total"] or 0.0) for row in rows}
 

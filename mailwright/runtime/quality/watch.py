@@ -74,14 +74,13 @@ def _compared(
     for name, asked in definition.reconcile.items():
         try:
             theirs = other_side(context.there.settings.folder, name, asked)
+            counted = context.there.records.sources.days(context.now // DAY - asked.days - 1) if asked.kind else ()
+            findings += reconcile(past, name, asked, theirs, counted)
         except MailwrightError as error:
             subject = f"reconciliation {name}"
             unsure.append(f"reconciliation: {name}")
             failed.append(f"{name}: {_said(error)}")
             findings.append(_broken(subject, f"{name} could not be compared: {_said(error)}"))
-            continue
-        counted = context.there.records.sources.days(context.now // DAY - asked.days - 1) if asked.kind else ()
-        findings += reconcile(past, name, asked, theirs, counted)
     return findings, unsure, failed
 
 

@@ -91,6 +91,14 @@ def test_each_fault_is_told_with_its_place_and_kept_without_the_value(change, fi
     assert "yesterday" not in violated.reason
 
 
+@pytest.mark.parametrize(("total", "held"), [(0.5, 0), (4200, 0), (0.49, 1), (1_234_567, 1), (-3, 1)])
+def test_a_value_beyond_its_bounds_is_held_at_the_door(total, held):
+    schema = {"properties": {"total": {"type": "number", "minimum": 0.5, "maximum": 4200}}}
+    plan = TrackingPlan(events={"Order Completed": EventPlan(schema=schema, violation="quarantine")})
+    parsed = track({"total": total}, plan)
+    assert (len(parsed.events), len(parsed.held)) == (1 - held, held)
+
+
 @pytest.mark.parametrize("policy", ["allow", "drop", "quarantine", "block"])
 def test_the_policy_for_a_wrong_property(policy):
     parsed = track(GOOD | {"total": "x"}, plan_of(violation=policy))

@@ -103,6 +103,15 @@ def test_a_fault_is_found_and_nothing_else(tmp_path: Path, change: Change, expec
     assert all(one.example and one.suggestion for one in told)
 
 
+def test_an_outlier_comes_with_bounds_that_would_have_stopped_it_at_the_door(tmp_path: Path) -> None:
+    [one] = found(tmp_path, one_of("Order Completed", "total", 1_234_567.0))
+    low, high = one.figures["bounds"]
+    totals = [row["fields"]["total"] for row in shop_rows(BAD, 7) if row["name"] == "Order Completed"]
+    assert 0 < low < min(totals)
+    assert max(totals) < high < 1_234_567
+    assert f"minimum: {low:.4g} and maximum: {high:.4g}" in one.suggestion
+
+
 def test_more_events_of_other_content_are_a_surge_and_the_same_content_again_is_repetition(tmp_path: Path) -> None:
     def more(day: int, row: Row) -> list[Row]:
         again = [{**row, "who": f"robot{n}"} for n in range(3)]
