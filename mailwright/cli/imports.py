@@ -16,6 +16,7 @@ from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.instants import format_iso
+from mailwright.core.words import counted
 from mailwright.ingest.dry_run import ColumnReport, DryRun
 from mailwright.ingest.imports import ImportDefinition, Preset
 from mailwright.ingest.mapping import RowKind
@@ -24,7 +25,8 @@ from mailwright.runtime.importing import FileImport, Importer
 from mailwright.runtime.imports.declared import DeclaredImport
 from mailwright.runtime.imports.state import read_state
 from mailwright.runtime.installation import Installation
-from mailwright.runtime.project.versions import current_project
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.project.versions import current_project, plan
 from mailwright.runtime.write_keys import Sources
 
 
@@ -69,7 +71,7 @@ def import_(
 ) -> None:
     """Import a file, or what a declared import finds: checked as a whole first; the same twice adds nothing."""
     with opened(project) as there:
-        definitions = current_project(there)[1]
+        definitions = _definitions(there, what, dry_run=dry_run)
         if not kind and not preset and (what in definitions.imports or not Path(what).suffix):
             _run_declared(DeclaredImport(there, definitions, what), dry_run=dry_run, path=read_from)
             return
@@ -118,6 +120,25 @@ def imports(project: ProjectOption = HERE) -> None:
         console.print(table)
 
 
+def _definitions(there: Installation, what: str, *, dry_run: bool) -> Project:
+    """What is in force; or the folder's own, for a dry run of an import that was not applied yet.
+
+    Raises:
+        NotFound: ``import.unknown``, if such an import is to be run.
+    """
+    path = f"imports/{what}.yaml"
+    if not (there.settings.folder / path).is_file():
+        return current_project(there)[1]
+    if there.records.definitions.current() and what in (definitions := current_project(there)[1]).imports:
+        return definitions
+    if dry_run:
+        console.print(f"{path} is not in force yet; this is what it would bring.", markup=False)
+        return plan(there).project
+    raise NotFound(
+        "import.unknown", f"the import {what!r} is not in force yet", f"it stands in {path}: run `mailwright apply`"
+    )
+
+
 def _run_declared(one: DeclaredImport, *, dry_run: bool, path: str) -> None:
     with progress_of_work() as bars:
         reading = bars.add_task("Reading rows", total=None)
@@ -136,7 +157,7 @@ def _run_declared(one: DeclaredImport, *, dry_run: bool, path: str) -> None:
         for what, n in sorted(outcome.found.made.items()):
             console.print(f"  {n:,} x {what}", markup=False)
     if outcome.found.n_faults and not dry_run:
-        console.print(f"Left out, {outcome.found.n_faults:,} faults:")
+        console.print(f"Left out, {counted(outcome.found.n_faults, 'fault')}:")
         for issue in outcome.found.faults:
             console.print(f"  {issue}", markup=False, soft_wrap=True)
     console.print(f"{str(outcome) or 'Nothing is new'}.")
@@ -198,7 +219,7 @@ def _import(importer: Importer) -> None:
         taken = importer.deliver(lambda n: bars.advance(task, n))
     n, held = taken.n_things, taken.n_held
     waiting = f" {held:,} held back by the tracking plan: see `mailwright quarantine list`." if held else ""
-    console.print(f"{n:,} {'row' if n == 1 else 'rows'} imported.{waiting}")
+    console.print(f"{counted(n, 'row')} imported.{waiting}")
 
 
 def _columns_table(columns: Sequence[ColumnReport]) -> Table:
@@ -210,12 +231,12 @@ def _columns_table(columns: Sequence[ColumnReport]) -> Table:
 
 
 def _tell(importer: Importer, found: DryRun) -> None:
-    console.print(f"{found.n_rows:,} {'row' if found.n_rows == 1 else 'rows'}, {found.n_good:,} of them good.")
+    console.print(f"{counted(found.n_rows, 'row')}, {found.n_good:,} of them good.")
     if found.unused:
         console.print(f"Columns that are not read: {', '.join(found.unused)}.", markup=False)
     if found.n_faults and importer.skips_bad:
-        console.print(f"Left out, {found.n_faults:,} faults:")
-        for issue in importer.faults(found):
+        console.print(f"Left out, {counted(found.n_faults, 'fault')}:")
+        for issue in found.faults:
             console.print(f"  {issue}", markup=False, soft_wrap=True)
 
 
@@ -224,6 +245,9 @@ def _kind(text: str) -> RowKind:
         if kind == text:
             found: RowKind = kind
             return found
+    if not text:
+        hint = f"--as {', '.join(get_args(RowKind))}; or --preset {', '.join(get_args(Preset))}"
+        raise InvalidInput.one("import.kind", "say what a row is", hint=hint)
     raise InvalidInput.one(
         "import.kind", f"--as {text!r} is nothing that a row can be", hint=nearest(text, get_args(RowKind))
     )

@@ -23,6 +23,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue
 from mailwright.core.instants import format_iso, from_datetime
+from mailwright.core.words import counted
 from mailwright.ingest.packed import TornFile, packing_of, unpacked
 from mailwright.ingest.wire import DECODE_ERRORS, in_words
 
@@ -37,6 +38,7 @@ _BATCH_ROWS = 10_000
 _LINE_BYTES = 4 << 20  # a longer line is no row: a file without line breaks, or one that inflates without end
 _DELIMITERS = ",;\t|"
 _SNIFFED_BYTES = 4096
+_HTML = re.compile(r"<(!doctype html|html|head|body|title|meta|script|div|p|h1)\b", re.IGNORECASE)
 _QUOTED = re.compile(r'"[^"]*"')
 
 
@@ -200,7 +202,7 @@ def _csv_rows(records: Iterator[tuple[int, list[str]]], columns: tuple[str, ...]
             more = "more" if len(fields) > len(columns) else "fewer"
             reading.fault(
                 line,
-                f"{len(fields)} fields, {more} than the {len(columns)} columns of the first line",
+                f"{counted(len(fields), 'field')}, {more} than the {counted(len(columns), 'column')} of the first line",
                 "is the file cut off, or a field with a delimiter or line break not in quotes?",
             )
 
@@ -223,7 +225,9 @@ def _records(reader: Any, reading: _Reading) -> Iterator[tuple[int, list[str]]]:
 
 def _check_columns(columns: tuple[str, ...], delimiter: str, reading: _Reading) -> None:
     twice = sorted({name for name in columns if columns.count(name) > 1})
-    if not columns or not all(columns):
+    if columns and (other := _other_than_names(columns[0])):
+        message, hint = f"the first line is no header: the file looks like {other}", "look into it; fetch it again"
+    elif not columns or not all(columns):
         message, hint = "the first line does not name every column", "the first line must hold the column names"
     elif twice:
         message, hint = f"the column {twice[0]!r} is there twice", "give every column its own name"
@@ -232,6 +236,13 @@ def _check_columns(columns: tuple[str, ...], delimiter: str, reading: _Reading) 
     else:
         return
     raise reading.stop("file.columns", 1, message, hint)
+
+
+def _other_than_names(first: str) -> str:
+    """What a text looks like that begins as no column's name does; empty for one that may be a name."""
+    if first.startswith("<"):
+        return "an HTML page" if _HTML.match(first) else "XML"
+    return "JSON, whose lines are read from a .jsonl file" if first.startswith(("{", "[{")) else ""
 
 
 # --- JSON lines and Parquet ------------------------------------------------------------------------------------------

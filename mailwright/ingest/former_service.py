@@ -203,6 +203,18 @@ def former_drafts(preset: Preset, *, name: str, purpose: str, zone: str) -> Draf
     return partial(_drafts, preset, SERVICES[preset], standing, purpose, ZoneInfo(zone))
 
 
+def check_columns(name: str, columns: Sequence[str] | None) -> None:
+    """Whether a file can be an export of contacts, by its first line; None: every row has its own columns.
+
+    Raises:
+        InvalidInput: ``import.columns``.
+    """
+    if columns is not None and not {_plain(column) for column in columns} & set(_ADDRESSES):
+        first = ", ".join(columns)
+        message = f"the first line names no column with an e-mail address: {first[:80]!r}"
+        raise InvalidInput.one("import.columns", message, path=name, hint="is this the whole export, with its header?")
+
+
 def _drafts(
     preset: Preset,
     service: Service,

@@ -17,6 +17,7 @@ _Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 Preset = Literal["mailchimp", "klaviyo", "mautic", "listmonk", "sendgrid"]
+Kept = Literal["all", "newest", "none"]
 Origin = Literal["file", "sql", "changes", "dlt", "feed", "ga4"]
 
 _ORIGINS: tuple[Origin, ...] = ("file", "sql", "changes", "dlt", "feed", "ga4")
@@ -61,7 +62,7 @@ class CursorColumn(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     Attributes:
         column: Its name. Each run reads from the greatest value of the run before, that value included.
         overlap: How far before that a run reads again, for changes that were committed late: a time such as
-            ``10 minutes``, or a number for a column of numbers. What is the same as before counts once.
+            ``10 minutes``, or a number for a column of numbers. A row that is as it was is not sent again.
     """
 
     column: str
@@ -194,14 +195,19 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
         return (self.key,) if isinstance(self.key, str) else self.key
 
     @cached_property
-    def compares(self) -> bool:
-        """Whether keys are kept between runs: to find what is gone, or where no message id tells what is known."""
-        if not self.keys:
-            return False
-        if self.origin == "changes":
-            return True
-        finds_gone = self.deletes is not None and self.deletes.compare
-        return finds_gone or bool(self.feed) or self.kind not in CALL_KINDS or self.cursor is None
+    def keeps(self) -> Kept:
+        """The rows that are known from run to run: all; or, behind a cursor, those that the newest run read.
+
+        Of a cursor's rows no other is read again, but where what is gone is looked for.
+        """
+        if self.cursor and not (self.keys and (self.finds_gone or self.kind not in CALL_KINDS)):
+            return "newest"
+        return "all" if self.keys else "none"
+
+    @property
+    def finds_gone(self) -> bool:
+        """Whether a row is deleted when its key is not there any more."""
+        return self.deletes is not None and self.deletes.compare
 
     @property
     def is_mapped(self) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 
 from mailwright.core.errors import Conflict, InvalidInput, Issue, NotFound, nearest
 from mailwright.core.instants import format_iso
+from mailwright.core.words import counted
 from mailwright.ingest.drafts import draft_kind, drafts_of
 from mailwright.ingest.dry_run import ColumnReport, DryRun, MappingReport
 from mailwright.ingest.files import Rows, format_of, read_rows
@@ -21,7 +22,7 @@ from mailwright.ingest.mapping import Cell, CellType, RowKind, RowMapping, usual
 from mailwright.ingest.segment import Source
 from mailwright.runtime.imports.delivery import Delivery, cursor_of, trailer_of
 from mailwright.runtime.imports.frames import Frame, Trailer, encode_frame
-from mailwright.runtime.imports.intake import Intake, Passage
+from mailwright.runtime.imports.intake import Intake, Passage, told_faults
 from mailwright.runtime.installation import Installation, only_one
 from mailwright.runtime.project.load import Project
 from mailwright.stores.spool import SpoolWriter, drop_parts
@@ -175,14 +176,10 @@ class Importer:
         """
         if not found.n_faults or self._asked.skip_bad:
             return
-        more = found.n_faults - len(found.faults)
-        issues = [*self.faults(found), *([Issue(path="", message=f"... and {more:,} more faults")] if more else [])]
-        hint = f"nothing was imported; mend the file, or import its {found.n_good:,} good rows with --skip-bad"
-        raise InvalidInput("import.rows", issues, hint)
-
-    def faults(self, found: DryRun) -> list[Issue]:
-        """The first faults of a check."""
-        return list(found.faults)
+        hint = "nothing was imported; mend the file"
+        if found.n_good:
+            hint += f", or import its {counted(found.n_good, 'good row')} with --skip-bad"
+        raise InvalidInput("import.rows", told_faults(found), hint)
 
     # --- the import ---
 
@@ -201,7 +198,8 @@ class Importer:
             trailer = delivery.run(done)
             if trailer is None:
                 raise AssertionError("nobody stops it")
-            self._there.records.meta.put(f"import.{self._key}", format_iso(self._there.wall.now()))
+            if trailer.n_things or trailer.n_held:
+                self._there.records.meta.put(f"import.{self._key}", format_iso(self._there.wall.now()))
             self._spool.unlink()
             delivery.forget()
         lock.unlink(missing_ok=True)

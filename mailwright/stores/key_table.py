@@ -89,13 +89,14 @@ class KeyTable:
             self._gone[place] = True
             yield bytes(self._kept[int(place)].as_py())
 
-    def write(self, path: Path, refused: Collection[bytes] = ()) -> None:
+    def write(self, path: Path, refused: Collection[bytes] = (), *, only_seen: bool = False) -> None:
         """Write what the next run must know; durable when this returns.
 
         Args:
             path: Where to.
             refused: Keys of rows that could not be taken: of them stays what was known before, so that `is_new` says
                 of the very same row that it is.
+            only_seen: Rows that were not seen in this run are forgotten.
         """
         for (key_high, key_low), (position, told) in self._now.items():
             self._add(key_high, key_low, position, told)
@@ -106,7 +107,7 @@ class KeyTable:
         without = {_halves(key) for key in refused}
         taken = np.array([halves not in without for halves in zip(*self._new[:2], strict=True)] if without else True)
         taken = np.broadcast_to(taken, high.shape)
-        stays = ~self._gone
+        stays = ~self._gone & self._seen if only_seen else ~self._gone
         columns = [
             np.concatenate((old[stays], new[taken]))
             for old, new in ((self._high, high), (self._low, low), (self._content, content))

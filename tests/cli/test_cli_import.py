@@ -253,6 +253,19 @@ WRONG = {
         ("--as", "identify", "--delimiter", ","),
         "is the delimiter another one?",
     ),
+    "no kind": (PEOPLE, (), "say what a row is\n    hint: --as identify, track, "),
+    "an HTML page": (
+        "<!doctype html><title>Sign in</title>",
+        ("--preset", "mailchimp", "--purpose", "newsletter"),
+        "file.csv: line 1: the first line is no header: the file looks like an HTML page",
+    ),
+    "XML": ("<feed>\n</feed>\n", ("--as", "identify"), "the file looks like XML"),
+    "JSON lines": ('{"user_id": "ada"}\n', ("--as", "identify"), "the file looks like JSON"),
+    "words": (
+        "Your session has ended\n",
+        ("--preset", "mailchimp", "--purpose", "newsletter"),
+        "the first line names no column with an e-mail address: 'Your session has ended'",
+    ),
     "an unknown kind": (PEOPLE, ("--as", "identfy"), "hint: did you mean 'identify'?"),
     "an unknown type": (PEOPLE, ("--as", "identify", *maps("email=email:mail")), "there is no type 'mail'"),
     "no pair": (PEOPLE, ("--as", "identify", *maps("email")), "--map 'email' is no COLUMN=FIELD"),
@@ -280,9 +293,22 @@ def test_the_good_rows_of_a_bad_file(shop: Path) -> None:
     assert "5 rows, 2 of them good." in told
     assert "people.csv: line 4, traits.email: what was sent is no e-mail address" in told
     assert "people.csv: line 5, userId: nobody is named" in told
-    assert "people.csv: line 6: 1 fields, fewer" in told
+    assert "people.csv: line 6: 1 field, fewer" in told
     assert "2 rows imported." in told
     assert len(events(shop)) == 2
+
+
+@pytest.mark.parametrize("what", [("--as", "identify"), ("--preset", "mailchimp", "--purpose", "newsletter")])
+def test_an_import_that_took_nothing_is_not_remembered(shop: Path, what: tuple[str, ...]) -> None:
+    bad = "email\nnobody@\n" if "--preset" in what else "user_id,email\nada,nobody@\n"
+    for _ in range(2):
+        told = run(shop, "people.csv", bad, *what, "--skip-bad")
+        assert "nothing to add" not in told
+        assert "Nothing is new" not in told
+        assert "Left out, 1 fault:\n  people.csv: line 2" in told
+    good = bad.replace("nobody@", "ada@shop.test")
+    assert "1 " in run(shop, "people.csv", good, *what)
+    assert len(events(shop)) == 1
 
 
 def test_of_many_faults_the_first_are_listed(shop: Path) -> None:

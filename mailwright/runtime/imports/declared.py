@@ -11,13 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from mailwright.core.errors import InvalidInput, Issue, NotFound, Transient, nearest
+from mailwright.core.errors import InvalidInput, NotFound, Transient, nearest
+from mailwright.core.words import counted
 from mailwright.ingest.dry_run import ColumnReport, DryRun
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.segment import Source
 from mailwright.runtime.imports.delivery import Delivery
 from mailwright.runtime.imports.frames import Trailer, encode_frame
-from mailwright.runtime.imports.intake import Intake, Passage
+from mailwright.runtime.imports.intake import Intake, Passage, told_faults
 from mailwright.runtime.imports.origins import Reading, read_origin
 from mailwright.runtime.imports.state import ImportState, read_state, write_state
 from mailwright.runtime.installation import Installation, only_one
@@ -41,13 +42,13 @@ class Outcome:
     def __str__(self) -> str:
         if not self.found.n_rows and not self.n_things and not self.n_held:
             return "" if self.done else "stopped before its end; it goes on at the next run"
-        parts = [f"{self.found.n_rows:,} rows read", f"{self.n_things:,} taken"]
+        parts = [f"{counted(self.found.n_rows, 'row')} read", f"{self.n_things:,} taken"]
         if self.n_held:
             parts.append(f"{self.n_held:,} held back by the tracking plan")
         if self.n_deleted:
             parts.append(f"{self.n_deleted:,} deleted")
         if self.found.n_faults:
-            parts.append(f"{self.found.n_faults:,} faults left out")
+            parts.append(f"{counted(self.found.n_faults, 'fault')} left out")
         if not self.done:
             parts.append("stopped before its end; it goes on at the next run")
         return ", ".join(parts)
@@ -137,8 +138,7 @@ class DeclaredImport:
         """
         if not found.n_faults or self._definition.skip_bad:
             return
-        more = found.n_faults - len(found.faults)
-        issues = [*found.faults, *([Issue(path="", message=f"... and {more:,} more faults")] if more else [])]
+        issues = told_faults(found)
         hint = "nothing was imported; mend the rows at their origin, or leave them out: skip_bad: true, or --skip-bad"
         raise InvalidInput("import.rows", issues, hint)
 
@@ -153,9 +153,12 @@ class DeclaredImport:
             self.refuse(found)
             intake.check_room()
             if reading.keys is not None:
-                reading.keys.write(next_keys, intake.refused)
+                only_seen = self._definition.keeps == "newest"
+                reading.keys.write(next_keys, intake.refused, only_seen=only_seen)
+            took_nothing = bool(found.n_faults) and not (intake.n_things or intake.n_held)
             state = msgspec.structs.replace(
                 reading.state,
+                files=reading.seen_before if took_nothing else reading.state.files,
                 ran_at=self._there.clock.now(),
                 n_rows=found.n_rows,
                 n_things=intake.n_things,
@@ -180,7 +183,7 @@ class DeclaredImport:
         if state.digest != digest:
             state = msgspec.structs.replace(state, digest=digest, cursor=None, files={}, feed=None)
         state = msgspec.structs.replace(state, n_run=state.n_run + 1)
-        keys = KeyTable(self._keys) if definition.compares else None
+        keys = KeyTable(self._keys) if definition.keeps != "none" else None
 
         def told(n: int) -> None:
             if stopping():
@@ -201,6 +204,7 @@ class DeclaredImport:
             name=self._name,
             definition=definition,
             state=state,
+            seen_before=state.files,
             keys=keys,
             kept=self._keys.with_suffix(".dlt"),
             next_kept=self._keys.with_suffix(".dlt-rehearsed" if spool is None else ".dlt-next"),

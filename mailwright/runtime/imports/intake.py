@@ -14,6 +14,7 @@ from mailwright.core.errors import InvalidInput, Issue
 from mailwright.core.events import Event, Events, Items
 from mailwright.core.instants import Instant
 from mailwright.core.sources import CountKind
+from mailwright.core.words import counted
 from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.drafts import Draft, DraftKind, Drafts
 from mailwright.ingest.dry_run import DryRun
@@ -47,7 +48,7 @@ _HEADS: Mapping[DraftKind, bytes] = {
     "consent": b'{"consents":[',
     "suppression": b'{"suppressions":[',
 }
-_LINE = re.compile(r"line (\d+)")
+_LINE = re.compile(r"(?:line|row) (\d+)")
 _LINE_BEFORE = re.compile(r"^line \d+(, |: )?")
 _ROOM = 100  # bytes of a request's body beside its items
 
@@ -108,6 +109,8 @@ class Intake:
         self._on_fault = on_fault
         self.prefix = ""
         """Before the line in each fault's path, such as the file's name and a colon."""
+        self.place = "line"
+        """What a row's number counts: ``row`` where there are no lines."""
         there = passage.there
         self._received_at: Instant = there.clock.now()
         self._rules = passage.project.ingest_rules(there.sealer, there.resolve, _LIMITS)
@@ -318,7 +321,8 @@ class Intake:
     def _fault(self, line: int, field: str, message: str, hint: str = "") -> None:
         self._bad_lines.add(line)
         self._on_fault(Refusal(line, field, message))
-        path = f"{self.prefix}line {line}, {field}" if field else f"{self.prefix}line {line}"
+        place = f"{self.prefix}{self.place} {line}"
+        path = f"{place}, {field}" if field else place
         self._tell(Issue(path=path, message=message, hint=hint))
 
     def _tell(self, issue: Issue) -> None:
@@ -344,6 +348,12 @@ def _is_planned(one: Refusal, planned: Collection[tuple[int, str]]) -> bool:
     """Whether a warning tells what the tracking plan does to a field, which is no fault of the row."""
     place = ".".join(step for step in one.field.split(".") if not step.isdecimal())
     return (one.index, place) in planned or (one.reason.startswith("and ") and any(one.index == n for n, _ in planned))
+
+
+def told_faults(found: DryRun) -> list[Issue]:
+    """The first faults, and how many more there are."""
+    more = found.n_faults - len(found.faults)
+    return [*found.faults, *([Issue(path="", message=f"... and {counted(more, 'more fault')}")] if more else [])]
 
 
 def _line_of(issue: Issue) -> tuple[str, int]:

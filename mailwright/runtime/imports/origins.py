@@ -17,7 +17,7 @@ from mailwright.ingest.change_topic import change_of
 from mailwright.ingest.drafts import Draft, Drafts, draft_kind
 from mailwright.ingest.dry_run import MappingReport
 from mailwright.ingest.files import Format, Rows, as_json, format_of, read_rows
-from mailwright.ingest.former_service import former_drafts
+from mailwright.ingest.former_service import check_columns, former_drafts
 from mailwright.ingest.ga4 import Ga4Drafts
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.mapping import RowMapping
@@ -40,6 +40,7 @@ class Reading:
 
     Attributes:
         state: What the run before left; origins put in what the next must know.
+        seen_before: The files that were imported before; one that brings nothing but faults is to be read again.
         keys: The rows' keys; None if none are kept.
         kept: What a dlt pipeline remembered; `next_kept` is what it remembers after this run.
         path: A file in the place of the declared one; ``-`` is standard input.
@@ -51,6 +52,7 @@ class Reading:
     name: str
     definition: ImportDefinition
     state: ImportState
+    seen_before: Mapping[str, FileSeen]
     keys: KeyTable | None
     kept: Path
     next_kept: Path
@@ -109,8 +111,7 @@ class Reading:
         Raises:
             Conflict: ``import.empty``, if there is not one row where there were some.
         """
-        deletes = self.definition.deletes
-        if whole and deletes and deletes.compare and self.keys is not None:
+        if whole and self.definition.finds_gone and self.keys is not None:
             if not (self.intake.n_rows or table.n_seen) and len(self.keys):
                 message = f"the import {self.name} found no row where there were {len(self.keys):,}"
                 hint = "an empty origin deletes nobody: look whether it is whole"
@@ -159,14 +160,13 @@ def _sql(reading: Reading) -> None:
                     greatest = row[place]
                 yield number, {name: as_json(value) for name, value in row.items()}
 
-        reading.intake.prefix = f"{sql.table or 'query'}: "
+        reading.intake.prefix, reading.intake.place = f"{sql.table or 'query'}: ", "row"
         reading.intake.take(rows(), reading.reported(table, mapping, columns))
         if greatest is not None:
             reading.state = msgspec.structs.replace(reading.state, cursor=cursor_text(greatest))
-        compares = definition.deletes is not None and definition.deletes.compare
-        if compares and after is not None:
+        if definition.finds_gone and after is not None:
             _keys_alone(reading, table, database)
-        reading.end_table(table, whole=compares)
+        reading.end_table(table, whole=definition.finds_gone)
 
 
 def _keys_alone(reading: Reading, table: TableDrafts, database: SqlRows) -> None:
@@ -226,7 +226,7 @@ def _paths(reading: Reading, pattern: str) -> list[Path]:
 
 def _table_files(reading: Reading) -> None:
     definition = reading.definition
-    if definition.deletes and definition.deletes.compare and any(sign in definition.file for sign in "*?["):
+    if definition.finds_gone and any(sign in definition.file for sign in "*?["):
         message = "what is gone is found by comparing with one whole file, not with a pattern's"
         raise InvalidInput.one("import.columns", message, path=reading.name, hint="name one file")
     tables: list[TableDrafts] = []
@@ -255,6 +255,7 @@ def _preset_files(reading: Reading) -> None:
         zone = definition.zone or reading.project.zone.key
         drafts = former_drafts(preset, name=name, purpose=definition.purpose, zone=zone)
         rows = reading.rows(stream, name, format)
+        check_columns(name, rows.columns)
         reading.intake.take(rows, drafts)
 
     _files(reading, definition.file, read)
@@ -298,7 +299,7 @@ def _dlt(reading: Reading) -> None:
     mapping = reading.mapping(None)
     table = reading.table(mapping)
     drafts = reading.reported(table, mapping, None)
-    reading.intake.prefix = f"{origin.call}: "
+    reading.intake.prefix, reading.intake.place = f"{origin.call}: ", "row"
     taking = threading.Lock()
 
     def take(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -21,6 +21,9 @@ from mailwright.stores.key_table import KeyTable
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.decode
 _text = msgspec.json.Encoder(order="sorted").encode
+_DELETED = b"deleted"
+"""What a deleted row says, in the place of its fields."""
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 
 
@@ -67,6 +70,7 @@ class TableDrafts:
         self._keys = keys
         self._n_run = n_run
         self._seal = seal
+        self._only_newest = definition.keeps == "newest"
         self._is_call = mapping.kind in CALL_KINDS
         self._key_columns = definition.keys
         self._deletes = definition.deletes
@@ -86,22 +90,20 @@ class TableDrafts:
             InvalidInput: With every fault of the row.
         """
         key = self._key(line, row)
+        known_by = key or (_text(row) if self._only_newest else b"")
         if self._keys is not None:
-            self._keys.seen(key)  # also if it has a fault: a row that cannot be taken is not gone
+            self._keys.seen(known_by)  # also if it has a fault: a row that cannot be taken is not gone
         position = row.get(self._cursor) if self._cursor else ""
-        if self._deletes and self._soft and is_deleted(row.get(self._soft)):
-            remnant: Mapping[str, Any] | None
-            if self._keys is None:
-                remnant = remnant_of(self._deletes, self._draft(line, row))
-            else:  # then its other fields may be empty or wrong
-                kept = self._keys.forget(key)
-                remnant = self._opened(kept)[2] if kept else None
-            return () if remnant is None else (self._end(key, self._words(row), remnant, position, self._stamp(row)),)
+        if self._soft and is_deleted(row.get(self._soft)):
+            remnant = self._remnant(line, row, known_by)
+            if remnant is None:
+                return ()
+            return (self._end(key, self._words(row), remnant, position, self._stamp(row))._replace(key=known_by),)
         draft = self._draft(line, row)
-        if self._keys is not None and not self._keys.is_new(key, _text(draft.body), self._kept(key, row, draft)):
+        if self._keys is not None and not self._keys.is_new(known_by, _text(draft.body), self._kept(key, row, draft)):
             return ()
-        self._name_message(key, draft, position if self._keys is None else self._n_run)
-        return (draft._replace(key=key),)
+        self._name_message(key, draft, self._n_run if self._keys is not None and not self._only_newest else position)
+        return (draft._replace(key=known_by),)
 
     def changed(self, line: int, row: Mapping[str, Any], told: Told) -> Sequence[Draft]:
         """The drafts of a change in a topic; none if it is older than what is known. Of a deleted row the key will do.
@@ -136,7 +138,7 @@ class TableDrafts:
 
     def gone(self) -> Iterator[Draft]:
         """What tells the end of every row that was there and was not seen."""
-        if self._keys is None or self._deletes is None or not self._deletes.compare:
+        if self._keys is None or not self._definition.finds_gone:
             return
         for kept in self._keys.unseen():
             key, words, remnant = self._opened(kept)
@@ -179,6 +181,16 @@ class TableDrafts:
         text = str(row.get(self._soft) or "")
         return text if _INSTANT.fullmatch(text) else ""
 
+    def _remnant(self, line: int, row: Mapping[str, Any], known_by: bytes) -> Mapping[str, Any] | None:
+        """What ends a row that its soft-delete column calls deleted; None if that was told, or there is none to end."""
+        if self._deletes is None:
+            return None
+        if self._keys is not None and not self._only_newest:  # then its other fields may be empty or wrong
+            kept = self._keys.forget(known_by)
+            return self._opened(kept)[2] if kept else None
+        remnant = remnant_of(self._deletes, self._draft(line, row))
+        return remnant if self._keys is None or self._keys.is_new(known_by, _DELETED, b"") else None
+
     def _remnant_of_row(self, line: int, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """What ends a row of which nothing is kept: a topic that tells deleted rows whole."""
         if self._deletes is None:
@@ -203,7 +215,7 @@ class TableDrafts:
 
     def _kept(self, key: bytes, row: Mapping[str, Any], draft: Draft) -> bytes:
         """What is kept of a row to tell its end: addresses sealed."""
-        if self._deletes is None:
+        if self._deletes is None or self._only_newest:
             return b""
         remnant = remnant_of(self._deletes, draft)
         if remnant.get("email"):

@@ -162,5 +162,4 @@ class Runner:
         except Exception as failure:  # noqa: BLE001 whatever a job can raise, the worker and the other jobs go on
             _log.exception("the job %s failed", job.name)
             error = f"{type(failure).__name__}: {failure}"
-        _log.warning("the job %s failed: %s", job.name, error)
         return "", error

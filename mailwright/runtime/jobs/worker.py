@@ -123,12 +123,15 @@ class Worker:
 
     def _run(self, job: Job, project: Project, planned: Instant, asked: Asked | None) -> JobRun:
         try:
-            return self._runner.run(job, project, planned, asked.by if asked else "")
+            run = self._runner.run(job, project, planned, asked.by if asked else "")
         except Conflict as error:  # somebody runs it by hand: that is this run, but for one that is asked for
             _log.info("%s", error.message)
             if asked:
                 self._asked[job.name] = asked
             return JobRun(planned_at=planned, started_at=planned, ended_at=planned)
+        if run.error:
+            _log.warning("the job %s failed: %s", job.name, run.error)
+        return run
 
     def _current(self) -> tuple[Project, dict[str, Job]]:
         """The newest definitions and their jobs, read again only when another version was applied."""

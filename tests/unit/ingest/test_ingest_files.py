@@ -43,7 +43,7 @@ def test_csv_rows_come_with_the_line_they_start_at():
 @pytest.mark.parametrize(
     ("data", "code", "path", "words"),
     [
-        (b"a,b\n1,2\n3\n", "file.row", "shop.csv: line 3", "1 fields, fewer than the 2 columns"),
+        (b"a,b\n1,2\n3\n", "file.row", "shop.csv: line 3", "1 field, fewer than the 2 columns"),
         (b"a,b\n1,2,3\n", "file.row", "shop.csv: line 2", "3 fields, more than the 2 columns"),
         (b'a,b\n1,"x\ny"\n2,"torn\n5,6\n', "file.torn", "shop.csv: line 4", "does not end"),
         (b'a,b\n1,"' + b"x" * 200_000, "file.torn", "shop.csv: line 2", "does not end"),

@@ -221,6 +221,21 @@ def test_a_wrong_declaration_is_told_with_its_place(shop: Shop, name: str) -> No
     assert "imports/crm.yaml" in str(caught.value)
 
 
+def test_an_import_that_is_not_in_force_yet_can_be_tried(shop: Shop) -> None:
+    (shop.folder / "imports").mkdir()
+    (shop.folder / "imports" / "crm.yaml").write_text(FEED)
+    (shop.folder / "feed.xml").write_text(RSS.format(ITEM.format("p1", "Mug", "12.50", "p1")))
+    at = ("--project", str(shop.folder))
+    before = shop.last()
+    tried = mailwright("import", "crm", "--dry-run", *at).stdout
+    assert "imports/crm.yaml is not in force yet" in tried
+    assert "1 row read, 1 taken" in tried
+    ran = mailwright("import", "crm", *at).stderr
+    assert "the import 'crm' is not in force yet" in ran
+    assert "run `mailwright apply`" in ran
+    assert shop.last() == before
+
+
 def test_from_the_command_line(shop: Shop) -> None:
     shop.declare(FEED)
     (shop.folder / "feed.xml").write_text(RSS.format(ITEM.format("p1", "Mug", "12.50", "p1")))
@@ -228,11 +243,14 @@ def test_from_the_command_line(shop: Shop) -> None:
     told = mailwright("import", "crm", "--dry-run", *at)
     assert "1 x item of products" in told.stdout, told.stderr
     assert "facts.price" in told.stdout
-    assert "1 rows read, 1 taken" in mailwright("run", "import:crm", *at).stdout
+    assert "1 row read, 1 taken" in mailwright("run", "import:crm", *at).stdout
     assert "Nothing is new" not in mailwright("imports", *at).stdout
     listed = " ".join(mailwright("imports", *at).stdout.split())
     assert "crm The shop's feed feed every 1 hour" in listed
     assert listed.endswith("1 1 0 0 0")
     assert "there is no import 'cmr'" in mailwright("import", "cmr", *at).stderr
+    (shop.folder / "feed.xml").unlink()
+    failed = mailwright("run", "import:crm", *at).stderr
+    assert failed.count("there is no file") == 1, failed
     with opened(shop.folder) as there:
         assert [job.name for job in import_jobs(current_project(there)[1], there.settings)] == ["import:crm"]
