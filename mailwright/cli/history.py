@@ -123,10 +123,17 @@ def _show(found: pa.Table, as_csv: bool, limit: int) -> None:
         for batch in found.to_batches():
             writer.writerows([_told(value) for value in row.values()] for row in batch.to_pylist())
         return
-    shown = Table(*found.column_names, box=None, pad_edge=False)
-    for row in found.slice(0, limit).to_pylist():
-        shown.add_row(*(_told(value)[:60] for value in row.values()))
-    console.print(shown)
+    rows = [[_told(value)[:60] for value in row.values()] for row in found.slice(0, limit).to_pylist()]
+    if sum(max(map(len, column)) + 1 for column in zip(found.column_names, *rows, strict=True)) <= console.width:
+        shown = Table(*found.column_names, box=None, pad_edge=False)
+        for row in rows:
+            shown.add_row(*row)
+        console.print(shown)
+    else:  # a table would be squeezed until nothing can be read
+        for row in rows:
+            for name, value in zip(found.column_names, row, strict=True):
+                console.print(f"{name}: {value}", soft_wrap=True, markup=False)
+            console.print()
     if found.num_rows > limit:
         console.print(f"{found.num_rows - limit:,} more rows; --csv prints them all.")
 

@@ -15,7 +15,7 @@ import typer
 
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.delivery.sender import release_leases
-from mailwright.runtime.installation import Installation, only_one, open_installation
+from mailwright.runtime.installation import SERVED_AT, Installation, only_one, open_installation
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.settings import Settings, load_settings
 from mailwright.runtime.supervisor import Supervisor, children, listen, stop_with_parent
@@ -70,6 +70,7 @@ def show_address(installation: Installation, base_url: str) -> None:
     from mailwright.web.sessions import new_login_link
 
     link = new_login_link(installation.records.users, installation.wall, base_url, "owner")
+    installation.records.meta.put(SERVED_AT, base_url)
     console.print(f"\nMailwright serves at [bold]{base_url}[/]. Log in once, within 15 minutes:\n")
     console.print(f"  [bold cyan]{link}[/]\n", soft_wrap=True)
     console.print("Ctrl-C stops it; `mailwright login` prints another link.")

@@ -116,8 +116,11 @@ def login(
     project: ProjectOption = HERE,
 ) -> None:
     """Print a link that logs in once, within the next 15 minutes."""
+    from mailwright.runtime.installation import SERVED_AT
     from mailwright.web.sessions import new_login_link  # here: only this command needs the web
 
     with opened(project) as installation:
-        where = base_url.rstrip("/") or installation.settings.base_url
+        settings = installation.settings
+        told = base_url or settings.door.base_url or installation.records.meta.get(SERVED_AT)
+        where = (told or settings.base_url).rstrip("/")
         console.print(new_login_link(installation.records.users, installation.wall, where, user), soft_wrap=True)

@@ -42,6 +42,10 @@ SERVICE = "service."
 """What the keys of services outside begin with in Records' small facts."""
 
 
+SERVED_AT = "serve.address"
+"""In Records' meta: where `serve` listens, or did last."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
     """The opened stores of one installation. `clock` is the project's, `wall` the machine's.

@@ -16,13 +16,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from mailwright.core.errors import InvalidInput
+from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Offset
 from mailwright.stores.history_pieces import rewritten_since
 
 _SELECTS = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
+
+_NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
 
 Files = Callable[[str], tuple[pa.Schema, list[str]] | None]
 """Table name -> its schema and files, or None if there is no such table."""
@@ -104,10 +106,20 @@ def _prepared(sql: str, files: Files, star: Star, upto: Offset | None) -> Iterat
         if gone := next((file for file in allowed if not Path(file).exists()), None):
             raise rewritten_since(gone) from None
         raise InvalidInput.one("history.query", f"the query cannot be run: {error}", source=sql) from error
+    except duckdb.CatalogException as error:
+        raise _unknown(str(error), sql, star) from error
     except duckdb.Error as error:
         raise InvalidInput.one("history.query", f"the query cannot be run: {error}", source=sql) from error
     finally:
         connection.close()
+
+
+def _unknown(message: str, sql: str, star: Star) -> InvalidInput:
+    """DuckDB's own proposal may be one of its inner tables."""
+    name = _NO_TABLE.search(message)
+    hint = nearest(name[1], {*star.views, *star.schemas}) if name else ""
+    told = f"there is no table or view {name[1]!r}" if name else f"the query cannot be run: {message}"
+    return InvalidInput.one("history.query", told, hint=hint, source=sql)
 
 
 def _refuse_all_but_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

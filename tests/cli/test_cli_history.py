@@ -37,3 +37,9 @@ def test_sql_views_versions_changes_and_export(tmp_path: Path) -> None:
     assert "2 rows" in done("export-views", "--to", str(tmp_path / "bi"), "--view", "orders", *as_of, *project)
     assert sorted(pq.read_table(tmp_path / "bi" / "orders.parquet")["total"].to_pylist()) == [7.5, 12.5]
     assert mailwright("export-views", "--to", str(tmp_path / "bi"), "--format", "xls", *project).returncode == 2
+    narrow = mailwright("history", "changes", "events", "--from", "0", *project, env={"COLUMNS": "60"}).stdout
+    assert "message_id: order-bob-2" in narrow
+    unknown = mailwright("history", "sql", "SELECT * FROM order_line", *project).stderr
+    assert "there is no table or view 'order_line'" in unknown
+    assert "did you mean 'order_lines'?" in unknown
+    assert served.base_url in done("login", *project)

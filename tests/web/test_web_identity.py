@@ -24,7 +24,7 @@ from mailwright.web.sessions import new_login_link
 BROWSER = {"Authorization": "Basic " + base64.b64encode(b"pk_live:").decode()}
 
 
-PROFILE = "defaults: {country: DE}\ntraits: {phone: {normalise: phone}}\n"
+PROFILE = "defaults: {country: DE}\ntraits: {phone: {normalise: phone}, nick: {index: true}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -370,3 +370,10 @@ def test_the_timeline_tells_traits_merges_and_splits(shop):
     page = client.get(f"/people/{number}/timeline").text
     assert f"Split from #{other}" in page
     assert "sisters" in page
+
+
+def test_people_are_searched_by_an_indexed_trait(shop):
+    tell(shop, "identify", userId="una", traits={"nick": "Sunny"})
+    client, _ = signed_in(shop)
+    assert f'/people/{person(shop, "user_id:una")["person"]}"' in client.get("/people", params={"q": "Sunny"}).text
+    assert "una" not in client.get("/people", params={"q": "Rainy"}).text

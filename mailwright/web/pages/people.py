@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from mailwright.core.errors import NotFound
+from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import SECOND, Instant, parse_iso
@@ -21,7 +22,7 @@ from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
 from mailwright.web.pages.identity import clear_addresses, graph_values, readable_reason
 from mailwright.web.pages.shell import AfterPerson, Context, origin_title, pages_router, titles
-from mailwright.web.pages.traits import trait_rows
+from mailwright.web.pages.traits import having, trait_rows
 from mailwright.web.templating import page_response, span_text, when, words
 
 router = pages_router()
@@ -101,16 +102,25 @@ def find_person(context: WebContext, text: str) -> Person | None:
         return None
 
 
+def having_any(context: WebContext, text: str) -> list[Person]:
+    """People of whom some indexed trait has this value."""
+    found: dict[Person, None] = {}
+    for trait in context.project.profile.indexed():
+        with suppress(InvalidInput):  # it can be no value of this one
+            found.update(dict.fromkeys(having(context, trait, text)))
+    return list(found)
+
+
 @router.get("/people")
 def people(
     request: Request, context: Context, after: AfterPerson, q: Annotated[str, Query(max_length=320)] = ""
 ) -> Response:
-    """A page of people by number, or the one that `q` names."""
+    """A page of people by number, or those whom `q` names, or who have it as an indexed trait."""
     asked = q.strip()
     limit = context.settings.page_rows
     if asked:
         found = find_person(context, asked)
-        rows = person_rows(context, [found]) if found is not None else []
+        rows = person_rows(context, [found] if found is not None else having_any(context, asked)[:limit])
         more = None
     else:
         start = 0 if after is None else after + 1
