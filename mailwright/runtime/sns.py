@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 
 import msgspec
 from cryptography import x509
@@ -12,27 +13,29 @@ from mailwright.core.errors import Permanent, Transient
 from mailwright.core.fetching import FetchRequest
 from mailwright.core.instants import Instant, to_datetime
 from mailwright.core.ports import Fetch
-from mailwright.ingest.webhooks.signatures import Certificates, is_of_sns
+from mailwright.ingest.webhooks.signatures import Certificates, sns_host
 from mailwright.ingest.webhooks.verification import Request
 
 _log = logging.getLogger(__name__)
 
 _FRESH_S = 24 * 3600.0
+_STALE_S = 30 * 24 * 3600.0
 _MAX_BYTES = 100_000
 
 
 def certificates(fetch: Fetch, now: Instant) -> Certificates:
-    """Keys of Amazon's certificates, which are fetched from Amazon's own addresses and kept for a day.
+    """Keys of Amazon's certificates by their addresses, which the scheme has looked at; kept for a day.
 
-    The key is None where the address is not Amazon's, or what lies there is no certificate that is valid `now`.
-    Transient is raised where Amazon does not answer, so that the message is sent again.
+    The key is None where no certificate lies that is valid `now`. Transient is raised where Amazon does not answer, so
+    that the message is sent again.
     """
 
     def key_of(url: str) -> RSAPublicKey | None:
-        if not is_of_sns(url) or not url.endswith(".pem"):
-            return None
+        asked = FetchRequest(service="amazon-sns", url=url, max_bytes=_MAX_BYTES, fresh_s=_FRESH_S, stale_s=_STALE_S)
         try:
-            answer = fetch.fetch(FetchRequest(service="amazon-sns", url=url, max_bytes=_MAX_BYTES, fresh_s=_FRESH_S))
+            answer = fetch.fetch(asked)
+            if answer.status != HTTPStatus.OK or not answer.body.startswith(b"-----BEGIN CERTIFICATE"):
+                return None
             found = x509.load_pem_x509_certificate(answer.body)
         except (Permanent, ValueError):
             return None
@@ -49,7 +52,7 @@ class _Asked(msgspec.Struct):
     subscribe_url: str = msgspec.field(name="SubscribeURL", default="")
 
 
-def confirmed(fetch: Fetch, request: Request) -> bool:
+def confirmed(fetch: Fetch, topic: str, request: Request) -> bool:
     """Say yes if a genuine message asks whether this address wants the topic's messages; False if it asks nothing.
 
     Raises:
@@ -58,10 +61,10 @@ def confirmed(fetch: Fetch, request: Request) -> bool:
     asked = msgspec.json.decode(request.body, type=_Asked)
     if asked.type != "SubscriptionConfirmation":
         return False
-    if not is_of_sns(asked.subscribe_url):
+    if not asked.subscribe_url.startswith(f"https://{sns_host(topic)}/"):
         return True
     answer = fetch.fetch(FetchRequest(service="amazon-sns", url=asked.subscribe_url, max_bytes=_MAX_BYTES))
-    if answer.status >= 400:
+    if answer.status != HTTPStatus.OK:
         raise Transient("webhook.subscription", f"Amazon SNS answered the confirmation with {answer.status}")
     _log.info("a subscription of Amazon SNS is confirmed")
     return True

@@ -108,7 +108,11 @@ class WebhookDoor:
             InvalidInput: ``webhook.body``.
         """
         seals = self._verified(name, definition, request)
-        if definition.verify.kind == "sns" and self.fetch is not None and confirmed(self.fetch, request):
+        if (
+            definition.verify.kind == "sns"
+            and self.fetch is not None
+            and confirmed(self.fetch, definition.verify.topic, request)
+        ):
             self.records.webhooks.delivered(name, [], WebhookTally(received=1, last_at=self.wall.now()))
             return WebhookReport()
         drafted = draft(name, definition, request, rules=self.rules, catalogs=self.catalogs, now=self.clock.now())

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -30,7 +30,10 @@ Certificates = Callable[[str], RSAPublicKey | None]
 """The public key of the certificate at an address; None if it is nobody's whom we believe."""
 
 PAYLOAD = re.compile(r"\{(\w+)\}")
-_SNS_HOST = re.compile(r"sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+_SNS_TOPIC = re.compile(r"arn:aws(-cn)?:sns:([a-z0-9-]+):\d{12}:[\w-]+(\.fifo)?")
+_SNS_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9a-f]{32}\.pem")
+_MOST_SIGNATURES = 5  # of one request: each costs a hash of the whole body
+_ECDSA_BYTES = 72  # of a signature on P-256 in DER, at most
 _SNS_SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -94,7 +97,8 @@ def any_equal(wanted: Iterable[bytes], told: Sequence[bytes]) -> bool:
 
 def _header_signed(how: Verification, request: Request) -> Signed:
     found: list[bytes] = []
-    for part in re.split(r"[,\s]+", request.headers.get(how.header.lower(), "")):
+    parts = re.split(r"[,\s]+", request.headers.get(how.header.lower(), "").strip(), maxsplit=_MOST_SIGNATURES)
+    for part in parts if len(parts) <= _MOST_SIGNATURES else ():
         signature = decoded(part[len(how.prefix) :], how.encoding) if part.startswith(how.prefix) else None
         if signature:
             found.append(signature)
@@ -145,7 +149,7 @@ def _ed25519_fits(how: Verification, signed: Signed, signature: bytes) -> bool:
 def _ecdsa_fits(how: Verification, signed: Signed, signature: bytes) -> bool:
     key = ecdsa_key(how.public_key)
     try:
-        if key is None:
+        if key is None or len(signature) > _ECDSA_BYTES:
             return False
         key.verify(signature, signed.payload, ECDSA(hashes.SHA256()))
     except (InvalidSignature, ValueError):
@@ -179,12 +183,13 @@ def _sns_signed(how: Verification, request: Request) -> Signed:
     names = _SNS_SIGNED.get(str(told.get("Type", "")), ())
     url, version = str(told.get("SigningCertURL", "")), str(told.get("SignatureVersion", ""))
     signature = _base64(str(told.get("Signature", "")))
-    known = told.get("TopicArn") == how.topic and is_of_sns(url) and version in ("1", "2")
+    known = told.get("TopicArn") == how.topic and is_sns_certificate(url, how.topic) and version in ("1", "2")
     payload = "".join(f"{name}\n{told[name]}\n" for name in names if isinstance(told.get(name), str))
     algorithm = hashes.SHA256() if version == "2" else hashes.SHA1()  # noqa: S303 version 1 is Amazon's default
     return Signed(
         payload.encode("utf-8", "replace"),
         [signature] if signature and names and known else [],
+        instant_of(str(told.get("Timestamp", ""))),
         certificate=(url, algorithm),
     )
 
@@ -203,13 +208,19 @@ def _sns_fits(signed: Signed, certificates: Certificates) -> bool:
     return True
 
 
-def is_of_sns(url: str) -> bool:
-    """Whether an address is one of Amazon SNS's own: only from there do certificates and confirmations come."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme == "https" and _SNS_HOST.fullmatch(parts.netloc) is not None
+def sns_host(topic: str) -> str:
+    """The one host that Amazon SNS serves a topic's certificates and confirmations from; empty if it is no topic."""
+    match = _SNS_TOPIC.fullmatch(topic)
+    return f"sns.{match[2]}.amazonaws.com{'.cn' if match[1] else ''}" if match else ""
+
+
+def is_sns_certificate(url: str, topic: str) -> bool:
+    """Whether a certificate of SNS lies at an address.
+
+    The whole address is looked at: the same host answers calls of the API with texts that anybody may have chosen.
+    """
+    start = f"https://{sns_host(topic)}"
+    return url.startswith(start) and _SNS_CERTIFICATE.fullmatch(url.removeprefix(start)) is not None
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from mailwright.ingest.webhooks.signatures import (
     ed25519_key,
     fits,
     signed_by,
+    sns_host,
 )
 
 __all__ = ["Authentic", "Request", "Verification", "secret_names", "verify"]
@@ -93,7 +94,7 @@ class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
             raise ValueError("public_key is no P-256 key: copy it from the service's settings, it begins with MFkw")
         if self.kind == "mandrill" and not self.url.startswith("https://"):
             raise ValueError("mandrill needs url, the https:// address that the service was given: it is signed too")
-        if self.kind == "sns" and not self.topic.startswith("arn:"):
+        if self.kind == "sns" and not sns_host(self.topic):
             raise ValueError("sns needs topic, the ARN of the topic: arn:aws:sns:REGION:ACCOUNT:NAME")
         try:
             duration_micros(self.tolerance)
@@ -103,7 +104,7 @@ class Verification(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
     @property
     def has_timestamp(self) -> bool:
         """Whether what is signed says when."""
-        return self.kind in ("standard", "stripe", "mailgun") or bool(self.timestamp_header)
+        return self.kind in ("standard", "stripe", "mailgun", "sns") or bool(self.timestamp_header)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

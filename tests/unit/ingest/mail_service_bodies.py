@@ -86,12 +86,13 @@ def ses(kind: str, key: str = "eventType", **more: object) -> dict:
         "Type": "Notification", "MessageId": f"22b80b92-{kind}", "TopicArn": "arn:aws:sns:eu-west-1:123456789012:mails",
         "Subject": "Amazon SES Email Event Notification", "Message": json.dumps({key: kind, "mail": mail, **more}),
         "Timestamp": "2026-11-20T20:00:01.000Z", "SignatureVersion": "1", "Signature": "",
-        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-01.pem",
+        "SigningCertURL": "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-f3ecfb7224c7233fe7bb5f59f96de52f.pem",
         "UnsubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe",
     }  # fmt: skip
 
 
 SEEN = {"ipAddress": "203.0.113.7", "timestamp": AT, "userAgent": "Mozilla/5.0"}
+SEVERAL = [{"emailAddress": "eve@shop.example"}, {"emailAddress": "bob@shop.example"}]
 HARD = {
     "bounceType": "Permanent",
     "bouncedRecipients": [{"emailAddress": WHO, "diagnosticCode": "550"}],

@@ -4,7 +4,7 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-from mail_service_bodies import MAILGUN, MANDRILL, OWN, POSTMARK, SENDGRID, SES, WHO
+from mail_service_bodies import AT, MAILGUN, MANDRILL, OWN, POSTMARK, SENDGRID, SES, SEVERAL, WHO, ses
 
 from mailwright.core.errors import InvalidInput
 from mailwright.ingest.webhooks.mapping import Mapped, Mapper
@@ -88,3 +88,17 @@ def test_a_bounce_is_hard_or_soft():
 def test_what_only_the_shop_knows_is_asked_for(name, words):
     with pytest.raises(InvalidInput, match=words):
         webhook_of(name, parse_yaml(f"webhooks/{name}.yaml", f"preset: {name}\n"))
+
+
+def test_of_several_recipients_each_one_that_bounced_or_complained_is_kept_out():
+    mapper = Mapper("ses", webhook_of("ses", parse_yaml("webhooks/ses.yaml", f"preset: ses\n{OWN['ses']}\n")))
+    for told in (
+        ses("Bounce", bounce={"bounceType": "Permanent", "bouncedRecipients": SEVERAL, "timestamp": AT}),
+        ses("Complaint", complaint={"complainedRecipients": SEVERAL, "timestamp": AT}),
+    ):
+        found = mapper.map(Request(body=json.dumps(told).encode()))
+        wanted = ["eve@shop.example", "bob@shop.example"]
+        assert [one["email"] for one in found.suppressions] == wanted
+        assert [one["context"]["traits"]["email"] for one in found.events] == wanted
+    soft = ses("Bounce", bounce={"bounceType": "Transient", "bouncedRecipients": SEVERAL, "timestamp": AT})
+    assert mapper.map(Request(body=json.dumps(soft).encode())).suppressions == []

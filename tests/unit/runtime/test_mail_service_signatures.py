@@ -26,11 +26,11 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "ingest")]
 
 from mail_service_bodies import MAILGUN, MANDRILL, SENDGRID, SES  # noqa: E402
 
+PEM_URL = SES[0]["SigningCertURL"]
 NOW = from_datetime(datetime(2026, 11, 22, 9, tzinfo=UTC))
 AT = str(NOW // SECOND)
 SECRET = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:mails"
-PEM_URL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-01.pem"
 EC = ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(65537, 2048)
 
@@ -101,7 +101,7 @@ def sns(version: str = "1", **more: str) -> tuple[Verification, Request]:
     payload = "".join(f"{name}\n{told[name]}\n" for name in names if name in told)
     algorithm = hashes.SHA1() if version == "1" else hashes.SHA256()
     told["Signature"] = b64(RSA.sign(payload.encode(), PKCS1v15(), algorithm))
-    return how(kind="sns", topic=TOPIC), Request(body=json.dumps(told).encode())
+    return how(kind="sns", topic=TOPIC, tolerance="7 days"), Request(body=json.dumps(told).encode())
 
 
 SCHEMES = {"sendgrid": sendgrid, "mailgun": mailgun, "mandrill": mandrill, "sns": sns, "sns 2": lambda: sns("2")}
@@ -162,16 +162,23 @@ def test_another_topic_that_amazon_itself_signed_is_nobodys():
     assert isinstance(judged(verification, request), str)
 
 
+NAME = "SimpleNotificationService-" + "0" * 32 + ".pem"
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        "http://sns.eu-west-1.amazonaws.com/a.pem",
-        "https://sns.eu-west-1.amazonaws.com.evil.example/a.pem",
-        "https://evil.example/sns.eu-west-1.amazonaws.com/a.pem",
-        "https://sns.eu-west-1.amazonaws.com@evil.example/a.pem",
-        "https://sns.eu-west-1.amazonaws.com:444/a.pem",
-        "https://s3.eu-west-1.amazonaws.com/a.pem",
-        "https://sns.eu-west-1.amazonaws.com/a.txt",
+        f"http://sns.eu-west-1.amazonaws.com/{NAME}",
+        f"https://sns.eu-west-1.amazonaws.com.evil.example/{NAME}",
+        f"https://evil.example/sns.eu-west-1.amazonaws.com/{NAME}",
+        f"https://sns.eu-west-1.amazonaws.com@evil.example/{NAME}",
+        f"https://sns.eu-west-1.amazonaws.com:444/{NAME}",
+        f"https://s3.eu-west-1.amazonaws.com/{NAME}",
+        f"https://sns.us-east-1.amazonaws.com/{NAME}",  # of another region than the topic's
+        f"https://sns.eu-west-1.amazonaws.com/?Action=GetEndpointAttributes#{NAME}",
+        f"https://sns.eu-west-1.amazonaws.com/?x=/{NAME}",
+        f"https://sns.eu-west-1.amazonaws.com/{NAME}?Action=GetEndpointAttributes",
+        "https://sns.eu-west-1.amazonaws.com/a.pem",
         "https://[",
     ],
 )
@@ -186,6 +193,8 @@ def test_a_certificate_that_has_ended_or_is_none_proves_nothing():
     verification, request = sns()
     assert isinstance(judged(verification, request, Amazon({PEM_URL: pem(until=timedelta(days=30))})), str)
     assert isinstance(judged(verification, request, Amazon({PEM_URL: b"no certificate"})), str)
+    assert isinstance(judged(verification, request, Amazon({PEM_URL: b"<Attributes>" + pem()})), str)
+    assert isinstance(judged(verification, request, Amazon({PEM_URL: pem()}, status=403)), str)
     assert isinstance(judged(verification, request, Amazon({})), str)
 
 
@@ -197,14 +206,27 @@ def test_a_subscription_is_confirmed_at_amazon_alone():
     verification, request = sns(**asked)
     assert isinstance(judged(verification, request), Authentic)
     amazon = Amazon({SUBSCRIBE: b"<ConfirmSubscriptionResponse/>"})
-    assert confirmed(amazon, request)
+    assert confirmed(amazon, TOPIC, request)
     assert amazon.asked == [SUBSCRIBE]
-    assert not confirmed(amazon, sns()[1])
+    assert not confirmed(amazon, TOPIC, sns()[1])
     elsewhere = Amazon({"https://evil.example/": b""})
-    assert confirmed(elsewhere, sns(**{**asked, "SubscribeURL": "https://evil.example/"})[1])
+    assert confirmed(elsewhere, TOPIC, sns(**{**asked, "SubscribeURL": "https://evil.example/"})[1])
     assert elsewhere.asked == []
     with pytest.raises(Transient):
-        confirmed(Amazon({SUBSCRIBE: b""}, status=500), request)
+        confirmed(Amazon({SUBSCRIBE: b""}, status=500), TOPIC, request)
+
+
+def test_what_amazon_signed_long_ago_is_refused():
+    verification, request = sns()
+    assert "too long ago" in str(judged(verification, request, now=Instant(NOW + 8 * DAY)))
+
+
+def test_a_header_of_very_many_signatures_is_not_tried_through():
+    verification, request = sendgrid()
+    genuine = request.headers["x-sig"]
+    for header, believed in ((f"AAAA, {genuine}", True), (", ".join(["AAAA"] * 5 + [genuine]), False)):
+        asked = Request(body=request.body, headers={**request.headers, "x-sig": header})
+        assert isinstance(judged(verification, asked), Authentic) is believed
 
 
 def test_secrets_of_another_are_none():
