@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -271,6 +271,6 @@ def ecdsa_key(text: str) -> EllipticCurvePublicKey | None:
     """A public key on P-256: DER in base64, as services show it."""
     try:
         key = load_der_public_key(_base64(text) or b"")
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):  # no key, or one on a curve that is unknown here
         return None
     return key if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1) else None

@@ -229,6 +229,14 @@ def test_a_header_of_very_many_signatures_is_not_tried_through():
         assert isinstance(judged(verification, asked), Authentic) is believed
 
 
+@pytest.mark.parametrize("curve", [b"\x04", b"\x01"])  # P-239 and P-192, which nobody here knows
+def test_a_key_on_another_curve_is_told(curve):
+    der = EC.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    key = b64(der.replace(bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d0301") + curve))
+    with pytest.raises(msgspec.ValidationError, match="no P-256 key"):
+        how(kind="ecdsa", header="X", public_key=key)
+
+
 def test_secrets_of_another_are_none():
     for verification, request in (mailgun(), mandrill()):
         for secrets in ([], [""], ["other"]):
