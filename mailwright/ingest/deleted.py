@@ -28,6 +28,19 @@ def remnant_of(deletes: Deletes, draft: Draft) -> dict[str, Any]:
     return kept
 
 
+def can_end(deletes: Deletes, kept: Mapping[str, Any]) -> bool:
+    """Whether `kept` tells whose end it is: not of a row without an address, nor if it was kept for another `then`."""
+    match deletes.then:
+        case "facts":
+            return "facts" in kept
+        case "suppress":
+            return bool(kept.get("email"))
+        case "unset":
+            return "traits" in kept
+        case "event":
+            return any(kept.get(name) for name in (*_WHO, "email"))
+
+
 def end_of(deletes: Deletes, kept: Mapping[str, Any], *, message_id: str, key: str, reason: str, stamp: str) -> Draft:
     """The draft that tells the end of a row.
 

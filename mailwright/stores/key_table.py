@@ -23,9 +23,15 @@ _CHUNK = 50_000
 
 
 class KeyTable:
-    """The keys of one import: read from `path` (none yet: empty), compared with a run's rows, written for the next."""
+    """The keys of one import: read from `path` (none yet: empty), compared with a run's rows, written for the next.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Of the file.
+        anew: What is kept of a row is kept anew, also if the row is as it was: other things may be needed of it now.
+    """
+
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
+        self._anew = anew
         there = pq.read_table(path) if path.exists() else None
         self._high = np.asarray(there["high"]) if there else np.zeros(0, np.uint64)
         self._low = np.asarray(there["low"]) if there else np.zeros(0, np.uint64)
@@ -55,6 +61,8 @@ class KeyTable:
         if place >= 0 and not self._gone[place]:
             self._seen[place] = True
             if self._content[place] == digest:
+                if self._anew:
+                    self._add(high, low, digest, kept)
                 return False
         self._add(high, low, digest, kept)
         return True

@@ -180,10 +180,11 @@ class DeclaredImport:
         definition, there = self._definition, self._there
         state = read_state(there.records.meta, self._name)
         digest = hashlib.sha256(msgspec.json.encode(definition)).hexdigest()[:16]
-        if state.digest != digest:
+        anew = state.digest != digest
+        if anew:
             state = msgspec.structs.replace(state, digest=digest, cursor=None, files={}, feed=None)
         state = msgspec.structs.replace(state, n_run=state.n_run + 1)
-        keys = KeyTable(self._keys) if definition.keeps != "none" else None
+        keys = KeyTable(self._keys, anew=anew) if definition.keeps != "none" else None
 
         def told(n: int) -> None:
             if stopping():

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mailwright.core.errors import InvalidInput
-from mailwright.ingest.deleted import end_of, is_deleted, remnant_of
+from mailwright.ingest.deleted import can_end, end_of, is_deleted, remnant_of
 from mailwright.ingest.drafts import Draft, draft_kind
 from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.imports import ImportDefinition
@@ -119,7 +119,9 @@ class TableDrafts:
             if before is None or self._deletes is None:
                 return ()
             remnant = self._opened(before)[2] if before else self._remnant_of_row(line, row)
-            return (self._end(key, self._words(row), remnant, told.position, told.at),) if remnant else ()
+            if not remnant or not can_end(self._deletes, remnant):
+                return ()
+            return (self._end(key, self._words(row), remnant, told.position, told.at),)
         draft = self._draft(line, row)
         if told.at and self._is_call:
             draft.body.setdefault("timestamp", told.at)
@@ -138,11 +140,12 @@ class TableDrafts:
 
     def gone(self) -> Iterator[Draft]:
         """What tells the end of every row that was there and was not seen."""
-        if self._keys is None or not self._definition.finds_gone:
+        if self._keys is None or self._deletes is None or not self._deletes.compare:
             return
         for kept in self._keys.unseen():
-            key, words, remnant = self._opened(kept)
-            yield self._end(key, words, remnant, self._n_run, "")
+            key, words, remnant = self._opened(kept) if kept else (b"", "", {})
+            if can_end(self._deletes, remnant):
+                yield self._end(key, words, remnant, self._n_run, "")
 
     # --- parts ---
 
@@ -187,9 +190,12 @@ class TableDrafts:
             return None
         if self._keys is not None and not self._only_newest:  # then its other fields may be empty or wrong
             kept = self._keys.forget(known_by)
-            return self._opened(kept)[2] if kept else None
-        remnant = remnant_of(self._deletes, self._draft(line, row))
-        return remnant if self._keys is None or self._keys.is_new(known_by, _DELETED, b"") else None
+            remnant = self._opened(kept)[2] if kept else {}
+        else:
+            remnant = remnant_of(self._deletes, self._draft(line, row))
+            if self._keys is not None and not self._keys.is_new(known_by, _DELETED, b""):
+                return None
+        return remnant if can_end(self._deletes, remnant) else None
 
     def _remnant_of_row(self, line: int, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """What ends a row of which nothing is kept: a topic that tells deleted rows whole."""

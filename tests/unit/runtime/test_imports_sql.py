@@ -409,3 +409,41 @@ def test_a_row_that_the_door_refused_is_tried_again(shop: Shop, known: bool) -> 
     shop.sql("DELETE FROM contacts WHERE id = 12")
     shop.run()
     assert shop.suppressed("bob@shop.test") == ({"bob@shop.test": "deleted in crm"} if known else {})
+
+
+@pytest.mark.parametrize("before", ["", "deletes: {compare: true, then: suppress}\n"])
+def test_what_deleted_rows_mean_can_be_declared_later(shop: Shop, before: str) -> None:
+    text = CONTACTS.replace(", overlap: 10 minutes", "")
+    shop.declare(text + before)
+    shop.run()
+    shop.declare(text + "deletes: {compare: true, then: unset}\n")
+    shop.sql("DELETE FROM contacts WHERE id = 11")  # of it nothing is known that could be unset
+    assert "11" not in users(shop.run())
+    assert shop.run() == []
+    shop.sql("DELETE FROM contacts WHERE id = 12")
+    (gone,) = shop.run()
+    assert (users([gone]), gone.traits["city"]) == (["12"], None)
+
+
+@pytest.mark.parametrize("how", ["column: deleted_at", "compare: true"])
+@pytest.mark.parametrize("cursor", [True, False])
+def test_a_row_without_an_address_has_none_to_suppress(shop: Shop, how: str, cursor: bool) -> None:
+    text = CONTACTS if cursor else CONTACTS.partition("cursor:")[0]
+    shop.declare(text + f"deletes: {{{how}, then: suppress}}\n")
+    shop.sql("UPDATE contacts SET mail = NULL")
+    shop.run()
+    at = "2026-01-04 00:00:00+00:00"
+    if "column" in how:
+        shop.sql("UPDATE contacts SET deleted_at = :at, updated_at = :at WHERE id = 12", at=at)
+    else:
+        shop.sql("DELETE FROM contacts WHERE id = 12")
+    assert shop.run() == []
+    assert (shop.outcome.found.n_faults, shop.outcome.n_deleted) == (0, 0)
+
+
+def test_within_the_overlap_a_row_that_the_door_refused_is_tried_again(shop: Shop) -> None:
+    shop.declare(CONTACTS + "skip_bad: true\n")
+    put(shop, 13, "no address", "Ulm", "2026-01-03 10:00:00+00:00")
+    assert users(shop.run()) == ["11", "12"]
+    assert shop.run() == []
+    assert "1 fault left out" in str(shop.outcome)
