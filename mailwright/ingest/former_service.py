@@ -66,7 +66,7 @@ _NAMES = {
     "zip": "postal_code",
     "zipcode": "postal_code",
     "postalcode": "postal_code",
-    "timezone": "time_zone",
+    "timezone": "timezone",
     "language": "language",
     "locale": "language",
     "company": "company",

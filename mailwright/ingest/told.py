@@ -21,6 +21,9 @@ from mailwright.rules.zones import zone_spelled
 _MOST_TOLD = 20
 """So many violations of one item are told; of more only the number, so that many cost little."""
 
+NO_ZONE = "taken as it is, but it names no time zone; write it like Europe/Berlin"
+"""Told of a trait ``timezone`` that names none: it is kept, so nothing is wrong with what told it."""
+
 _GRAVEST_FIRST: Sequence[Policy] = ("block", "quarantine", "drop", "allow")
 _CONTACTS: tuple[tuple[str, Callable[[str], bool], str], ...] = (
     ("email", is_address, "is no e-mail address"),
@@ -71,7 +74,7 @@ def _zone_spelled(traits: dict[str, Any], reading: Reading) -> dict[str, Any]:
         return traits
     name = zone_spelled(told) if isinstance(told, str) else None
     if name is None:
-        reading.warn("traits.timezone", "taken as it is, but it names no time zone; write it like Europe/Berlin")
+        reading.warn("traits.timezone", NO_ZONE)
     return traits if name is None or name == told else {**traits, "timezone": name}
 
 

@@ -21,6 +21,7 @@ from mailwright.ingest.dry_run import DryRun
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import LIMITS, Limits, Refusal
 from mailwright.ingest.segment import Parsed, Source, parse_request
+from mailwright.ingest.told import NO_ZONE
 from mailwright.runtime.collected import Counts
 from mailwright.runtime.giving_way import CHUNK_ITEMS
 from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, things_in
@@ -71,7 +72,7 @@ class _Passed:
 
     Attributes:
         n_taken: Of what is to be counted as taken.
-        warned: Faults of what was taken, other than what the tracking plan says.
+        warned: Faults of what was taken, other than what the tracking plan says and a zone that is kept as it is.
         calls: What was parsed, if they were calls.
     """
 
@@ -283,7 +284,7 @@ class Intake:
         )
         held = self._quarantine.sealed(passage.source, parsed, received_at=at, history=passage.history, imported=True)
         planned = {(one.index, one.field) for one in parsed.violations}
-        warned = [one for one in parsed.warned if not _is_planned(one, planned)]
+        warned = [one for one in parsed.warned if one.reason != NO_ZONE and not _is_planned(one, planned)]
         frames = _frames(Events(list(parsed.events)), HeldBack(held))
         return _Passed(frames, len(parsed.events), parsed.refused, warned, parsed)
 

@@ -28,6 +28,12 @@ def test_a_file_of_subscribers_grants_only_where_a_time_says_so(asked: str, gran
     assert found == ([("consent", True)] if granted else [])
 
 
+def test_a_time_zone_becomes_the_trait_that_rules_go_by() -> None:
+    row = {"email": "a@shop.test", "TIMEZONE": "Europe/Berlin"}
+    [call, *_] = former_drafts("mailchimp", name="members.csv", purpose="newsletter", zone="UTC")(2, row)
+    assert call.body["traits"]["timezone"] == "Europe/Berlin"
+
+
 @pytest.mark.parametrize(("email", "message"), [("none", "the e-mail address is none"), ("", "no column holds")])
 def test_what_is_wrong_with_an_address_is_told_without_it(email: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message) as caught:

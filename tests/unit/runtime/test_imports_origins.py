@@ -176,6 +176,14 @@ def test_a_dlt_source_and_what_it_remembers(shop: Shop) -> None:
     sys.modules.pop("crm_rows")
 
 
+def test_a_time_zone_that_cannot_be_read_is_kept_and_is_no_fault_of_its_row(shop: Shop) -> None:
+    shop.declare("title: Contacts\nas: identify\nfile: crm.csv\ncolumns: {id: userId, zone: traits.timezone}\n")
+    (shop.folder / "crm.csv").write_text("id,zone\nada,(GMT+01:00) Amsterdam\nbob,europe/berlin\n")
+    told = [(one.identifiers[0].value, one.traits) for one in shop.run()]
+    assert told == [("ada", {"timezone": "(GMT+01:00) Amsterdam"}), ("bob", {"timezone": "Europe/Berlin"})]
+    assert shop.outcome.found.n_faults == 0
+
+
 def test_files_are_read_again_only_when_they_changed(shop: Shop) -> None:
     drop = shop.folder / "drop"
     drop.mkdir()
