@@ -214,6 +214,7 @@ class AccountsDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unkno
     def faults(self) -> Iterator[Misfit]:
         """What does not fit together."""
         yield from _of_names(self.traits, ("accounts", "traits"))
+        yield from _of_currencies(self.traits, ("accounts", "traits"), {})
         for name, one in self.traits.items():
             at = ("accounts", "traits", name)
             if one.policy not in ("none", "secret"):
@@ -256,6 +257,8 @@ class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         yield from self.defaults.faults(("defaults",))
         yield from _of_names(self.traits, ("traits",))
         yield from _of_names(self.properties, ("properties",))
+        yield from _of_currencies(self.traits, ("traits",), {})
+        yield from _of_currencies(self.properties, ("properties",), {})
         yield from self.accounts.faults()
         for name, source in self.sources.items():
             at = ("sources", name)
@@ -320,6 +323,37 @@ class ProfileSchema(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         if self.traits.get("birthday", _FIELD).policy != "none":
             found.setdefault("birthday", "it is sealed, and an age cannot be told from it")
         return found
+
+
+def _of_currencies(
+    definitions: Mapping[str, ValueDefinition], at: Place, around: Mapping[str, tuple[str, str]]
+) -> Iterator[Misfit]:
+    """Money that shares the field telling its currency, beside it or around it, but is kept in another one.
+
+    An exchange writes the currency that it is kept in to that field, where it would be read as that of all.
+
+    Args:
+        definitions: Of one object.
+        at: Where they are declared.
+        around: Field that tells a currency -> (name, currency) of an amount of the objects around.
+    """
+    shared = dict(around)
+    objects: list[tuple[Place, ValueDefinition]] = []
+    for name, declared in definitions.items():
+        place, one = (*at, name), declared
+        while one.items:
+            place, one = (*place, "items"), one.items
+        objects.append((place, one))
+        if one.normalise != "money" or not one.currency_from:
+            continue
+        other, currency = shared.setdefault(one.currency_from, (name, one.currency))
+        if currency != one.currency:
+            is_kept = f"is kept in {currency}" if currency else "stays in what it comes in"
+            message = f"{other!r} has the same currency_from: {one.currency_from}, and {is_kept}"
+            at_fault = (*place, "currency" if one.currency else "currency_from")
+            yield Misfit(at_fault, message, "declare one currency for both, or another currency_from")
+    for place, one in objects:
+        yield from _of_currencies(one.fields, (*place, "fields"), shared)
 
 
 _FIELD = ValueDefinition()

@@ -40,6 +40,9 @@ _SUMS: Mapping[str, ValueType] = {
     "discount": "number",
     "products": "list",
 }
+AMOUNTS = ("price", *(name for name, kind in _SUMS.items() if kind == "number"))
+"""Properties that are amounts of money by their standard names."""
+
 _COUPON = ("order_id", "cart_id", "coupon_id", "coupon_name")
 _PROMOTION = ("promotion_id", "creative", "name", "position")
 _STEP = _event("checkout_id", "shipping_method", "payment_method", step="number")

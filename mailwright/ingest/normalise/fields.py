@@ -13,6 +13,7 @@ from mailwright.ingest.hooks import Declined
 from mailwright.ingest.normalise import contacts, money, numbers, places, times
 from mailwright.ingest.normalise.faults import Foreign, Original, Unfit, shape
 from mailwright.ingest.plan import ORIGINAL
+from mailwright.ingest.standard import AMOUNTS
 
 if TYPE_CHECKING:
     from mailwright.ingest.schema import ValueDefinition
@@ -64,14 +65,14 @@ class Scope:
             scope = scope.outer
         return None
 
-    def write(self, beside: Mapping[str, Any]) -> None:
-        """Put fields beside.
+    def write(self, beside: Mapping[str, Any], original: Original) -> None:
+        """Put fields beside an amount that was sent as `original`.
 
         Raises:
-            Unfit: If another value says something else of one of them.
+            Foreign: If another value says something else of one of them.
         """
         if any(self.writes.get(name, value) != value for name, value in beside.items()):
-            raise Unfit("its currency is not that of the amounts beside it")
+            raise Foreign("its currency is not that of the amounts beside it", original)
         self.writes.update(beside)
 
 
@@ -243,7 +244,7 @@ def _money(one: ValueDefinition, value: Any, spot: Spot) -> Any:
     beside = _beside(spot, found.original) if found.original else {}
     if one.currency_from and (found.original or (said is None and not one.currency)):
         beside[one.currency_from] = found.currency
-    scope.write(beside)
+    scope.write(beside, found.original or Original(found.value, found.currency))
     if found.rounded:
         sender.told.append((spot.place, f"rounded to the minor unit of {found.currency}"))
     return found.value
@@ -363,7 +364,23 @@ def fitted(
             del changed[key]
         else:
             changed[key] = made
-    return {**changed, **scope.writes} if scope.writes else changed
+    if not scope.writes:
+        return changed
+    sender.told += [(f"{place}.{key}", _LEFT_BEHIND) for key in _left_behind(scope, fields)]
+    return {**changed, **scope.writes}
+
+
+_LEFT_BEHIND = "kept as sent, in the currency that was sent: it is not declared as money"
+
+
+def _left_behind(scope: Scope, fields: Mapping[str, Field]) -> list[str]:
+    """Amounts that no field declares, beside others that were exchanged: the currency beside them is no longer theirs.
+
+    Other numbers, such as quantities, have no currency: only the standard names of amounts tell.
+    """
+    if not any(scope.data.get(key) not in (None, "", value) for key, value in scope.writes.items()):
+        return []
+    return [key for key in AMOUNTS if key not in fields and type(scope.data.get(key)) in (int, float)]
 
 
 def _renamed(data: dict[str, Any], names: Mapping[str, str], sender: Sender, place: str) -> dict[str, Any]:

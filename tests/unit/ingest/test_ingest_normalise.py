@@ -402,6 +402,10 @@ def test_the_short_way_and_the_long_way_normalise_alike(sent, source):
     assert told[0] == told[1]
 
 
+def _shared(currency):
+    return {"normalise": "money", "currency": currency, "currency_from": "currency"}
+
+
 @pytest.mark.parametrize(
     ("parts", "at", "said"),
     [
@@ -416,6 +420,26 @@ def test_the_short_way_and_the_long_way_normalise_alike(sent, source):
         ({"traits": {"a": {"fields": {"b": {"unit": "x"}}}}}, ("traits", "a", "fields", "b", "unit"), "no unit"),
         ({"sources": {"crm": {"names": {"V": "fristName"}}}, "traits": {"firstName": {}}}, None, "declared nowhere"),
         ({"sources": {"crm": {"units": {"h": "in"}}}, "traits": {"h": {"unit": "kg"}}}, None, "cannot be made"),
+        (
+            {"properties": {"total": _shared("USD"), "shipping": _shared("EUR")}},
+            ("properties", "shipping", "currency"),
+            "'total' has the same currency_from: currency, and is kept in USD",
+        ),
+        (
+            {"properties": {"total": _shared("USD"), "tax": _shared("")}},
+            ("properties", "tax", "currency_from"),
+            "'total' has the same currency_from",
+        ),
+        (
+            {"properties": {"tax": _shared(""), "total": _shared("USD")}},
+            ("properties", "total", "currency"),
+            "'tax' has the same currency_from: currency, and stays in what it comes in",
+        ),
+        (
+            {"properties": {"lines": {"items": {"fields": {"price": _shared("EUR")}}}, "total": _shared("USD")}},
+            ("properties", "lines", "items", "fields", "price", "currency"),
+            "'total' has the same currency_from",
+        ),
         ({"sources": {"crm": {"dates": ["DD.MM"]}}}, ("sources", "crm", "dates"), "must be in it"),
         ({"defaults": {"country": "Germany"}}, ("defaults", "country"), "ISO 3166"),
         ({"defaults": {"time_zone": "Berlin"}}, ("defaults", "time_zone"), "no time zone"),

@@ -100,6 +100,27 @@ def test_without_any_currency_the_declared_one_holds_and_else_it_is_told():
     assert kept({"paid": 5}) == ({"paid": 5}, [("properties.paid", "kept as sent: nothing tells its currency")])
 
 
+def test_an_amount_in_another_currency_than_those_beside_it_is_not_counted_with_them():
+    both = {"total": {"normalise": "money", "currency_from": "currency"}}
+    both |= {"tax": both["total"], "fees": {"type": "list", "items": both["total"]}}
+    made, told = kept({"total": "12.50 £", "tax": "5 USD", "fees": ["1 £"]}, made=normaliser(properties=both))
+    taxed = {"tax_original": 5, "tax_original_currency": "USD"}
+    assert made == {"total": 12.5, "fees": [1], "currency": "GBP", **taxed}
+    why = "left out, and kept as tax_original: its currency is not that of the amounts beside it"
+    assert told == [("properties.tax", why)]
+
+
+def test_an_undeclared_amount_beside_an_exchanged_one_is_told():
+    sent = {"total": 10, "shipping": 5, "quantity": 2, "discount": "3", "currency": "USD"}
+    made, told = kept(sent)
+    assert (made["total"], made["currency"], made["shipping"]) == (8, "EUR", 5)
+    assert told == [
+        ("properties.shipping", "kept as sent, in the currency that was sent: it is not declared as money"),
+    ]
+    for untouched in ({"currency": "EUR"}, {}, {"currency": "CHF"}):
+        assert not [each for each in kept({**sent, "currency": "", **untouched})[1] if "shipping" in each[0]]
+
+
 # --- exchange ---
 
 
