@@ -22,6 +22,7 @@ from mailwright.rules.syntax import Expression
 from mailwright.runtime.jobs.runs import JobRun, asked_for
 from mailwright.runtime.jobs.sources import source_jobs
 from mailwright.runtime.project.load import Project
+from mailwright.runtime.write_keys import create_key
 from mailwright.web.app import create_app
 from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.sessions import new_login_link
@@ -100,7 +101,8 @@ def _open(browser: Browser, site: Shop, size: str = "light", **more: Any) -> Bro
     return context
 
 
-def test_code_on_the_page_of_sources_never_makes_a_phone_scroll_sideways(browser: Browser, site: Shop) -> None:
+def test_code_and_keys_on_the_page_of_sources_never_make_a_phone_scroll_sideways(browser: Browser, site: Shop) -> None:
+    create_key(site.records.sources, "the till of the shop", server=True, now=site.wall.now())
     window = _open(browser, site, "phone")
     page = window.new_page()
     page.goto("/sources")
