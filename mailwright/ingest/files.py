@@ -158,6 +158,9 @@ def _lines(stream: BinaryIO, encoding: str, reading: _Reading) -> Iterator[str]:
                 raise reading.stop("file.torn", number, message, "is this a text file with line breaks?")
             yield raw.decode(encoding)
             raw = stream.readline(_LINE_BYTES)
+    except LookupError:
+        hint = "name one, such as cp1252 (Western Europe, as Excel writes it)"
+        raise reading.stop("file.encoding", 1, f"there is no encoding {encoding!r}", hint) from None
     except UnicodeDecodeError as error:
         at = f"byte {error.start + 1} (0x{error.object[error.start]:02x})"
         raise reading.stop(

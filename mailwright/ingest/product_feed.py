@@ -93,8 +93,9 @@ def _as_declared(stream: BinaryIO, encoding: str, name: str) -> BinaryIO:
     if not encoding or start.startswith(_MARKS) or _DECLARES.match(start.lstrip()):
         return peeked
     try:
+        "".encode(encoding)  # a look-up would also find what is no encoding of text, such as zlib
         return cast("BinaryIO", codecs.EncodedFile(peeked, "utf-8", encoding))
-    except LookupError:
+    except (LookupError, ValueError):
         raise InvalidInput.one("file.encoding", f"there is no encoding {encoding!r}", path=name) from None
 
 

@@ -18,6 +18,7 @@ from pysqlite3 import dbapi2 as sqlite
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.place_names import folded, spellings
+from mailwright.stores.files import sync_folder, sync_path
 from mailwright.stores.geonames import geonames_rows
 
 _log = logging.getLogger(__name__)
@@ -89,7 +90,24 @@ class PostalTable:
         with self._lock:
             if not self._tried:
                 self._open()
-            return self._connection.execute(statement, values).fetchone() if self._connection else None
+            if self._connection is None:
+                return None
+            try:
+                return self._connection.execute(statement, values).fetchone()
+            except sqlite.Error as error:
+                self._drop(error)
+                return None
+
+    def _drop(self, error: sqlite.Error) -> None:
+        """Give up a database that is damaged; the next process makes it anew, for which no visitor shall wait."""
+        self._connection.close()
+        self._connection = None
+        told = "[forms] postal_codes: %s is damaged (%s) and made anew at the next start; till then it knows no country"
+        _log.warning(told, self._cache.name, error)
+        try:
+            self._cache.unlink(missing_ok=True)
+        except OSError as fault:
+            _log.warning("[forms] postal_codes: %s cannot be removed: %s", self._cache.name, fault)
 
     def _open(self) -> None:
         self._tried = True
@@ -118,7 +136,9 @@ class PostalTable:
                 self._fill(connection, stamp)
             finally:
                 connection.close()
+            sync_path(new)  # it is written without waiting for the disk, but a power cut must not leave half of it
             os.replace(new, self._cache)
+            sync_folder(self._cache.parent)
         finally:
             new.unlink(missing_ok=True)
 

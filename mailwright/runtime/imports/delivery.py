@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 
-from mailwright.core.errors import Corrupt
+import msgspec
+
+from mailwright.core.errors import Corrupt, Transient
 from mailwright.core.events import Events, Items
+from mailwright.core.instants import MINUTE
 from mailwright.core.ports import Consent
+from mailwright.core.sources import Tally
+from mailwright.core.words import counted
 from mailwright.runtime.collected import violation_event
 from mailwright.runtime.giving_way import Turns
 from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, decode_frame, things_in
@@ -19,6 +25,8 @@ from mailwright.stores.spool import read_spool, spool_id
 _MARK_EVERY = 8  # frames between two marks; those after the last mark are sent again, and counted once
 
 _CURSOR = "importing."
+
+_log = logging.getLogger(__name__)
 
 
 def cursor_of(there: Installation, path: Path, key: str) -> int:
@@ -45,6 +53,7 @@ class Delivery:
         self._key = key
         self._id = ""
         self._turns = Turns(there.log, there.engine)
+        self._n_refused = 0
 
     def run(
         self, done: Callable[[int], None] = lambda _: None, stopping: Callable[[], bool] = lambda: False
@@ -52,7 +61,8 @@ class Delivery:
         """Deliver what is left; `done` is told how many more things are in, those of earlier runs too.
 
         Returns:
-            The spool's end, once all is delivered; None if `stopping` said so before.
+            The spool's end, once all is delivered, without what the quarantine had no room for; None if `stopping`
+            said so before.
         """
         self._id = spool_id(self._path)
         start = cursor_of(self._there, self._path, self._key)
@@ -62,12 +72,12 @@ class Delivery:
             if isinstance(frame, Trailer):
                 self._count(frame)
                 self._mark(place)
-                return frame
+                return msgspec.structs.replace(frame, n_held=max(0, frame.n_held - self._n_refused))
             if place >= start:
                 if stopping():
                     self._mark(place)
                     return None
-                self._put(frame)
+                self._put(frame, place)
                 if place + 1 - marked >= _MARK_EVERY:
                     self._mark(place + 1)
                     marked = place + 1
@@ -92,7 +102,7 @@ class Delivery:
     def _mark(self, place: int) -> None:
         self._there.records.meta.put(_CURSOR + self._key, f"{place} {self._id}")
 
-    def _put(self, frame: Frame) -> None:
+    def _put(self, frame: Frame, place: int) -> None:
         self._turns.wait()
         there = self._there
         match frame:
@@ -106,7 +116,23 @@ class Delivery:
                 new = {address: reason for address, reason in frame.reasons.items() if address not in known}
                 there.records.consents.suppress(new, frame.at)
             case HeldBack():
-                Quarantine(there.records, there.sealer, there.clock, there.log).hold(frame.items)
+                self._hold(frame, place)
+
+    def _hold(self, frame: HeldBack, place: int) -> None:
+        """Keep what waits to be mended. Without room it is refused: what comes after it must not wait for that."""
+        there = self._there
+        try:
+            Quarantine(there.records, there.sealer, there.clock, there.log).hold(frame.items)
+        except Transient as error:
+            if error.code != "quarantine.full":
+                raise
+            minutes = Counter((item.source, item.received_at // MINUTE) for item in frame.items)
+            tallies = [Tally(source=of, minute=at, refused=n, held=-n) for (of, at), n in minutes.items()]
+            there.records.sources.count(tallies, [], [], (f"import.{self._key}.full", f"{self._id}:{place}"))
+            self._mark(place + 1)  # so that no frame before the newest counted one is ever counted again
+            self._n_refused += len(frame.items)
+            rows = counted(len(frame.items), "row")
+            _log.warning("%s of an import refused, that were to be held for mending: %s", rows, error.message)
 
     def _is_known(self, one: Consent) -> bool:
         """Whether the ledger has this very row: an export that is read again every day tells most of it again."""

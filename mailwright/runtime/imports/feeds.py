@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import io
 from collections.abc import Callable, Mapping
@@ -158,8 +157,8 @@ def _content_type(headers: Mapping[str, str]) -> tuple[str, str]:
     message["content-type"] = headers.get("content-type", "")
     charset = message.get_content_charset("")
     try:
-        codecs.lookup(charset)
-    except LookupError:
+        "".encode(charset)  # which, other than a look-up, knows only encodings of text
+    except (LookupError, ValueError):
         charset = ""
     return (message.get_content_type() if message["content-type"] else ""), charset
 

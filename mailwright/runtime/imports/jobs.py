@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from mailwright.core.errors import InvalidInput, Issue
 from mailwright.runtime.imports.declared import DeclaredImport
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
@@ -20,4 +22,26 @@ def import_jobs(project: Project, _settings: Settings) -> Iterable[Job]:
 
 
 def _run(name: str, context: JobContext) -> str:
-    return str(DeclaredImport(context.there, context.project, name).run(context.stopping))
+    """Run it; what a job says is kept, logged and shown to all, so of rows with faults it tells the places alone.
+
+    Raises:
+        InvalidInput: ``import.rows``.
+    """
+    try:
+        return str(DeclaredImport(context.there, context.project, name).run(context.stopping))
+    except InvalidInput as error:
+        if error.code != "import.rows":
+            raise
+        issues = [_masked(issue) for issue in error.issues]
+        hint = f"{error.hint}; `mailwright import {name} --dry-run` shows what is wrong"
+    raise InvalidInput("import.rows", issues, hint)  # outside: its cause would show the values in a traceback
+
+
+def _masked(issue: Issue) -> Issue:
+    """A fault of a row without its words, which may show a value; how many more there are is none."""
+    if not issue.path and _MORE.fullmatch(issue.message):
+        return issue
+    return Issue(path=issue.path, message="cannot be taken")
+
+
+_MORE = re.compile(r"\.\.\. and [\d,]+ more faults?")

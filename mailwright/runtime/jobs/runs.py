@@ -124,7 +124,10 @@ class Runner:
         lock = there.settings.data_folder / "jobs" / f"{sha256(job.name.encode()).hexdigest()[:16]}.lock"
         with only_one(lock, f"the job {job.name}", there.settings.folder):
             last, started_at = newest_run(meta, job.name), there.clock.now()
+            asked = meta.get(f"job-asked.{job.name}")
             begun = self._begin(job, planned_at, started_at, by)
+            if begun:
+                self._answered(job, asked)
             stop = _Stop(self.stopping)
             said, error = self._outcome(job, project, stop)
             run = JobRun(
@@ -139,13 +142,19 @@ class Runner:
             )
             if not (begun and stop.told):
                 meta.put(f"job.{job.name}", msgspec.json.encode(run).decode())
+            if not begun:
+                self._answered(job, asked)
         return run
+
+    def _answered(self, job: Job, asked: str | None) -> None:
+        """What was asked for before the run is done, or begun so that a kill cannot lose it; later asking stays."""
+        meta = self.there.records.meta
+        if asked and meta.get(f"job-asked.{job.name}") == asked:
+            meta.put(f"job-asked.{job.name}", "")
 
     def _begin(self, job: Job, planned_at: Instant, started_at: Instant, by: str) -> str:
         """Remember that a run began and give its id; empty for one that is due again soon whatever becomes of it."""
         meta = self.there.records.meta
-        if meta.get(f"job-asked.{job.name}"):
-            meta.put(f"job-asked.{job.name}", "")
         if job.schedule.daily_at is None and job.schedule.every_micros < MINUTE and not by:
             return ""
         begun = Begun(id=secrets.token_hex(8), planned_at=planned_at, started_at=started_at, by=by)

@@ -157,6 +157,7 @@ ENCODED = {
     "by_header": (LATIN.encode("cp1252"), "text/xml; charset=windows-1252", "Dénia ½"),
     "by_mark": (LATIN.encode("utf-16"), "application/rss+xml", "Dénia ½"),
     "by_definition": (LATIN.encode("cp1252"), "text/xml; charset=no-such", "Dénia ½"),
+    "no_text": (LATIN.encode("cp1252"), "text/xml; charset=zlib", "Dénia ½"),
     "packed": (gzip.compress(NAMED.encode()), "application/gzip", "Žluť"),
     "table": (TABLE.encode("cp1252"), "text/plain; charset=cp1252", "Dénia ½"),
 }
@@ -166,10 +167,25 @@ def test_encodings(shop: Shop, server: FaultyHttp) -> None:
     (shop.folder / "imports").mkdir()
     for name, (body, kind, _) in ENCODED.items():
         text = FEED.format(server.url(f"/{name}?format=google"))
-        text += "encoding: cp1252\n" if name == "by_definition" else ""
+        text += "encoding: cp1252\n" if name in ("by_definition", "no_text") else ""
         (shop.folder / "imports" / f"{name}.yaml").write_text(text)
         server.answers[f"/{name}"] = reply(body, 200, f"content-type: {kind}\r\n")
     shop.declare(FEED.format(server.url("/feed")))
     for name, (_, _, title) in ENCODED.items():
         (item,) = shop.run(name)
         assert item.facts["title"].startswith(title), name
+
+
+@pytest.mark.parametrize("encoding", ["rot13", "zlib", "no-such"])
+@pytest.mark.parametrize(
+    ("kind", "body"), [("text/xml", LATIN.encode()), ("text/plain", TABLE.encode())], ids=["xml", "table"]
+)
+def test_what_is_no_encoding_of_text_is_told(
+    shop: Shop, server: FaultyHttp, encoding: str, kind: str, body: bytes
+) -> None:
+    server.answers["/feed"] = reply(body, 200, f"content-type: {kind}; charset={encoding}\r\n")
+    shop.declare(FEED.format(server.url("/feed")))
+    assert len(shop.run()) == 1, "an answer that names none says nothing of it"
+    shop.declare(FEED.format(server.url("/feed")) + f"encoding: {encoding}\n")
+    with pytest.raises(MailwrightError, match=f"there is no encoding '{encoding}'"):
+        shop.run()

@@ -18,9 +18,12 @@ from mailwright.core.errors import InvalidInput  # noqa: E402
 from mailwright.core.events import Event, Events  # noqa: E402
 from mailwright.core.sources import DayCount, QuarantineFilter, summed  # noqa: E402
 from mailwright.ingest.mending import Patch  # noqa: E402
+from mailwright.runtime import quarantine  # noqa: E402
 from mailwright.runtime.imports import intake  # noqa: E402
 from mailwright.runtime.imports.declared import DeclaredImport, Outcome  # noqa: E402
+from mailwright.runtime.imports.jobs import import_jobs  # noqa: E402
 from mailwright.runtime.imports.state import read_state  # noqa: E402
+from mailwright.runtime.jobs.runs import Runner  # noqa: E402
 from mailwright.runtime.project.versions import apply, current_project, plan  # noqa: E402
 from mailwright.runtime.quarantine import Quarantine  # noqa: E402
 
@@ -93,8 +96,8 @@ def test_rows_that_the_plan_holds_back_wait_are_mended_and_let_in_once(shop: Pat
     with opened(shop) as there:
         state = read_state(there.records.meta, "paid")
         assert (state.n_things, state.n_held) == (1, 2)
-        quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
-        found = sorted(quarantine.find(QuarantineFilter(source="import:paid"), 9), key=lambda one: one.id)
+        held = Quarantine(there.records, there.sealer, there.clock, there.log)
+        found = sorted(held.find(QuarantineFilter(source="import:paid"), 9), key=lambda one: one.id)
         assert [(one.event, [each.field for each in one.reasons]) for one in found] == [
             ("Paid", ["properties.total"]),
             ("Paid", ["properties.total"]),
@@ -102,8 +105,8 @@ def test_rows_that_the_plan_holds_back_wait_are_mended_and_let_in_once(shop: Pat
         assert "many" not in found[0].body
         assert {one.kind for one in there.records.sources.violations(0)} == {"type"}
         rules = current_project(there)[1].ingest_rules(there.sealer, there.resolve)
-        quarantine.mend([found[1].id], [Patch(op="cast", field="properties.total", to="number")], who="me")
-        done = quarantine.replay([one.id for one in found], rules, who="me")
+        held.mend([found[1].id], [Patch(op="cast", field="properties.total", to="number")], who="me")
+        done = held.replay([one.id for one in found], rules, who="me")
         assert (done.taken, [number for number, _ in done.still]) == ([found[1].id], [found[0].id])
     assert counts(shop)["import:paid events"] == (2, 2, 1, 0)
     told = events(shop)
@@ -134,6 +137,19 @@ def test_one_import_leaves_others_room_in_the_quarantine(shop: Path, monkeypatch
     assert (events(shop), counts(shop)) == ([], {})
     with opened(shop) as there:
         assert there.records.quarantine.count() == 0
+
+
+def test_a_full_quarantine_refuses_its_rows_and_holds_up_nothing_else(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_HELD", 0)
+    rows = "id,who,total,what\n" + "".join(f"{n},u{n},1,{'Paid' if n % 3 == 0 else 'Left'}\n" for n in range(900))
+    assert str(run(shop, rows)) == "900 rows read, 600 taken"
+    assert counts(shop) == {"import:paid events": (600, 300, 0, 0)}
+    assert len([one for one in events(shop) if one.name == "Left"]) == 600
+    assert sum("are held for mending already" in line for line in caplog.messages) > 1
+    assert str(run(shop, rows + "900,u900,1,Left\n")) == "901 rows read, 1 taken"
+    assert counts(shop)["import:paid events"] == (601, 300, 0, 0)
 
 
 def test_a_rehearsal_tells_what_would_be_held_and_counts_nothing(shop: Path) -> None:
@@ -184,3 +200,39 @@ def test_killed_at_any_place_it_goes_on_and_counts_once(shop: Path, call: int, w
     taken = {event.message_id for event in events(shop) if event.source == "import:paid"}
     assert len(taken) == 600
     assert len({event.message_id for event in events(shop) if event.source == "mailwright"}) == 1
+
+
+def test_a_job_tells_of_bad_rows_without_their_values(shop: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = PAID.replace("skip_bad: true\n", "every: 1 hour\n").replace(
+        "  what: event",
+        "  what: event\n  born: {to: properties.born, type: date}\n  no: {to: properties.why, type: number}",
+    )
+    (shop / "imports" / "paid.yaml").write_text(text)
+    rows = "".join(f"{n},u{n},5,Left,31.02.1990,bob@x.example\n" for n in range(30))
+    (shop / "paid.csv").write_text("id,who,total,what,born,no\n" + rows)
+    with opened(shop) as there:
+        apply(there, plan(there))
+        project = current_project(there)[1]
+        (job,) = import_jobs(project, there.settings)
+        with pytest.raises(InvalidInput, match=r"31\.02\.1990"):
+            DeclaredImport(there, project, "paid").run()
+        told = Runner(there, lambda: False).run(job, project, there.clock.now())
+    assert "line 2, column born: cannot be taken" in told.error
+    assert "more faults" in told.error
+    for value in ("31.02", "bob@"):
+        assert value not in told.error
+        assert value not in caplog.text
+
+
+def test_a_job_tells_nothing_of_what_the_plan_blocks(shop: Path) -> None:
+    (shop / "tracking-plan.yaml").write_text("events: {Left: {properties: {total: number}, violation: block}}\n")
+    text = PAID.replace("skip_bad: true\n", "every: 1 hour\n")
+    (shop / "imports" / "paid.yaml").write_text(text)
+    (shop / "paid.csv").write_text("id,who,total,what\n1,u1,bob@x.example,Left\n")
+    with opened(shop) as there:
+        apply(there, plan(there))
+        project = current_project(there)[1]
+        (job,) = import_jobs(project, there.settings)
+        told = Runner(there, lambda: False).run(job, project, there.clock.now())
+    assert told.error.startswith("paid.csv: line 2, properties.total: cannot be taken")
+    assert "bob@" not in told.error

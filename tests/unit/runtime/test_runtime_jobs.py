@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -204,6 +205,33 @@ def test_the_worker_runs_what_somebody_asks_for_once_and_says_who_it_was(there: 
     found = newest_run(meta, "audit")
     assert found is not None
     assert found.by == "ada"
+
+
+@pytest.mark.parametrize(("every", "by"), [("1 week", "ada"), ("10 seconds", "ada"), ("10 seconds", "")])
+@pytest.mark.parametrize("written", [1, 2, 3])
+def test_a_run_that_was_asked_for_survives_a_kill_after_any_write(
+    there: Installation, monkeypatch: pytest.MonkeyPatch, every: str, by: str, written: int
+) -> None:
+    meta, runs = there.records.meta, list[str]()
+    one = job("audit", lambda context: runs.append("run") or "", every)
+    ask_for_run(meta, "audit", there.wall.now(), "ada")
+    put, left = type(meta).put, written
+
+    def dies(self: Any, key: str, value: str) -> None:
+        nonlocal left
+        if key.startswith("job"):
+            put(self, key, value)
+            left -= 1
+        if left == 0:
+            raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(meta), "put", dies)
+        with suppress(SystemExit):
+            Runner(there, lambda: False).run(one, Project(), there.wall.now(), by)
+    assert runs or asked_for(meta, "audit") or unended(meta, "audit")
+    if asked_for(meta, "audit") is None and unended(meta, "audit") is None:
+        assert newest_run(meta, "audit") is not None
 
 
 def test_what_is_asked_for_while_the_job_runs_elsewhere_runs_when_that_has_ended(there: Installation) -> None:

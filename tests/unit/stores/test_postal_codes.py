@@ -165,6 +165,49 @@ def test_a_broken_table_is_told_and_refuses_nobody(
     assert not list((tmp_path / "data").glob("*")) if (tmp_path / "data").is_dir() else True
 
 
+def test_a_damaged_database_is_told_once_dropped_and_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, cache = tmp_path / "codes.txt", tmp_path / "data" / "x.sqlite"
+    path.write_text("".join(_line("DE", f"{n:05}", f"Ort {n}") for n in range(3_000)), encoding="utf-8")
+    whole = PostalTable(path, cache)
+    whole.open()
+    whole.close()
+    data = bytearray(cache.read_bytes())
+    for page in range(4096, len(data), 4096):
+        if b"1 " + str(path.stat().st_size).encode() not in data[page : page + 4096]:  # it says what it is made of
+            data[page : page + 4096] = b"\xfe" * 4096
+    cache.write_bytes(data)
+    table = PostalTable(path, cache)
+    with caplog.at_level(logging.WARNING):
+        assert not table.knows("DE")
+        assert table.at("DE", "00007") == ([], [])
+        assert _check(table, "zip", {"land": "DE", "zip": "99999"}).value == "99999"
+    assert ["is damaged" in line for line in caplog.messages] == [True]
+    assert not cache.exists()
+    assert PostalTable(path, cache).at("DE", "00007")[0] == ["Ort 7"]
+
+
+def test_a_database_is_on_the_disk_before_it_is_in_its_place(
+    table: PostalTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{handle}")).name)
+        sync(handle)
+
+    def replaced(old: Path, new: Path) -> None:
+        done.append("in place")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    table.open()
+    assert done == [f"postal_codes.sqlite.{os.getpid()}", "in place", "data"]
+
+
 BIG = """
 import resource, sys, time
 from pathlib import Path
