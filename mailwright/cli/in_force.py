@@ -46,10 +46,11 @@ def wait_until_in_force(engine: EngineReads, version: int) -> None:
                 continue
             if status.version >= version:
                 break
-            if status.installing is not None:
+            # What an earlier version failed for may be mended in this one.
+            if status.installing is not None and status.installing.version >= version:
                 told = _show(bars, task, status.installing, told)
                 if status.installing.attempts >= MOST_ATTEMPTS:
-                    raise _stuck(version, status.version, status.installing)
+                    raise _stuck(status.version, status.installing)
             time.sleep(PAUSE_S)
     console.print(f"Version {version} is in force.")
 
@@ -68,10 +69,10 @@ def _show(bars: Progress, task: TaskID, installing: Installing, told: str) -> st
     return installing.failure
 
 
-def _stuck(version: int, before: int, installing: Installing) -> Permanent:
+def _stuck(before: int, installing: Installing) -> Permanent:
     return Permanent(
         "apply.not_in_force",
-        f"version {version} could not be put in force {installing.attempts} times: {installing.failure}",
+        f"version {installing.version} could not be put in force {installing.attempts} times: {installing.failure}",
         f"version {before} stays in force and nothing is lost; the engine goes on trying, and `mailwright status` says "
         "how it stands. Mend the cause, or take the change out of the files and apply again",
     )

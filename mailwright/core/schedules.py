@@ -10,7 +10,7 @@ import msgspec
 
 from mailwright.core.durations import duration_micros, duration_text
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import DAY, SECOND, Instant, from_datetime, to_datetime
+from mailwright.core.instants import SECOND, Instant, from_datetime, to_datetime
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_DAY_OF_ALL_MONTHS = 28
@@ -58,9 +58,7 @@ class Schedule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         """The newest planned time at or before `at`; a time of day that the clocks skip is planned an hour later."""
         if self.daily_at is None:
             return Instant(at - at % self.every_micros)
-        hour, minute = map(int, self.daily_at.split(":"))
-        zone = _zone(self.time_zone) if self.time_zone else shop
-        day = to_datetime(at).astimezone(zone).replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
+        day = self._day_of(at, shop, self.daily_at)
         while from_datetime(day) > at or not self._is_on(day):
             day -= timedelta(days=1)
         return from_datetime(day)
@@ -69,11 +67,19 @@ class Schedule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
         """The first planned time after `at`."""
         if self.daily_at is None:
             return Instant(self.planned(at, shop) + self.every_micros)
-        for days in range(1, _LONGEST_DAYS):
-            planned = self.planned(Instant(at + days * DAY), shop)
-            if planned > at:
-                return planned
+        # A day of the calendar has 23 to 25 hours, and what the clocks skip may be of the day before.
+        day = self._day_of(at, shop, self.daily_at) - timedelta(days=1)
+        for _ in range(_LONGEST_DAYS):
+            if from_datetime(day) > at and self._is_on(day):
+                return from_datetime(day)
+            day += timedelta(days=1)
         raise AssertionError("every month has a day of each number up to 28")
+
+    def _day_of(self, at: Instant, shop: tzinfo, daily_at: str) -> datetime:
+        """The time of day `daily_at` on the local day of an instant; a day more or less keeps the time of day."""
+        hour, minute = map(int, daily_at.split(":"))
+        local = to_datetime(at).astimezone(_zone(self.time_zone) if self.time_zone else shop)
+        return local.replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
 
     def _is_on(self, day: datetime) -> bool:
         return self.on is None or self.on in (day.day, WEEKDAYS[day.weekday()])

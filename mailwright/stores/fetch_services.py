@@ -61,7 +61,7 @@ class Services:
         now = self._now()
         if state.until > now + _LONGEST_ASKED:  # the machine's clock was set back since
             state.until = now
-        if state.until > now or (state.until and state.probe_until > now):
+        if state.until > now or (state.until and now < state.probe_until <= now + _PROBE):
             seconds = max(1, (state.until - now) // SECOND)
             message = f"{name} is left alone for {seconds} s after {state.failures} failures: {state.why}"
             raise Transient("fetch.paused", message, "it is asked again by itself")
@@ -75,6 +75,7 @@ class Services:
 
     def answered(self, name: str) -> None:
         """It did well."""
+        changed = False  # also if its state cannot be opened
         with suppress(OSError), self._states.change(name) as state:
             changed = state.failures > 0
             state.failures = state.until = state.pause = state.probe_until = 0

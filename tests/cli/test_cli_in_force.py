@@ -78,6 +78,15 @@ def test_it_gives_up_on_a_version_that_cannot_come_in_force(capsys: pytest.Captu
     assert "version 1 stays in force" in raised.value.hint
 
 
+def test_a_mended_version_is_not_told_the_fault_of_the_one_before(capsys: pytest.CaptureFixture[str]) -> None:
+    before = Installing(version=2, phase="failed", failure="no column [x]", attempts=3)
+    engine = Told(status(1, before), status(1, Installing(version=3, phase="folding")), status(3))
+    wait_until_in_force(engine, 3)  # type: ignore[arg-type]
+    told = capsys.readouterr()
+    assert "Version 3 is in force." in told.out
+    assert "no column" not in told.err, "a fault that is mended"
+
+
 def test_without_an_engine_it_says_when(capsys: pytest.CaptureFixture[str]) -> None:
     wait_until_in_force(Told(Transient("engine.unreachable", "nobody answers")), 2)  # type: ignore[arg-type]
     assert "as soon as `mailwright serve` runs" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -521,6 +522,29 @@ def test_a_broken_file_and_a_clock_that_was_set_back_stop_nobody(server, hands, 
     for torn in (b"\xff", path.read_bytes()[:-3], b"\x86\xa5asked\xc4\x01x"):
         path.write_bytes(torn)
         assert fetch.fetch(asking(server.url("/"), per_minute=1)).body == b"well"
+
+
+def test_a_probe_of_a_clock_that_was_set_back_holds_up_nobody(server, hands, tmp_path):
+    server.answers["/"] = reply(b"", 503, "Retry-After: 40\r\n")
+    fetch = shared(tmp_path / "services", hands)
+    fetch.fetch(asking(server.url("/")))
+    hands.move(40 * SECOND)
+    fetch.services.begin("weather", 60)  # a probe whose process dies
+    hands.move(-DAY)
+    server.answers["/"] = reply(b"well")
+    assert fetch.fetch(asking(server.url("/"))).body == b"well"
+
+
+def test_an_answer_is_not_lost_where_its_state_cannot_be_kept(server, hands, tmp_path):
+    folder = tmp_path / "services"
+
+    def spoiling(asked: object, write: Callable[[bytes], None]) -> None:
+        shutil.rmtree(folder)
+        folder.write_text("no folder")
+        write(reply(b"well"))
+
+    server.answers["/"] = spoiling
+    assert shared(folder, hands).fetch(asking(server.url("/"))).body == b"well"
 
 
 def test_where_the_budget_cannot_be_kept_nothing_is_asked(server, hands, tmp_path):

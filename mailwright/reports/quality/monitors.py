@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.findings import Finding
-from mailwright.core.instants import DAY, HOUR, MINUTE, format_iso
+from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, format_iso, to_datetime
 from mailwright.core.sources import DayCount
 from mailwright.reports.quality.definitions import QualityDefinition, Reconciliation
 from mailwright.reports.quality.past import Past
@@ -326,11 +327,12 @@ def reconcile(
         name: Of the comparison.
         asked: What is compared, and how far it may differ.
         theirs: Day (ISO) -> count, and sum or None. A day that they do not name they have nothing on.
-        counted: What sources brought, for a comparison by kind.
+        counted: What sources brought as far back as that is known, for a comparison by kind.
     """
     ours, first = _ours(past, asked, counted)
-    last = past.season.day.toordinal()
-    days = [past.season.day.fromordinal(last - back).isoformat() for back in reversed(range(asked.days))]
+    # Days of a kind are UTC: the newest that is over may be another than the shop's.
+    last = to_datetime(Instant(past.season.now - DAY)).date() if asked.kind else past.season.day
+    days = [(last - timedelta(days=back)).isoformat() for back in reversed(range(asked.days))]
     # On the first day itself some may have happened before anything was sent here.
     days = [day for day in days if first is not None and day > first]
     subject = f"{asked.kind or asked.event} of {asked.source or 'all sources'}"
@@ -366,11 +368,12 @@ def _ours(
     if not asked.kind:
         ours = past.per_day(asked.event, asked.value, asked.days, asked.source)
         return ours, past.first_day(asked.event, asked.source)
-    counts = Counter[str]()
+    counts, dates = Counter[str](), set[str]()
     for one in counted:
+        dates.add(one.date)
         if one.kind == asked.kind and asked.source in ("", one.source):
             counts[one.date] += one.accepted
-    return {day: (n, 0.0) for day, n in counts.items()}, min(counts, default=None)
+    return {day: (n, 0.0) for day, n in counts.items()}, min(counts or dates, default=None)
 
 
 def _differ(ours: float, theirs: float, tolerance: float) -> bool:

@@ -64,7 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def unended(meta: MetaRecords, name: str) -> Begun | None:
     """The run of a job that began and has not ended: it goes on, or its process was stopped or killed."""
     told = meta.get(f"job-begun.{name}")
-    if told is None:
+    if not told:
         return None
     begun, last = msgspec.json.decode(told, type=Begun), newest_run(meta, name)
     return None if last and last.id == begun.id else begun
@@ -156,6 +156,8 @@ class Runner:
         """Remember that a run began and give its id; empty for one that is due again soon whatever becomes of it."""
         meta = self.there.records.meta
         if job.schedule.daily_at is None and job.schedule.every_micros < MINUTE and not by:
+            if meta.get(f"job-begun.{job.name}"):  # of a run that somebody asked for
+                meta.put(f"job-begun.{job.name}", "")
             return ""
         begun = Begun(id=secrets.token_hex(8), planned_at=planned_at, started_at=started_at, by=by)
         meta.put(f"job-begun.{job.name}", msgspec.json.encode(begun).decode())

@@ -27,11 +27,13 @@ from mailwright.rules.sql.star import views
 from mailwright.rules.sugar import OWN_EVENTS
 from mailwright.rules.uses import Uses as Read
 from mailwright.rules.uses import uses_of
+from mailwright.rules.zones import ZONE
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.references import mails
 
 OURS = "Mailwright itself"
-"""Who uses what Mailwright tells: mails, forms and the tracking plan would not work without it."""
+"""Who uses what Mailwright tells, as mails, forms and the tracking plan would not work without it, and the time zone
+that decides every day and hour of a person."""
 
 _OWN = (*OWN_EVENTS, SUBMITTED, SEEN, STARTED, ANSWERED, "Violation Generated")
 _VIEWS = ("orders", "order_lines", "messages")
@@ -88,6 +90,7 @@ class Uses:
         """The definitions that use a piece."""
         kind, name = key
         own = kind == "event" and name in _OWN
+        own = own or key == ("trait", *ZONE)
         own = own or (kind == "property" and any(name.startswith(f"{event}.") for event in _OWN))
         asked = {user for user, query in self._queries.items() if query.reads(key)}
         told = [OURS] if own else ["identity"] if kind == "trait" and name in self._identifiers else []

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.findings import Finding
-from mailwright.core.instants import DAY
 from mailwright.reports.quality.definitions import BROKEN, QualityDefinition
 from mailwright.reports.quality.monitors import LOOKS, reconcile
 from mailwright.reports.quality.past import Past, Season
@@ -74,7 +73,7 @@ def _compared(
     for name, asked in definition.reconcile.items():
         try:
             theirs = other_side(context.there.settings.folder, name, asked)
-            counted = context.there.records.sources.days(context.now // DAY - asked.days - 1) if asked.kind else ()
+            counted = context.there.records.sources.days(0) if asked.kind else ()
             findings += reconcile(past, name, asked, theirs, counted)
         except MailwrightError as error:
             subject = f"reconciliation {name}"

@@ -47,6 +47,13 @@ def test_the_newest_planned_time(schedule: Schedule, at: str, planned: str) -> N
         # One that the clocks skip is an hour later; the day on which they go back has 25 hours.
         (Schedule(daily_at="02:30"), "2026-03-28T12:00:00Z", "2026-03-29T01:30:00Z"),
         (Schedule(daily_at="02:30"), "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
+        # A day later by the clock is not 24 hours later where the clocks change in between.
+        (Schedule(daily_at="03:20"), "2026-03-28T02:10:00Z", "2026-03-28T02:20:00Z"),
+        (Schedule(daily_at="03:20"), "2026-03-28T02:20:00Z", "2026-03-29T01:20:00Z"),
+        (Schedule(daily_at="23:50"), "2026-10-24T21:50:00Z", "2026-10-25T22:50:00Z"),
+        # In Havana the clocks skip the first hour of this day.
+        (Schedule(daily_at="00:30", time_zone="America/Havana"), "2026-03-08T05:10:00Z", "2026-03-08T05:30:00Z"),
+        (Schedule(daily_at="00:30", time_zone="America/Havana"), "2026-03-08T05:30:00Z", "2026-03-09T04:30:00Z"),
     ],
 )
 def test_the_next_planned_time(schedule: Schedule, at: str, following: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from quality_shop import START, Change, Row, as_it_is, morning_of, shop_rows, stored
 
 from mailwright.core.findings import Finding
-from mailwright.core.instants import HOUR, Instant
+from mailwright.core.instants import HOUR, Instant, parse_iso
 from mailwright.core.sources import DayCount
 from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
 from mailwright.reports.quality.monitors import look, reconcile
@@ -219,6 +219,51 @@ def test_what_a_source_brought_is_compared_by_kind(tmp_path: Path) -> None:
     assert reconcile(days, "crm", asked, theirs, counted) == []
     [found] = reconcile(days, "crm", asked, {**theirs, one.date: (7, None)}, counted)
     assert "consents of crm differ" in found.message
+
+
+def count_of(date_: str, accepted: int, source: str = "crm") -> DayCount:
+    day = (date.fromisoformat(date_) - date(1970, 1, 1)).days
+    return DayCount(day=day, source=source, kind="items", accepted=accepted, refused=0, held=0, dropped=0)
+
+
+BY_KIND = Reconciliation(kind="items", source="crm", file="x.csv", days=7)
+THEIRS: dict[str, tuple[float, float | None]] = {f"2026-11-{day:02}": (1000.0, None) for day in range(1, 23)}
+
+
+@pytest.mark.parametrize(
+    ("counted", "n_apart", "n_days"),
+    [
+        ([count_of("2026-11-01", 900), *(count_of(f"2026-11-{day}", 1000) for day in (20, 21))], 5, 7),
+        ([count_of("2026-11-01", 900)], 7, 7),
+        ([count_of("2026-11-17", 900, "another")], 4, 4),  # of it nothing ever came, but since then it is counted
+        ([], 0, 0),
+    ],
+)
+def test_an_outage_is_told_of_what_is_compared_by_kind(
+    tmp_path: Path, counted: list[DayCount], n_apart: int, n_days: int
+) -> None:
+    season = Season.before(parse_iso("2026-11-22T12:00:00Z"), 56, UTC)
+    found = reconcile(Past(stored(tmp_path, []), season), "erp", BY_KIND, THEIRS, counted)
+    told = [f"{n_apart} of {n_days} days of items of crm differ"] if n_apart else []
+    assert [one.message.partition(" from")[0] for one in found] == told
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "last"),
+    [
+        ("Asia/Tokyo", "2026-11-21T16:00:00Z", "2026-11-20"),  # Sunday there already
+        ("America/Los_Angeles", "2026-11-22T02:00:00Z", "2026-11-21"),  # Saturday there still
+        ("UTC", "2026-11-22T00:00:00Z", "2026-11-21"),
+        ("UTC", "2026-11-21T23:59:59Z", "2026-11-20"),
+    ],
+)
+def test_by_kind_the_last_day_that_is_judged_is_over_in_utc(tmp_path: Path, zone: str, now: str, last: str) -> None:
+    past = Past(stored(tmp_path, []), Season.before(parse_iso(now), 56, ZoneInfo(zone)))
+    counted = [count_of(f"2026-11-{day:02}", 600 if day == int(last[-2:]) + 1 else 1000) for day in range(1, 23)]
+    assert reconcile(past, "erp", BY_KIND, THEIRS, counted) == []
+    counted = [count_of(f"2026-11-{day:02}", 600 if day == int(last[-2:]) else 1000) for day in range(1, 23)]
+    [found] = reconcile(past, "erp", BY_KIND, THEIRS, counted)
+    assert found.example == last
 
 
 def test_the_season_is_that_of_the_week() -> None:

@@ -73,6 +73,13 @@ def test_of_the_demo_only_what_truly_nothing_uses_is_proposed_for_removal(tmp_pa
     assert ("trait", "anonymous_id") not in found, "an identifier that no trait brought is no piece"
 
 
+def test_the_time_zone_is_used_whatever_the_project_asks(tmp_path: Path) -> None:
+    told = row("", {}, kind="identify") | {"traits": {"timezone": "Europe/Berlin", "time": "noon"}}
+    found = mapped(load_project({}), history_of(tmp_path, [told]))
+    assert found["trait", "timezone"].used_by == (OURS,)
+    assert not found["trait", "time"].used_by
+
+
 def test_what_is_sealed_is_text(tmp_path: Path) -> None:
     sealed = {"sealed": "AQE=", "hash": "0" * 32}
     rows = [

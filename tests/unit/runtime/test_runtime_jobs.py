@@ -185,6 +185,15 @@ def test_of_a_job_that_is_due_every_few_seconds_no_beginning_is_kept(there: Inst
     assert newest_run(there.records.meta, "quick") is not None
 
 
+def test_of_a_frequent_job_that_somebody_ran_nothing_stays_begun(there: Installation) -> None:
+    quick, meta = job("quick", lambda context: "done", "10 seconds"), there.records.meta
+    runner = Runner(there, lambda: False)
+    runner.run(quick, Project(), there.wall.now(), by="ada")
+    assert unended(meta, "quick") is None
+    runner.run(quick, Project(), there.wall.now())
+    assert unended(meta, "quick") is None
+
+
 def test_the_worker_runs_what_somebody_asks_for_once_and_says_who_it_was(there: Installation) -> None:
     runs: list[str] = []
     jobs = {
