@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -24,6 +24,9 @@ Resolve = Callable[[dict[str, Any]], dict[str, Any]]
 
 Called once per distinct context of a request, with clear text, before sealing; equal contexts must give equal ones.
 """
+
+
+MoneyPart = Literal["traits", "account_traits", "properties"]
 
 
 class Declined(Exception):
@@ -76,6 +79,10 @@ class Normaliser(Protocol):
         """`seal` with what the project declares as personal besides, hashing contacts by their declared form."""
         ...
 
+    def money(self, part: MoneyPart) -> frozenset[str]:
+        """Top-level amounts of a part, beside which it keeps what was sent: it lets nobody else write those fields."""
+        ...
+
     def prepare(self) -> None:
         """Make now what the first call would else wait for."""
         ...
@@ -102,6 +109,10 @@ class IngestRules:
     resolve: Resolve | None = None
     limits: Limits = LIMITS
     seal: Seal = field(init=False)
+
+    def money(self, part: MoneyPart) -> frozenset[str]:
+        """Top-level amounts of a part, beside which the normaliser keeps what was sent; none without one."""
+        return self.normaliser.money(part) if self.normaliser else frozenset()
 
     def __post_init__(self) -> None:
         """Let the project's own personal fields be sealed too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -104,30 +105,31 @@ class Check:
         self._violation: Policy = plan.violation or violation
         self._closed = self._unknown != "allow" and not self._patterns
 
-    def fits(self, data: dict[str, Any]) -> bool:
-        """Whether nothing is wrong."""
-        return self._fits(data) and not (self._closed and self._unknown_in(data))
+    def fits(self, data: dict[str, Any], money: AbstractSet[str]) -> bool:
+        """Whether nothing is wrong; `money` are the amounts beside which the normaliser keeps what was sent."""
+        return self._fits(data) and not (self._closed and self._unknown_in(data, money))
 
-    def violations(self, data: dict[str, Any], hints: Hints) -> list[Violation]:
+    def violations(self, data: dict[str, Any], hints: Hints, money: AbstractSet[str]) -> list[Violation]:
         """All that is wrong."""
-        if self.fits(data):
+        if self.fits(data, money):
             return []
-        faults = [fault for fault in self._compiled.faults(data, hints) if not self._is_ours(fault)]
+        faults = [fault for fault in self._compiled.faults(data, hints) if not self._is_ours(fault, money)]
         found = [self._told(fault) for fault in faults]
         if self._closed:
             known = {violation.path for violation in found}
-            unknown = [name for name in self._unknown_in(data) if (self._part, name) not in known]
+            unknown = [name for name in self._unknown_in(data, money) if (self._part, name) not in known]
             found += [self._undeclared(name, hints) for name in unknown]
         return found
 
-    def _unknown_in(self, data: dict[str, Any]) -> list[str]:
+    def _unknown_in(self, data: dict[str, Any], money: AbstractSet[str]) -> list[str]:
         if data.keys() <= self._names:
             return []
-        return [name for name in data if name not in self._names and amount_of(name) not in self._names]
+        ours = money & self._names
+        return [name for name in data if name not in self._names and amount_of(name) not in ours]
 
-    def _is_ours(self, fault: Fault) -> bool:
+    def _is_ours(self, fault: Fault, money: AbstractSet[str]) -> bool:
         name = fault.path[0] if len(fault.path) == 1 else None
-        return fault.kind == "undeclared" and isinstance(name, str) and amount_of(name) in self._names
+        return fault.kind == "undeclared" and isinstance(name, str) and amount_of(name) in money & self._names
 
     def _undeclared(self, name: str, hints: Hints) -> Violation:
         masked = "not in the tracking plan"
@@ -233,30 +235,43 @@ class TrackingPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
         message = "the schema of identify tells all traits itself"
         return [Issue(path="traits", message=message, hint="move them into the schema")]
 
-    def fits(self, event: str, properties: dict[str, Any]) -> bool:
-        """Whether a track event, before sealing, is as planned."""
-        check = self._checks.get(event)
-        return check.fits(properties) if check is not None else self.unknown_events == "allow"
+    def fits(self, event: str, properties: dict[str, Any], money: AbstractSet[str] = frozenset()) -> bool:
+        """Whether a track event, before sealing, is as planned.
 
-    def check_event(self, event: str, properties: dict[str, Any], hints: Hints | None = None) -> list[Violation]:
+        `money`, here and below: amounts beside which the normaliser keeps what was sent; it lets nobody else do so.
+        """
+        check = self._checks.get(event)
+        return check.fits(properties, money) if check is not None else self.unknown_events == "allow"
+
+    def check_event(
+        self,
+        event: str,
+        properties: dict[str, Any],
+        hints: Hints | None = None,
+        money: AbstractSet[str] = frozenset(),
+    ) -> list[Violation]:
         """How a track event, before sealing, differs from the plan; empty if it does not. `hints` are the request's."""
         hints = hints or Hints()
         check = self._checks.get(event)
         if check is not None:
-            return check.violations(properties, hints)
+            return check.violations(properties, hints, money)
         if self.unknown_events == "allow":
             return []
         masked = "not in the tracking plan"
         reason = f"{event!r} is {masked}; {hints.nearest(event, self.declared)}".rstrip("; ")
         return [Violation(("event",), "event", reason, masked, self.unknown_events)]
 
-    def check_traits(self, traits: dict[str, Any], hints: Hints | None = None) -> list[Violation]:
+    def check_traits(
+        self, traits: dict[str, Any], hints: Hints | None = None, money: AbstractSet[str] = frozenset()
+    ) -> list[Violation]:
         """How an identify's traits differ from the plan."""
-        return self._identify.violations(traits, hints or Hints()) if self._identify else []
+        return self._identify.violations(traits, hints or Hints(), money) if self._identify else []
 
-    def check_group(self, traits: dict[str, Any], hints: Hints | None = None) -> list[Violation]:
+    def check_group(
+        self, traits: dict[str, Any], hints: Hints | None = None, money: AbstractSet[str] = frozenset()
+    ) -> list[Violation]:
         """How a group's traits differ from the plan."""
-        return self._group.violations(traits, hints or Hints()) if self._group else []
+        return self._group.violations(traits, hints or Hints(), money) if self._group else []
 
 
 def undeclared(path: str, required: tuple[str, ...], declared: Mapping[str, Any]) -> list[Issue]:

@@ -38,6 +38,7 @@ class QuickDoor:
         self._seal = rules.seal
         self._suspects = rules.seal.suspects
         self._fits = rules.plan.fits
+        self._money = rules.money("properties")
         self._max_bytes = limits.event_bytes
         self._max_keys = limits.keys
         self._max_chars = limits.id_chars
@@ -77,7 +78,7 @@ class QuickDoor:
         properties = self._properties(call.properties or {}, name if kind == "track" else "", zone, stamp_at)
         if properties is None:
             return None
-        if kind == "track" and not self._fits(name, properties):
+        if kind == "track" and not self._fits(name, properties, self._money):
             return None
         return Event(
             message_id=message_id,

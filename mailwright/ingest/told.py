@@ -50,10 +50,11 @@ def told_by(
         if not context["groupId"]:
             raise Declined("groupId", "a group call needs it")
         traits = _normalised(traits, kind, context, stamp_at, reading)
-        traits = _as_planned(traits, reading.rules.plan.check_group(traits, reading.hints), "group", reading)
+        violations = reading.rules.plan.check_group(traits, reading.hints, reading.rules.money("account_traits"))
+        traits = _as_planned(traits, violations, "group", reading)
     if kind == "identify":
         traits = _zone_spelled(_normalised(traits, kind, context, stamp_at, reading), reading)
-        violations = reading.rules.plan.check_traits(traits, reading.hints)
+        violations = reading.rules.plan.check_traits(traits, reading.hints, reading.rules.money("traits"))
         traits = _as_planned(_contacts_checked(traits, reading, "traits"), violations, "identify", reading)
     return traits, context
 
@@ -113,7 +114,9 @@ def properties_of(
         return properties
     if name in OUR_EVENTS and reading.source.name.startswith(OURS) and name not in reading.rules.plan.declared:
         return properties
-    return _as_planned(properties, reading.rules.plan.check_event(name, properties, reading.hints), name, reading)
+    money = reading.rules.money("properties")
+    violations = reading.rules.plan.check_event(name, properties, reading.hints, money)
+    return _as_planned(properties, violations, name, reading)
 
 
 def _as_planned(data: dict[str, Any], violations: Sequence[Violation], event: str, reading: Reading) -> dict[str, Any]:

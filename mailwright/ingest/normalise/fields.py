@@ -152,6 +152,21 @@ def compiled(definition: ValueDefinition) -> Field:
     )
 
 
+def compiled_all(definitions: Mapping[str, ValueDefinition]) -> dict[str, Field]:
+    """The fields of an object, with those in which we keep what was sent of money: sent by others, they are left out.
+
+    So nothing comes in under a name that the tracking plan lets pass as ours. One that is declared is as declared.
+    """
+    money_ = [name for name, one in definitions.items() if one.normalise == "money"]
+    ours = dict.fromkeys((f"{name}{ORIGINAL}{end}" for name in money_ for end in ("", "_currency")), _OURS)
+    return {**ours, **{name: compiled(one) for name, one in definitions.items()}}
+
+
+def _only_ours(_: Any, spot: Spot) -> Any:
+    spot.sender.told.append((spot.place, "left out: it keeps what was sent of an amount; only Mailwright writes it"))
+    return GONE
+
+
 def _made(one: ValueDefinition) -> tuple[Made, tuple[type, ...], bool]:
     match one.normalise:
         case "money":
@@ -184,6 +199,9 @@ def _of_kind(one: ValueDefinition) -> tuple[Made, tuple[type, ...], bool]:
             return partial(_object, _Parts.of(one.fields)), (), False
         case _:
             return _text, (), False
+
+
+_OURS = Field(made=_only_ours, settled=frozenset(), numeric=False, secret=False, on_fault="drop")
 
 
 # --- single values ---------------------------------------------------------------------------------------------------
@@ -322,7 +340,7 @@ class _Parts:
     @classmethod
     def of(cls, definitions: Mapping[str, ValueDefinition]) -> _Parts:
         names = {alias: name for name, one in definitions.items() for alias in one.aliases}
-        return cls(fields={name: compiled(one) for name, one in definitions.items()}, names=names)
+        return cls(fields=compiled_all(definitions), names=names)
 
 
 def _object(parts: _Parts, value: Any, spot: Spot) -> Any:

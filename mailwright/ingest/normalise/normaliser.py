@@ -8,11 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import Instant, to_datetime
-from mailwright.ingest.hooks import Warn
+from mailwright.ingest.hooks import MoneyPart, Warn
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.normalise import contacts
 from mailwright.ingest.normalise.faults import Unfit
-from mailwright.ingest.normalise.fields import Field, Sender, compiled, fitted
+from mailwright.ingest.normalise.fields import Field, Sender, compiled_all, fitted
 from mailwright.ingest.normalise.money import Exchange
 from mailwright.ingest.normalise.names import names
 from mailwright.ingest.normalise.rates import Rates
@@ -28,7 +28,7 @@ class _Book:
     """Declared values by name, and for each source the names under which they come."""
 
     def __init__(self, definitions: Mapping[str, ValueDefinition], sources: Mapping[str, SourceWays]) -> None:
-        self.fields: dict[str, Field] = {name: compiled(one) for name, one in definitions.items()}
+        self.fields: dict[str, Field] = compiled_all(definitions)
         self.names: Mapping[str, str] = _aliases(definitions)
         self._of_source = {
             source: self.names
@@ -61,6 +61,15 @@ class Normaliser:
         self._traits = _Book(schema.traits, schema.sources)
         self._properties = _Book(schema.properties, schema.sources)
         self._accounts = _Book(schema.accounts.traits, schema.sources)
+        books: Mapping[MoneyPart, Mapping[str, ValueDefinition]] = {
+            "traits": schema.traits,
+            "account_traits": schema.accounts.traits,
+            "properties": schema.properties,
+        }
+        self._money = {
+            part: frozenset(name for name, one in book.items() if one.normalise == "money")
+            for part, book in books.items()
+        }
         self._units = {name: ways.units for name, ways in schema.sources.items()}
         phone = schema.traits.get("phone")
         self._phones = phone is not None and phone.normalise == "phone"
@@ -142,6 +151,10 @@ class Normaliser:
         except Unfit:
             pass
         return value
+
+    def money(self, part: MoneyPart) -> frozenset[str]:
+        """Top-level amounts, beside which what was sent is kept."""
+        return self._money[part]
 
     def prepare(self) -> None:
         """Make the tables of names now if they may be needed, so that no request waits for them."""

@@ -279,6 +279,25 @@ def test_a_closed_plan_knows_what_stands_beside_and_holds_back_what_has_no_rate(
     assert parsed([stranger], plan).refused
 
 
+def test_only_we_write_what_stands_beside_an_amount():
+    events = {"E": {"properties": {"email": "text", "total": "number", "currency": "text"}, "unknown": "block"}}
+    plan = msgspec.convert({"events": events}, TrackingPlan)
+    for sent in ({"email_original": {"a": "bob@x.example"}}, {"email_original_currency": "bob@x.example"}):
+        assert plan.check_event("E", sent)
+        assert not plan.fits("E", sent, frozenset({"total"}))
+        assert parsed([{"userId": "u", "event": "E", "properties": sent}], plan).refused
+    stray = {"total_original": {"a": "bob@x.example"}, "total_original_currency": "bob@x.example"}
+    assert plan.check_event("E", stray), "without a profile no field is kept beside"
+    found = parsed([{"userId": "u", "event": "E", "properties": {**stray, "total": 1}}], plan)
+    assert [event.properties for event in found.events] == [{"total": 1}]
+    assert {one.field for one in found.warned} == {"properties.total_original", "properties.total_original_currency"}
+    assert kept({**stray, "total": 10, "currency": "USD"})[0] == {"total": 8, "currency": "EUR", **was(10, "USD")}
+    assert kept({"products": [{"price_original": "bob"}]})[0] == {"products": [{}]}
+    told = []
+    traits = normaliser().traits("s", {"spent_original": "bob", "a": 1}, lambda *word: told.append(word))
+    assert (traits, len(told)) == ({"a": 1}, 1)
+
+
 def test_a_refusal_says_why_the_value_is_not_what_the_plan_wants():
     plan = msgspec.convert({"events": {"E": {"properties": {"total": "number"}, "required": ["total"]}}}, TrackingPlan)
     calls = [{"userId": "u", "event": "E", "properties": {"total": total}} for total in ("10,00 €", "5 CHF")]
