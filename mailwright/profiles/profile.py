@@ -14,6 +14,7 @@ from mailwright.core.errors import Corrupt
 from mailwright.core.events import Event, Offset, Person
 from mailwright.core.facts import Known
 from mailwright.core.instants import Instant
+from mailwright.core.presence import is_sign_of_life
 from mailwright.profiles.columns import from_little_endian, little_endian
 from mailwright.profiles.trait_index import TraitIndex
 from mailwright.profiles.writes import TraitBook, effective
@@ -30,6 +31,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         traits: Trait name -> the write that counts; removed ones left out. Nested objects are one value.
         first_seen_at: Earliest stamp of an event; for a number without events 0, as is last_seen_at.
+        last_seen_at: Newest stamp of a sign of life, see `mailwright.core.presence`; without any, first_seen_at.
         n_events: Events, duplicates not counted.
         sources: Source -> newest stamp of an event that it brought.
     """
@@ -96,7 +98,7 @@ class ProfileStore:
             stamp = event.stamp_at
             if stamp < first_seen[person]:
                 first_seen[person] = stamp
-            if stamp > last_seen[person]:
+            if stamp > last_seen[person] and is_sign_of_life(event):
                 last_seen[person] = stamp
             n_events[person] += 1
             if event.source != source or person >= len(seen):
@@ -194,14 +196,16 @@ class ProfileStore:
     def view(self, person: Person) -> Profile:
         """The profile of a person; one without events is empty."""
         known = person < len(self._n_events) and self._n_events[person] > 0
+        first = self._first_seen[person] if known else 0
+        last = self._last_seen[person] if known else _LONG_AGO
         return Profile(
             traits={
                 name: Known(value=write[2], at=Instant(write[0]), source=write[3])
                 for name in self._traits.newest(person)
                 if (write := self._effective(person, name)) is not None
             },
-            first_seen_at=Instant(self._first_seen[person] if known else 0),
-            last_seen_at=Instant(self._last_seen[person] if known else 0),
+            first_seen_at=Instant(first),
+            last_seen_at=Instant(first if last == _LONG_AGO else last),
             n_events=self._n_events[person] if known else 0,
             sources={
                 source: Instant(seen[person])

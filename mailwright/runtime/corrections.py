@@ -14,14 +14,12 @@ from mailwright.core.errors import Conflict, InvalidInput, Issue
 from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.facts import PersonFacts
 from mailwright.core.ports import Clock, EngineReads, EventLog
+from mailwright.core.presence import CORRECTION
 from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.identifiers import Source
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import parse_request
 from mailwright.runtime.identity_changes import carry_out_all, reason_checked
-
-CORRECTION = "correction"
-"""The source of such an identify."""
 
 _NOBODY = "correction"
 

@@ -19,6 +19,7 @@ from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.fetching import FetchRequest
 from mailwright.core.instants import MINUTE, SECOND, format_iso
 from mailwright.core.outside import LookupAnswer
+from mailwright.core.presence import LOOKUPS
 from mailwright.core.schedules import Schedule
 from mailwright.decisions.mail import Source as FactSource
 from mailwright.decisions.mail import parse_source
@@ -333,7 +334,7 @@ class Lookup:
 
     @property
     def _source(self) -> str:
-        return f"lookup:{self._name}"
+        return f"{LOOKUPS}{self._name}"
 
     def _call(self, facts: PersonFacts, answer: LookupAnswer) -> dict[str, Any] | None:
         told = {self._of.into: dict(answer.values)} if self._of.into else dict(answer.values)

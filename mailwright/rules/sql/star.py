@@ -97,8 +97,24 @@ _VIEWS: Mapping[str, str] = {
             FROM owners GROUP BY person
         ) AS p
         LEFT JOIN (
-            SELECT person, min(stamp_at) AS first_seen_at, max(stamp_at) AS last_seen_at, count(*) AS events
-            FROM person_events WHERE source <> 'mailwright' GROUP BY person
+            SELECT person, min(first_at) AS first_seen_at, coalesce(max(alive_at), min(first_at)) AS last_seen_at,
+                count(first_at) AS events
+            FROM (
+                -- who is alive by which events says mailwright.core.presence
+                SELECT person, CASE WHEN source <> 'mailwright' THEN stamp_at END AS first_at, CASE
+                    WHEN source IN ('audit', 'correction') OR source LIKE 'lookup:%' THEN NULL
+                    WHEN type IN ('identify', 'group') AND source LIKE 'import:%' THEN NULL
+                    WHEN type = 'track' AND name IN (
+                        'Email Sent', 'Email Delivered', 'Email Bounced', 'Email Failed', 'Email Suppressed',
+                        'Email Expired', 'Email Cancelled', 'Email Unknown'
+                    ) THEN NULL
+                    WHEN type = 'track' AND name IN ('Email Opened', 'Email Link Clicked')
+                        AND json_text(properties, 'machine') = 'true' THEN NULL
+                    ELSE stamp_at
+                END AS alive_at
+                FROM person_events
+            ) AS signs
+            GROUP BY person
         ) AS s ON s.person = p.person
         LEFT JOIN (SELECT person, json_of(trait, value) AS traits FROM person_traits GROUP BY person) AS t
             ON t.person = p.person

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from mailwright.core.errors import InvalidInput, NotFound, Transient, nearest
+from mailwright.core.presence import IMPORTS
 from mailwright.core.words import counted
 from mailwright.ingest.dry_run import ColumnReport, DryRun
 from mailwright.ingest.imports import ImportDefinition
@@ -191,7 +192,7 @@ class DeclaredImport:
                 raise Transient("import.stopped", f"the import {self._name} was stopped while it read", "run it again")
             read(n)
 
-        source = Source(name=definition.source or f"import:{self._name}", kind="server")
+        source = Source(name=definition.source or f"{IMPORTS}{self._name}", kind="server")
         passage = Passage(there=there, project=self._project, source=source, history=definition.history)
         intake = Intake(
             passage,

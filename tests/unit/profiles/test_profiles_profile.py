@@ -8,22 +8,25 @@ from mailwright.core.errors import Corrupt
 from mailwright.core.events import Event, Identifier, Offset, Person
 from mailwright.core.facts import Known
 from mailwright.core.instants import Instant
+from mailwright.core.presence import OF_MAILS
 from mailwright.profiles.profile import ProfileStore
 
 ONE, TWO = Person(0), Person(3)
 
 
-def event(stamp, traits=None, *, kind="identify", source="shop"):
+def event(stamp, traits=None, *, kind="identify", source="shop", name="", **told):
     at = Instant(stamp)
     return Event(
         message_id="m",
         source=source,
         type=kind,
+        name=name,
         stamp_at=at,
         received_at=at,
         known_at=at,
         identifiers=[Identifier("user_id", "1")],
         traits=traits or {},
+        **told,
     )
 
 
@@ -58,6 +61,50 @@ def test_a_view_tells_source_and_times():
     view = store.view(ONE)
     assert view.traits == {"plan": Known(value="pro", at=Instant(7), source="crm")}
     assert (view.first_seen_at, view.last_seen_at, view.n_events) == (-3, 7, 3)
+
+
+SILENT = [
+    {"source": "lookup:weather"},
+    {"source": "correction"},
+    {"source": "audit"},
+    {"source": "import:crm"},
+    {"source": "import:crm", "kind": "group"},
+    *({"kind": "track", "name": name} for name in sorted(OF_MAILS)),
+    {"kind": "track", "name": "Email Opened", "properties": {"machine": True}},
+    {"kind": "track", "name": "Email Link Clicked", "properties": {"machine": True}},
+]
+LIVELY = [
+    {},
+    {"source": "form:welcome"},
+    {"source": "import:orders", "kind": "track", "name": "Order Completed"},
+    {"source": "mailwright", "kind": "track", "name": "Email Opened"},
+    {"source": "mailgun", "kind": "track", "name": "Email Link Clicked", "properties": {"machine": False}},
+    {"kind": "track", "name": "Unsubscribed"},
+    {"kind": "page", "name": "Email Sent"},
+]
+
+
+@pytest.mark.parametrize("told", SILENT)
+def test_what_others_tell_and_mails_sent_make_nobody_seen(told):
+    store = ProfileStore()
+    store.apply(ONE, event(9, **told), Offset(1))
+    assert store.view(ONE).last_seen_at == 9, "of whom nothing else is known, the first event counts"
+    store.apply(ONE, event(5, **told), Offset(2))
+    assert store.view(ONE).last_seen_at == 5
+    store.apply(ONE, event(7), Offset(3))
+    store.apply(TWO, event(20, **told), Offset(4))
+    assert store.view(ONE).last_seen_at == 7
+    store.merge(TWO, ONE)
+    assert store.view(TWO).last_seen_at == 7
+    assert (store.view(TWO).n_events, store.view(TWO).first_seen_at) == (4, 5)
+
+
+@pytest.mark.parametrize("told", LIVELY)
+def test_what_somebody_does_makes_them_seen(told):
+    store = ProfileStore()
+    store.apply(ONE, event(1), Offset(1))
+    store.apply(ONE, event(9, **told), Offset(2))
+    assert store.view(ONE).last_seen_at == 9
 
 
 def test_a_person_without_events_is_empty():

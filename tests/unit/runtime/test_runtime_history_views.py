@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import deltalake
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +20,7 @@ import pytest
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import ConsentChanged, Event, Identifier, Offset, Person
 from mailwright.core.instants import DAY, HOUR, Instant, parse_iso, to_datetime
+from mailwright.core.presence import OF_MAILS, is_sign_of_life
 from mailwright.profiles.identity import Belonging
 from mailwright.rules.fold import Change
 from mailwright.rules.sql.star import TITLES, views
@@ -175,6 +177,36 @@ def test_consents_are_the_newest_word_by_address_and_purpose(history: DeltaHisto
     since = history.query("SELECT since_at FROM consents WHERE purpose = 'offers'").column(0)[0].as_py()
     assert since == to_datetime(Instant(T + HOUR))
     assert tuples(history.query("SELECT person, consents FROM people ORDER BY person")) == [(0, None), (1, ["offers"])]
+
+
+def test_people_are_seen_by_what_the_engine_sees_them_by(history: DeltaHistory) -> None:
+    machine = {"machine": True}
+    told = [
+        *(
+            event("x", 0, "identify", source=one)
+            for one in ("lookup:weather", "correction", "audit", "import:crm", "crm")
+        ),
+        *(event("x", 0, "group", source=one) for one in ("import:crm", "crm")),
+        *(event("x", 0, name=one) for one in (*sorted(OF_MAILS), "Order Completed")),
+        *(event("x", 0, name=one, properties=machine) for one in ("Email Opened", "Email Link Clicked", "Page Seen")),
+        *(event("x", 0, name=one, source="mailwright") for one in ("Email Opened", "Email Link Clicked", "Email Sent")),
+        event("x", 0, "page", name="Email Sent"),
+        event("x", 0, name="Order Completed", source="import:orders"),
+    ]
+    people = [
+        (Offset(301 + n), Belonging(f"user_id:x{n}", Person(50 + n), Offset(301 + n), None)) for n in range(len(told))
+    ]
+    later = [
+        msgspec.structs.replace(one, stamp_at=Instant(T + at), identifiers=[Identifier("user_id", f"x{n}")], type=kind)
+        for at, changed in ((0, "page"), (HOUR, None))
+        for n, one in enumerate(told)
+        for kind in [changed or one.type]
+    ]
+    placed = [(Offset(301 + n), one.stamp_at, Person(0), one) for n, one in enumerate(later)]
+    history.append("belonging", rows.belonging_table(people), Offset(400))
+    history.append("events", rows.events_table(placed, []), Offset(400))
+    asked = history.query("SELECT last_seen_at FROM people WHERE person >= 50 ORDER BY person").column(0).to_pylist()
+    assert asked == [to_datetime(Instant(T + (HOUR if is_sign_of_life(one) else 0))) for one in told]
 
 
 def test_accounts_have_traits_and_members(history: DeltaHistory) -> None:

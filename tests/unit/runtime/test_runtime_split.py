@@ -23,6 +23,7 @@ from mailwright.core.events import (
     Tick,
 )
 from mailwright.core.instants import Instant
+from mailwright.core.presence import is_sign_of_life
 from mailwright.rules.fold import Arrival, Fold
 from mailwright.runtime.engine.installing import packed_past
 from mailwright.runtime.engine.rerun import lives_of, relived
@@ -201,7 +202,9 @@ def consistent(state: EngineState, history: Told) -> None:
         events = [each for _, each in history.past(mine, before).events]
         profile = state.profiles.view(person)
         assert profile.n_events == len(events)
-        assert profile.last_seen_at == max((each.stamp_at for each in events), default=0)
+        assert profile.last_seen_at == max(
+            (each.stamp_at for each in events if is_sign_of_life(each)), default=profile.first_seen_at
+        )
     assert {person for person in range(graph.n_persons) if graph.current(Person(person)) == person} == set(living)
     for name, size in state.fold.sizes().items():
         assert size == int(state.fold.members(name).sum())
