@@ -54,9 +54,9 @@ def end_of(deletes: Deletes, kept: Mapping[str, Any], *, message_id: str, key: s
     """
     match deletes.then:
         case "facts":
-            return Draft("item", {**kept, "facts": {**kept["facts"], **deletes.facts}})
+            return Draft("item", {**kept, "facts": {**kept["facts"], **deletes.facts}}, ends=True)
         case "suppress":
-            return Draft("suppression", {"email": kept["email"], "reason": reason})
+            return Draft("suppression", {"email": kept["email"], "reason": reason}, ends=True)
     call: dict[str, Any] = {"messageId": message_id, **{name: kept[name] for name in _WHO if name in kept}}
     if stamp:
         call["timestamp"] = stamp
@@ -69,7 +69,7 @@ def end_of(deletes: Deletes, kept: Mapping[str, Any], *, message_id: str, key: s
         call |= {"type": kept["type"], "traits": traits}
         if "email" in kept and kept["type"] == "identify":
             call["traits"] = {**traits, "email": kept["email"]}
-    return Draft("call", call)
+    return Draft("call", call, ends=True)
 
 
 def is_deleted(value: Any) -> bool:

@@ -13,12 +13,14 @@ DraftKind = Literal["call", "item", "consent", "suppression"]
 class Draft(NamedTuple):
     """One thing for the door: a Segment call, a catalog item, a consent or a suppression, as the HTTP API takes it.
 
-    `key` is that of the row which is noted as known once this is taken; empty: nothing is noted.
+    `key` is that of the row which is noted as known once this is taken; empty: nothing is noted. `ends`: it tells that
+    the row is gone.
     """
 
     kind: DraftKind
     body: dict[str, Any]
     key: bytes = b""
+    ends: bool = False
 
 
 Drafts = Callable[[int, Mapping[str, Any]], Sequence[Draft]]

@@ -92,7 +92,10 @@ class KeyTable:
         return bytes(self._kept[place].as_py())
 
     def unseen(self) -> Iterator[bytes]:
-        """What was kept of each row that was there and was not seen in this run; they are forgotten."""
+        """What was kept of each row that was there and was not seen in this run; they are forgotten.
+
+        One whose end could not be taken stays, see `write`: the next run finds it again.
+        """
         for place in np.flatnonzero(~self._seen):
             self._gone[place] = True
             yield bytes(self._kept[int(place)].as_py())
@@ -102,19 +105,26 @@ class KeyTable:
 
         Args:
             path: Where to.
-            refused: Keys of rows that could not be taken: of them stays what was known before, so that `is_new` says
-                of the very same row that it is.
+            refused: Keys of rows, or of ends of rows, that could not be taken: of them stays what was known before,
+                so that `is_new` says of the very same row that it is, and one that is gone is found gone again.
             only_seen: Rows that were not seen in this run are forgotten.
         """
-        for (key_high, key_low), (position, told) in self._now.items():
-            self._add(key_high, key_low, position, told)
+        without = {_halves(key) for key in refused}
+        for halves in without:
+            if (place := self._place(*halves)) >= 0:
+                self._gone[place] = False
+            if not self._now.get(halves, (0, b"there"))[1]:  # not one that came back after its end
+                del self._now[halves]
+        n_new, n_now = len(self._new[0]), len(self._now)
+        rows = zip(*self._new[:2], strict=True)
+        taken = np.fromiter((halves not in without for halves in rows), np.bool_) if without else np.ones(n_new, bool)
+        taken = np.concatenate((taken, np.ones(n_now, np.bool_)))
+        for halves, (position, told) in self._now.items():
+            self._add(*halves, position, told)
         self._now.clear()
         self._chunks.append(pa.array(self._new_kept, pa.large_binary()))
         self._new_kept = []
         high, low, content = (np.array(column, dtype=np.uint64) for column in self._new)
-        without = {_halves(key) for key in refused}
-        taken = np.array([halves not in without for halves in zip(*self._new[:2], strict=True)] if without else True)
-        taken = np.broadcast_to(taken, high.shape)
         stays = ~self._gone & self._seen if only_seen else ~self._gone
         columns = [
             np.concatenate((old[stays], new[taken]))

@@ -126,7 +126,7 @@ class DeclaredImport:
             found=found,
             n_things=intake.n_things,
             n_held=intake.n_held,
-            n_deleted=reading.n_deleted,
+            n_deleted=intake.n_deleted,
             columns=columns,
             done=not self._spool.exists(),
         )
@@ -164,7 +164,7 @@ class DeclaredImport:
                 n_rows=found.n_rows,
                 n_things=intake.n_things,
                 n_held=intake.n_held,
-                n_deleted=reading.n_deleted,
+                n_deleted=intake.n_deleted,
                 n_faults=found.n_faults,
             )
             trailer = msgspec.structs.replace(

@@ -118,6 +118,7 @@ class Intake:
         self._waiting: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
         self._lines: dict[DraftKind, list[int]] = {kind: [] for kind in _HEADS}
         self._keys: dict[DraftKind, list[bytes]] = {kind: [] for kind in _HEADS}
+        self._ends: dict[DraftKind, list[int]] = {kind: [] for kind in _HEADS}
         self._bytes: dict[DraftKind, int] = dict.fromkeys(_HEADS, _ROOM)
         self._bad_lines: set[int] = set()
         self._quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
@@ -127,6 +128,8 @@ class Intake:
         """What came in, to be told when it is in."""
         self.n_rows = self.n_faults = self.n_frames = self.n_things = self.n_held = 0
         self.n_unreadable = 0
+        self.n_deleted = 0
+        """Rows whose end was taken."""
         self.refused: set[bytes] = set()
         """Keys of rows that were not taken: the next run must try them again."""
         self.faults: list[Issue] = []
@@ -152,8 +155,8 @@ class Intake:
         self._done(self.n_rows - told)
 
     def add(self, line: int, draft: Draft) -> None:
-        """Take one draft of the row at a line."""
-        kind, body, key = draft
+        """Take one draft of the row at a line; 0: the row is gone."""
+        kind, body, key, ends = draft
         try:
             raw = _encode(body)
         except (TypeError, ValueError, UnicodeEncodeError) as error:
@@ -168,6 +171,8 @@ class Intake:
         if len(waiting) >= CHUNK_ITEMS or self._bytes[kind] + len(raw) + 1 > _LIMITS.request_bytes:
             self._flush(kind)
             waiting = self._waiting[kind]
+        if ends:
+            self._ends[kind].append(len(waiting))
         waiting.append(raw)
         self._lines[kind].append(line)
         self._keys[kind].append(key)
@@ -231,20 +236,23 @@ class Intake:
     # --- the door ---
 
     def _flush(self, kind: DraftKind) -> None:
-        raws, lines, keys = self._waiting[kind], self._lines[kind], self._keys[kind]
+        raws, lines, keys, ends = self._waiting[kind], self._lines[kind], self._keys[kind], self._ends[kind]
         if not raws:
             return
-        self._waiting[kind], self._lines[kind], self._keys[kind], self._bytes[kind] = [], [], [], _ROOM
+        self._waiting[kind], self._lines[kind], self._keys[kind], self._ends[kind] = [], [], [], []
+        self._bytes[kind] = _ROOM
         first = passed = self._passed(kind, raws)
         faulty = sorted({*first.refused, *first.warned}, key=lambda one: (one.index, one.field, one.reason))
         for one in faulty:
             self.refused.add(keys[one.index])
             self._fault(lines[one.index], one.field, one.reason.removeprefix("left out: "))
-        bad = {one.index for one in faulty}
+        out = {one.index for one in faulty}
         if self._skip_bad and first.warned:
-            out = {lines[index] for index in bad}
-            kept = [raw for raw, line in zip(raws, lines, strict=True) if line not in out]
+            bad_lines = {lines[index] for index in out if lines[index]}  # rows that are gone have none: each for itself
+            out |= {index for index, line in enumerate(lines) if line in bad_lines}
+            kept = [raw for index, raw in enumerate(raws) if index not in out]
             passed = self._passed(kind, kept) if kept else _Passed()
+        self.n_deleted += sum(index not in out for index in ends)
         self._count_in(kind, first, passed, {one.index: one for one in reversed(faulty)})
         for frame in passed.frames:
             self._count(frame)
@@ -320,9 +328,10 @@ class Intake:
         self.n_things += things_in(frame)
 
     def _fault(self, line: int, field: str, message: str, hint: str = "") -> None:
-        self._bad_lines.add(line)
+        if line:
+            self._bad_lines.add(line)
         self._on_fault(Refusal(line, field, message))
-        place = f"{self.prefix}{self.place} {line}"
+        place = f"{self.prefix}{self.place} {line}" if line else f"{self.prefix}a row that is gone"
         path = f"{place}, {field}" if field else place
         self._tell(Issue(path=path, message=message, hint=hint))
 

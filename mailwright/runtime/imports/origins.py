@@ -60,7 +60,6 @@ class Reading:
     path: str
     reports: bool
     report: MappingReport | None = None
-    n_deleted: int = 0
 
     def mapping(self, columns: Sequence[str] | None) -> RowMapping:
         """The declared mapping; `columns` are those that there are, None if unknown.
@@ -119,7 +118,6 @@ class Reading:
             if not self.intake.n_unreadable and not table.n_keyless:
                 for draft in table.gone():
                     self.intake.add(0, draft)
-        self.n_deleted += table.n_deleted
 
 
 def read_origin(reading: Reading) -> None:

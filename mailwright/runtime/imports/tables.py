@@ -76,8 +76,6 @@ class TableDrafts:
         self._deletes = definition.deletes
         self._soft = definition.deletes.column if definition.deletes else ""
         self._cursor = definition.cursor.column if definition.cursor else ""
-        self.n_deleted = 0
-        """Rows whose end was told."""
         self.n_keyless = 0
         """Rows without a key: which ones are gone cannot be said then."""
         self.n_seen = 0
@@ -209,8 +207,7 @@ class TableDrafts:
     def _end(self, key: bytes, words: str, remnant: Mapping[str, Any], position: Any, stamp: str) -> Draft:
         if self._deletes is None:
             raise AssertionError("only an import with deletes ends rows")
-        self.n_deleted += 1
-        return end_of(
+        draft = end_of(
             self._deletes,
             remnant,
             message_id=f"{self._name}-{self._hash(['deleted', key.decode(), str(position)])}",
@@ -218,6 +215,7 @@ class TableDrafts:
             reason=f"deleted in {self._name}",
             stamp=stamp,
         )
+        return draft._replace(key=key)
 
     def _kept(self, key: bytes, row: Mapping[str, Any], draft: Draft) -> bytes:
         """What is kept of a row to tell its end: addresses sealed."""

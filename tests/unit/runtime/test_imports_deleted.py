@@ -1,0 +1,100 @@
+"""Ends of rows that the door does not take: told in the run, counted as faults, and told again by the next."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parents[2] / "scenarios"), str(Path(__file__).parent)]
+
+from test_imports_origins import change  # noqa: E402
+from test_imports_sql import Shop  # noqa: E402
+
+CRM = """\
+title: Contacts
+as: identify
+file: crm.csv
+columns: {id: userId, name: traits.name, mail: traits.email}
+key: id
+deletes: {compare: true, then: event, event: Contact Gone}
+skip_bad: true
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    return Shop(tmp_path / "shop", "sqlite://", monkeypatch)
+
+
+def policy(shop: Shop, of_unknown: str, text: str = CRM) -> None:
+    (shop.folder / "tracking-plan.yaml").write_text(f"unknown_events: {of_unknown}\nevents: {{}}\n")
+    shop.declare(text)
+
+
+def ran(shop: Shop, *rows: str, head: str = "id,name,mail\n") -> list[str]:
+    """Who came, and whose end was told."""
+    (shop.folder / "crm.csv").write_text(head + "".join(f"{row}\n" for row in rows))
+    return [f"{event.identifiers[0].value} {event.name}".strip() for event in shop.run()]
+
+
+def test_an_end_that_the_door_refuses_is_a_fault_and_is_told_once_it_is_taken(shop: Shop) -> None:
+    policy(shop, "block")
+    assert ran(shop, "ada,Ada,", "bob,Bob,", "cem,Cem,") == ["ada", "bob", "cem"]
+    assert ran(shop, "ada,Ada,") == []
+    assert str(shop.outcome) == "1 row read, 0 taken, 2 faults left out"
+    assert shop.outcome.found.faults[0].path == "crm.csv: a row that is gone, event"
+    assert shop.outcome.found.n_good == 1
+    policy(shop, "allow")
+    assert sorted(ran(shop, "ada,Ada,", "dora,Dora,")) == ["bob Contact Gone", "cem Contact Gone", "dora"]
+    assert (shop.outcome.n_deleted, shop.outcome.found.n_faults) == (2, 0)
+    assert ran(shop, "ada,Ada,", "dora,Dora,", "eve,Eve,") == ["eve"], "each end is told once"
+
+
+def test_a_row_that_comes_back_before_its_end_was_taken_never_went(shop: Shop) -> None:
+    policy(shop, "block")
+    ran(shop, "ada,Ada,", "bob,Bob,")
+    ran(shop, "ada,Ada,")
+    policy(shop, "allow")
+    assert ran(shop, "bob,Bob,", "ada,Ada,") == []
+
+
+def test_a_soft_deleted_rows_end_is_tried_again(shop: Shop) -> None:
+    text = CRM.replace("compare: true", "column: gone")
+    policy(shop, "block", text)
+    head = "id,name,mail,gone\n"
+    ran(shop, "ada,Ada,,", "bob,Bob,,", head=head)
+    assert ran(shop, "ada,Ada,,", "bob,Bob,,yes", head=head) == []
+    assert (shop.outcome.n_deleted, shop.outcome.found.n_faults) == (0, 1)
+    policy(shop, "allow", text)
+    assert ran(shop, "ada,Ada,,", "bob,Bob,,yes", "cem,Cem,,", head=head) == ["bob Contact Gone", "cem"]
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_an_end_in_a_topic_of_changes_is_tried_again(shop: Shop, back: bool) -> None:
+    text = CRM.replace("file: crm.csv", "changes: drop/*.jsonl").replace("compare: true, ", "")
+    text = text.replace("name: traits.name", "city: traits.city")
+    drop = shop.folder / "drop"
+    drop.mkdir()
+    policy(shop, "block", text)
+    told = change("c", "bob", "Ulm", 11) + change("d", "bob", "", 13)
+    told += change("c", "bob", "Bonn", 14) if back else ""
+    (drop / "1.jsonl").write_text(change("c", "bob", "Ulm", 11))
+    shop.run()
+    (drop / "1.jsonl").write_text(told)
+    shop.run()
+    assert (shop.outcome.n_deleted, shop.outcome.found.n_faults) == (0, 1)
+    policy(shop, "allow", text)
+    (drop / "1.jsonl").write_text(told + change("c", "cem", "Ulm", 15))
+    names = [f"{event.identifiers[0].value} {event.name}".strip() for event in shop.run()]
+    # The newest change that was taken before is repeated, under its id.
+    assert names == ["bob", *([] if back else ["bob Contact Gone"]), "cem"]
+
+
+def test_an_end_that_is_refused_takes_no_other_with_it(shop: Shop) -> None:
+    (shop.folder / "tracking-plan.yaml").write_text(
+        "events: {Contact Gone: {schema: {type: object, properties: {key: {enum: [bob]}}}, violation: block}}\n"
+    )
+    shop.declare(CRM)
+    assert ran(shop, "ada,Ada,", "bob,Bob,", "cem,Cem,") == ["ada", "bob", "cem"]
+    assert ran(shop, "ada,Ada,", "dora,Dora,no address", "eve,Eve,") == ["eve", "bob Contact Gone"]
+    assert (shop.outcome.n_deleted, shop.outcome.found.n_faults, shop.outcome.found.n_good) == (1, 2, 2)
