@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mailwright.core.errors import Issue, Span, nearest
-from mailwright.ingest.forms.definitions import RATINGS, FormDefinition
+from mailwright.ingest.forms.definitions import RATINGS, TAGS, FormDefinition
 from mailwright.runtime.project.documents import Document
 
 if TYPE_CHECKING:
@@ -20,8 +20,27 @@ _LINK = re.compile(
 )
 
 
+_SEALED_TAGS = "forms cannot add tags to a list that is sealed"
+
+
+def sealed_tags(project: Project, personal: Collection[str]) -> Issue | None:
+    """A fault, if the settings' personal names have the list that forms add tags to."""
+    if TAGS not in personal or not _has_tags(project):
+        return None
+    hint = f"leave {TAGS!r} out, or give the forms' options no tag"
+    return Issue(path="mailwright.toml: privacy.personal", message=_SEALED_TAGS, hint=hint)
+
+
+def _has_tags(project: Project) -> bool:
+    return any(form.tags() for form in project.forms.values())
+
+
 def check_forms(project: Project, documents: Mapping[str, Document]) -> Iterator[Issue]:
-    """Templates that are not there, names that no address can have, links in templates to what no form has."""
+    """Tags that would be sealed, templates that are not there, names that no address can have, links to what is not."""
+    declared = project.profile.traits.get(TAGS)
+    if declared is not None and declared.policy != "none" and _has_tags(project):
+        at, hint = ("traits", TAGS, "policy"), "tags sort people: write policy: none, or give the forms' options no tag"
+        yield documents["profile.yaml"].issue(at, _SEALED_TAGS, hint)
     for name, form in project.forms.items():
         document = documents[f"forms/{name}.yaml"]
         if not _NAME.fullmatch(name):

@@ -13,6 +13,7 @@ from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Fold
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.documents import parse_yaml
+from mailwright.runtime.project.forms import sealed_tags
 from mailwright.runtime.project.load import Project, load_project, read_files
 from mailwright.runtime.project.templates import check_templates
 
@@ -52,6 +53,8 @@ def plan(installation: Installation) -> Plan:
         currency=settings.project.currency,
     )
     project = load_project(files)
+    if issue := sealed_tags(project, settings.privacy.personal):
+        raise InvalidInput("definition.invalid", [issue])
     faults = check_templates(project, files)
     if faults:
         raise InvalidInput("definition.template", faults)

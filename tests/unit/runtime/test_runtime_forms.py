@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
 from mailwright.core.errors import InvalidInput
+from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.material import plans
+from mailwright.runtime.project import starter
 from mailwright.runtime.project.load import load_project
 from mailwright.runtime.project.templates import check_templates
+from mailwright.runtime.project.versions import plan
+from mailwright.runtime.settings import load_settings
 
 HEAD = "---\nsubject: Hello\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>"
 FOOT = "</mj-text></mj-column></mj-section></mj-body></mjml>\n"
@@ -35,6 +42,38 @@ GOOD = {
 <a href="{{ 'club' | form_url }}">x</a> <a href="{{ 'centre' | preferences_url }}">y</a>"""
     + FOOT,
 }
+
+
+TAGGED = SURVEY.replace("{value: run}", "{value: run, tag: runner}")
+
+
+@pytest.mark.parametrize("policy", ["personal", "sensitive", "secret"])
+def test_the_list_of_tags_cannot_be_sealed_where_forms_add_to_it(policy: str) -> None:
+    profile = "traits:\n  preferences: {type: list, policy: POLICY}\n"
+    told = _told({**GOOD, "forms/nps.yaml": TAGGED, "profile.yaml": profile.replace("POLICY", policy)})
+    assert "profile.yaml:2:" in told
+    assert "forms cannot add tags to a list that is sealed" in told
+    assert _told({**GOOD, "profile.yaml": profile.replace("POLICY", policy)}) == ""
+    assert _told({**GOOD, "forms/nps.yaml": TAGGED, "profile.yaml": profile.replace("POLICY", "none")}) == ""
+
+
+def test_the_settings_cannot_seal_the_list_of_tags_either(tmp_path: Path) -> None:
+    starter.write(tmp_path / "shop")
+    (tmp_path / "shop" / "forms").mkdir(exist_ok=True)
+    with closing(_opened(tmp_path / "shop", "x")) as there:
+        before = plan(there).files
+    for name in ("preferences", "iban"):
+        (tmp_path / "shop" / "forms" / "nps.yaml").write_text(TAGGED)
+        with closing(_opened(tmp_path / "shop", name)) as there:
+            if name == "iban":
+                assert plan(there).files.keys() - before.keys() == {"forms/nps.yaml"}
+                continue
+            with pytest.raises(InvalidInput, match=r"privacy\.personal: forms cannot add tags"):
+                plan(there)
+
+
+def _opened(folder: Path, personal: str) -> Installation:
+    return open_installation(load_settings(folder, {"MAILWRIGHT__PRIVACY__PERSONAL": personal}))
 
 
 def _told(files: dict[str, str]) -> str:
