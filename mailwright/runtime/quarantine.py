@@ -205,17 +205,11 @@ class Quarantine:
         """Read items again as the door would have, with their own time and message id; what is still bad stays."""
         taken: list[int] = []
         still: list[tuple[int, str]] = []
-        counts = Counts()
-        try:
-            for number in numbers:
-                item = self.get(number)
-                if reasons := self._let_in(item, rules):
-                    still.append((number, "; ".join(f"{one.field} {one.reason}" for one in reasons)))
-                else:
-                    taken.append(number)
-                    counts.let_in(item.source, item.received_at)
-        finally:
-            self._count(counts)
+        for number in numbers:
+            if reasons := self._let_in(self.get(number), rules):
+                still.append((number, "; ".join(f"{one.field} {one.reason}" for one in reasons)))
+            else:
+                taken.append(number)
         self._note(who, "replay", f"{_listed(taken)} taken, {_listed([number for number, _ in still])} still held")
         return Replayed(taken=taken, still=still)
 
@@ -236,8 +230,12 @@ class Quarantine:
             reasons = _still_bad(parsed)
             self._held.explain(item.id, reasons, item.body)
             return reasons
-        # First the log, then out of here: broken off in between, it is replayed again and counted once.
+        # First the log, then the count, then out of here: broken off anywhere, it is replayed again and counted once.
         self._log.append([Events(_of(parsed.events, identifiers))], self._clock.now())
+        counts = Counts()
+        counts.let_in(item.source, item.received_at)
+        # SQLite gives the numbers of removed items again, to items with message ids of their own.
+        self._count(counts, once=("quarantine", f"{item.id} {item.received_at} {item.message_id}"))
         self._held.remove([item.id])
         return []
 
@@ -262,11 +260,11 @@ class Quarantine:
             )
         return found
 
-    def _count(self, counts: Counts) -> None:
+    def _count(self, counts: Counts, once: tuple[str, str] | None = None) -> None:
         """What was held is that no more: on the day on which it came."""
         told = counts.take()
         if told.tallies:
-            self._records.sources.count(told.tallies, [], [])
+            self._records.sources.count(told.tallies, [], [], once)
 
     # --- sealed ---
 

@@ -1,13 +1,22 @@
 """The Records ports of sources: keys, counts, quarantine."""
 
 import contextlib
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from mailwright.core.errors import Conflict, Transient
-from mailwright.core.instants import DAY, HOUR, MINUTE, Instant
-from mailwright.core.sources import (
+sys.path[:0] = [str(Path(__file__).parent.parent / "servers")]
+
+from postgres import postgres  # noqa: E402, F401
+
+from mailwright.core.errors import Conflict, Transient  # noqa: E402
+from mailwright.core.instants import DAY, HOUR, MINUTE, Instant  # noqa: E402
+from mailwright.core.sources import (  # noqa: E402
     Note,
     NotTaken,
     Quarantined,
@@ -18,6 +27,7 @@ from mailwright.core.sources import (
     WriteKey,
     summed,
 )
+from mailwright.stores.records_sql import SqlRecords  # noqa: E402
 
 KEY = WriteKey(digest="ab" * 32, name="shop", kind="server", created_at=Instant(5))
 COUNT = ViolationCount(
@@ -71,6 +81,22 @@ def test_an_assertion_is_used_once_until_it_ends(records, monkeypatch):
     with pytest.raises(Transient, match="too many assertions"):
         use("c", Instant(30), Instant(10))
     assert use("c", Instant(40), Instant(31))
+
+
+def test_two_processes_use_one_assertion_once(postgres):  # noqa: F811
+    url = postgres.database()
+    with SqlRecords.open(url) as records, ThreadPoolExecutor(1) as threads:
+        engine = sa.create_engine(url)
+        with engine.begin() as other:  # has not committed, so that nobody sees its row
+            other.execute(sa.text("INSERT INTO assertion_used (digest, until) VALUES ('a', 9)"))
+            used = threads.submit(records.sources.use_assertion, "a", Instant(9), Instant(1))
+            with engine.connect() as watching:
+                waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                while not used.done() and not watching.execute(waiting).scalar_one():
+                    time.sleep(0.02)
+        engine.dispose()
+        assert used.result(30) is False
+        assert records.sources.use_assertion("b", Instant(9), Instant(1)) is True
 
 
 def test_counts_add_up(records):

@@ -69,6 +69,11 @@ class Database:
         if rows:
             connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in rows])
 
+    def insert_once(self, connection: sa.Connection, table: sa.Table, row: Row) -> bool:
+        """Insert a row; False if its key exists, also if another process is just inserting it."""
+        inserted = self._insert(table).on_conflict_do_nothing().returning(sa.literal(1))
+        return connection.execute(inserted, dict(row)).first() is not None
+
     def upsert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         """Insert rows; those whose primary key exists are replaced."""
         if not rows:

@@ -75,8 +75,7 @@ class SqlSources:
                 return False
             if connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() >= _MOST_ASSERTIONS:
                 raise Transient("oauth.busy", "too many assertions were used lately", "ask for a token once an hour")
-            connection.execute(sa.insert(table), [{"digest": digest, "until": until}])
-        return True
+            return self._database.insert_once(connection, table, {"digest": digest, "until": until})
 
     # --- counts ---
 

@@ -202,6 +202,47 @@ def test_killed_at_any_place_it_goes_on_and_counts_once(shop: Path, call: int, w
     assert len({event.message_id for event in events(shop) if event.source == "mailwright"}) == 1
 
 
+REPLAYED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from running_project import opened
+from mailwright.core.sources import QuarantineFilter
+from mailwright.runtime.project.versions import current_project
+from mailwright.runtime.quarantine import Quarantine
+
+left, when = int(sys.argv[3]), sys.argv[4]
+with opened(Path(sys.argv[2])) as there:
+    held = Quarantine(there.records, there.sealer, there.clock, there.log)
+    remove = there.records.quarantine.remove
+    def dying(numbers):
+        global left
+        left -= 1
+        if left == 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        remove(numbers)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    there.records.quarantine.remove = dying
+    rules = current_project(there)[1].ingest_rules(there.sealer, there.resolve)
+    print(held.replay(held.numbers(QuarantineFilter()), rules, who="me"))
+"""
+
+
+@pytest.mark.parametrize(("call", "when"), [(1, "before"), (2, "before"), (2, "after"), (3, "after")])
+def test_a_replay_that_is_killed_anywhere_is_counted_once(shop: Path, call: int, when: str) -> None:
+    run(shop, "id,who,total,what\n" + "".join(f"{n},u{n},{n},Paid\n" for n in range(3)))
+    assert counts(shop) == {"import:paid events": (0, 0, 3, 0)}
+    (shop / "tracking-plan.yaml").write_text("events: {Paid: {properties: {order: text, total: text}}}\n")
+    with opened(shop) as there:
+        apply(there, plan(there))
+    asked = [sys.executable, "-c", REPLAYED, str(SCENARIOS), str(shop)]
+    assert subprocess.run([*asked, str(call), when], timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run([*asked, "0", ""], timeout=60).returncode == 0
+    assert counts(shop) == {"import:paid events": (3, 0, 0, 0)}
+    assert len({event.message_id for event in events(shop) if event.name == "Paid"}) == 3
+
+
 def test_a_job_tells_of_bad_rows_without_their_values(shop: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = PAID.replace("skip_bad: true\n", "every: 1 hour\n").replace(
         "  what: event",
