@@ -42,6 +42,8 @@ def read_feed_origin(reading: Reading) -> None:
         Transient: ``import.feed``, ``fetch.failed``, ... if no feed was got.
     """
     feed = reading.path or reading.definition.feed
+    if reading.path:  # what it brings is not what the declared feed says: that is read anew then
+        reading.state = msgspec.structs.replace(reading.state, feed=None)
     mapping = _mapping(reading)
     if not feed.startswith(("http://", "https://")):
         path = reading.there.settings.folder / feed
@@ -55,7 +57,7 @@ def read_feed_origin(reading: Reading) -> None:
         whole = unpacked(BytesIO(got.body), packing_of_bytes(got.body))
         bounded = io.BufferedReader(_Bounded(whole, 4 * FEED_BYTES))
         _take(reading, mapping, got.name, bounded, reading.definition.encoding or got.charset)
-        reading.state = msgspec.structs.replace(reading.state, feed=got.seen)
+        reading.state = msgspec.structs.replace(reading.state, feed=None if reading.path else got.seen)
 
 
 def _take(reading: Reading, mapping: RowMapping, name: str, stream: BinaryIO, encoding: str) -> None:
@@ -111,7 +113,7 @@ def _got(reading: Reading, feed: str, mapping: RowMapping) -> _Got | None:
     catalog = reading.project.catalogs.get(mapping.catalog)
     meaning = hashlib.sha256(msgspec.json.encode([mapping, catalog], order="deterministic")).hexdigest()[:16]
     known = reading.state.feed
-    if known is None or known.meaning != meaning or reading.reports or reading.path:
+    if known is None or known.meaning != meaning or reading.reports:
         known = FeedSeen(meaning=meaning)
     answer = reading.there.fetch.fetch(
         FetchRequest(
@@ -134,7 +136,7 @@ def _got(reading: Reading, feed: str, mapping: RowMapping) -> _Got | None:
     if kind.startswith(_NO_FEED):
         raise _no_feed(reading.name, f"answered with {kind}, which is no feed")
     name = _name(feed, kind)
-    if name.endswith(_TABLE_ENDS) and not _is_delimited(answer):
+    if name.lower().endswith(_TABLE_ENDS) and not _is_delimited(answer):
         raise _no_feed(reading.name, "does not say how long it is: a table that broke off would look whole")
     told = answer.headers
     seen = FeedSeen(meaning=meaning, digest=digest, etag=told.get("etag", ""), modified=told.get("last-modified", ""))

@@ -91,6 +91,22 @@ def test_a_feed_is_read_anew_when_its_fields_mean_something_else(shop: Shop, ser
     assert shop.run()[0].facts["currency"] == "EUR"
 
 
+@pytest.mark.parametrize("by", ["address", "file"])
+def test_another_feed_for_once_is_not_taken_for_the_declared_one(shop: Shop, server: FaultyHttp, by: str) -> None:
+    shop.declare(FEED.format(server.url("/feed.xml")))
+    first, header = "Sun, 01 Nov 2026 04:00:00 GMT", "Last-Modified"
+    server.answers["/feed.xml"] = versioned(rss(("p1", "Mug")), header, "if-modified-since", first)
+    assert titles(shop) == ["Mug"]
+    (shop.folder / "old.xml").write_bytes(rss(("p1", "Old mug")))
+    later = f"{XML}Last-Modified: Mon, 02 Nov 2026 04:00:00 GMT\r\n"
+    server.answers["/old.xml"] = reply(rss(("p1", "Old mug")), 200, later)
+    (item,) = shop.run(path="old.xml" if by == "file" else server.url("/old.xml"))
+    assert item.facts["title"] == "Old mug"
+    assert titles(shop) == ["Mug"], "the declared feed is as it was, but the catalog is not"
+    assert "if-modified-since" not in server.seen[-1].headers
+    assert titles(shop) == []
+
+
 def test_a_redirect_is_followed_and_an_error_tells(shop: Shop, server: FaultyHttp) -> None:
     shop.declare(FEED.format(server.url("/feed")))
     server.answers["/feed"] = reply(b"", 302, "Location: /other/products.xml\r\n")
@@ -161,6 +177,13 @@ ENCODED = {
     "packed": (gzip.compress(NAMED.encode()), "application/gzip", "Žluť"),
     "table": (TABLE.encode("cp1252"), "text/plain; charset=cp1252", "Dénia ½"),
 }
+
+
+def test_a_table_is_one_however_its_end_is_written(shop: Shop, server: FaultyHttp) -> None:
+    shop.declare(FEED.format(server.url("/FEED.TSV")))
+    server.answers["/FEED.TSV"] = raw("content-type: application/octet-stream\r\n", TSV[:9_000])
+    with pytest.raises(MailwrightError, match="does not say how long it is"):
+        shop.run()
 
 
 def test_encodings(shop: Shop, server: FaultyHttp) -> None:

@@ -54,11 +54,11 @@ class Shop:
         with opened(self.folder) as there:
             return there.log.last()[0]
 
-    def run(self, name: str = "crm") -> list:
-        """What one more run brings: events and items."""
+    def run(self, name: str = "crm", path: str = "") -> list:
+        """What one more run brings: events and items; of the declared origin, or of `path` for once."""
         with opened(self.folder) as there:
             before = there.log.last()[0]
-            self.outcome = DeclaredImport(there, current_project(there)[1], name).run()
+            self.outcome = DeclaredImport(there, current_project(there)[1], name).run(path=path)
             there.pump_outbox()
             bodies = [record.body for record in there.log.read(before, 100)]
         return [
