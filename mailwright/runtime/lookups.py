@@ -341,6 +341,8 @@ class Lookup:
         traits = {name: value for name, value in told.items() if self._is_news(facts.traits.get(name), value)}
         if not traits:
             return None
+        # In the message's id: the same after a kill, but another when an earlier value comes back.
+        replaced = " ".join(f"{name} {facts.traits[name].at}" for name in sorted(traits) if name in facts.traits)
         call: dict[str, Any] = {"type": "identify", "traits": traits}
         named = next((one for one in facts.identifiers if one.kind not in _NOT_PERSONAL), None)
         if named is None:
@@ -351,8 +353,8 @@ class Lookup:
             call["anonymousId"] = named.value
         else:
             call["context"] = {"externalIds": [{"type": named.kind, "id": named.value}]}
-        told_at = format_iso(answer.at) if self._of.by == "place" else ""
-        key = f"{facts.first_identifier}\0{_digest(traits)}\0{told_at}"
+        since = format_iso(answer.at) if self._of.by == "place" else replaced
+        key = f"{facts.first_identifier}\0{_digest(traits)}\0{since}"
         call["messageId"] = f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
         return call
 

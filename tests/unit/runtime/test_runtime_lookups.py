@@ -267,6 +267,31 @@ def test_a_person_is_enriched_by_email_once_and_with_provenance(world, server):
     assert shop.records.lookups.count("it")[:2] == (2, 2)
 
 
+COMPANY = """
+title: Where people work
+segment: everyone
+by: email
+url: {url}/person?email={{email}}
+values: {{company: $.company}}
+overwrite: true
+every: 7 days
+"""
+
+
+def test_a_value_that_comes_back_is_told_again_but_not_twice_after_a_kill(world, server, monkeypatch):
+    shop = world(COMPANY)
+    shop.tell(known("ada", email="ada@engines.example"))
+    for company in ("Acme", "Beta", "Acme"):
+        server.json("/person", {"company": company})
+        with monkeypatch.context() as killed:  # it is in the log, but not yet known to have been told
+            killed.setattr(shop.engine, "catch_up", lambda _: None)
+            killed.setattr(type(shop.records.lookups), "keep", lambda *_: None)
+            assert shop.run(8 * DAY) == "asked 1, told 1"
+        assert shop.run(MINUTE) == "asked 1, told 1"
+        assert shop.person("ada").traits["company"].value == company
+    assert shop.person("ada").n_events == 4, "the address and each change, once"
+
+
 def test_an_answer_that_could_not_be_told_is_not_taken_for_told(world, server, monkeypatch):
     shop = world(PERSON)
     server.json("/person", ANSWER)
