@@ -134,7 +134,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
         return JSONResponse(error_body(error), status, error_headers(error))
     if status == 401:
         return _to_login(request)
-    values = {"error": error_body(error)["error"], "status": status}
+    values = {"error": {"hint": "", **error_body(error)["error"]}, "status": status}
     response = page_response(request, "error.html", values, status=status)
     response.headers.update(error_headers(error))
     return response

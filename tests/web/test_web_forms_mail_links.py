@@ -136,6 +136,38 @@ def test_an_answer_with_a_tag_waits_for_the_engine_rather_than_lose_the_others(s
     assert site.client.post(url, data={"issued": issued, "field.sport": "run"}).status_code == 200
 
 
+def test_a_known_browsers_answer_waits_for_the_engine_and_a_new_ones_does_not(site: Site) -> None:
+    told = {"answers": {"score": "9", "sport": "run"}}
+    people, tags = site.shop.engine.people, Known(value=["old"], at=Instant(NOW - 30 * DAY), source="form:x")
+    people[Person(4)] = msgspec.structs.replace(
+        people[Person(4)], identifiers=[Identifier("anonymous_id", BROWSER)], traits={"preferences": tags}
+    )
+    issued = site.shown("nps")["issued"]
+    site.shop.engine.down = Transient("engine.away", "the engine is away")
+    assert site.send("nps", issued=issued, anonymous=BROWSER, **told).status_code == 503
+    assert site.told("form:nps") == []
+    assert site.send("nps", issued=issued, **told).status_code == 200
+    assert preferences(site) == ["trail"]
+    site.shop.engine.down = None
+    assert site.send("nps", issued=issued, anonymous=BROWSER, **told).status_code == 200
+    assert preferences(site) == ["old", "trail"]
+
+
+def preferences(site: Site, form: str = "nps") -> list[str]:
+    return [event for event in site.told(f"form:{form}") if event.type == "identify"][-1].traits["preferences"]
+
+
+def test_who_confirms_while_the_engine_is_away_confirms_again_rather_than_lose_tags(site: Site) -> None:
+    site.opt_in("anna@example.com", anonymous=BROWSER)
+    url, n = site.confirm_url(), len(site.told())
+    site.shop.engine.down = Transient("engine.away", "the engine is away")
+    assert site.client.post(url).status_code == 503
+    assert len(site.told()) == n
+    site.shop.engine.down = None
+    assert site.client.post(url).status_code == 200
+    assert len(site.told()) == n + 2
+
+
 def test_who_confirms_keeps_the_tags_of_both_lists(site: Site) -> None:
     people, person = site.shop.engine.people, Person(3)
     email = site.shop.sealer.unseal(people[person].traits["email"].value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from mailwright.core.errors import MailwrightError
 from mailwright.core.events import Identifier
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant
@@ -33,18 +32,30 @@ def readers_tags(
 
 
 def visitors_tags(
-    context: WebContext, identifier: Identifier, added: Collection[str], removed: Collection[str]
+    context: WebContext, identifier: Identifier, added: Collection[str], removed: Collection[str], *, is_new: bool
 ) -> tuple[list[str], Instant]:
-    """(the list of whoever has an identifier after an answer, its stamp); while the engine is away, of nobody known."""
-    return _changed(context, identifier, _facts(context, identifier), added, removed)
+    """(the list of whoever has an identifier after an answer, its stamp).
+
+    An identifier that `is_new` was made for this very answer: nobody is known by it, and the engine is not asked.
+
+    Raises:
+        Transient: If the engine cannot say now what the list is.
+    """
+    return _changed(context, identifier, None if is_new else _facts(context, identifier), added, removed)
 
 
 def tags_joined(context: WebContext, one: Identifier, other: Identifier) -> tuple[dict[str, Any], Instant]:
     """(the trait of somebody who becomes one with somebody else, its stamp): both lists, else the newer would be all.
 
     No trait if one of them has none, or they are one already.
+
+    Raises:
+        Transient: If the engine cannot say now what the lists are, and some form gives tags.
     """
-    now, mine, theirs = context.clock.now(), _facts(context, one), _facts(context, other)
+    now = context.clock.now()
+    if not any(form.tags() for form in context.project.forms.values()):
+        return {}, now
+    mine, theirs = _facts(context, one), _facts(context, other)
     if mine is None or theirs is None or mine.person == theirs.person:
         return {}, now
     if TAGS not in mine.traits or TAGS not in theirs.traits:
@@ -78,8 +89,5 @@ def _at(known: Known) -> Instant:
 
 
 def _facts(context: WebContext, identifier: Identifier) -> PersonFacts | None:
-    try:
-        person = context.engine.find(identifier.kind, identifier.value)
-        return None if person is None else context.engine.facts([person]).get(person)
-    except MailwrightError:
-        return None
+    person = context.engine.find(identifier.kind, identifier.value)
+    return None if person is None else context.engine.facts([person]).get(person)

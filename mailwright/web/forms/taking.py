@@ -97,7 +97,8 @@ def take(context: WebContext, visit: Visit, asked: Asked) -> Taken:
     """Take a submission, or say what is wrong with it. The answer never depends on whether an address is known.
 
     Raises:
-        Transient: If log or Records cannot be written now: nothing was granted.
+        Transient: If log or Records cannot be written now, or nobody can say to which tags an answer adds: nothing was
+            granted.
     """
     robot, nonce = _robot(context, visit, asked)
     if robot:
@@ -263,7 +264,13 @@ class _Said:
         at = None
         if self.told.has_tags:
             browser = Identifier("anonymous_id", self.anonymous_id)
-            traits[TAGS], at = visitors_tags(self.context, browser, self.told.added, self.told.removed)
+            traits[TAGS], at = visitors_tags(
+                self.context,
+                browser,
+                self.told.added,
+                self.told.removed,
+                is_new=self.anonymous_id != self.visit.anonymous_id,
+            )
         self._tell(traits, None, at)
 
     def _tell(self, traits: Mapping[str, Any], identifier: Identifier | None, at: Instant | None) -> None:
