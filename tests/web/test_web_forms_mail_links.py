@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -90,6 +91,35 @@ def test_a_wrong_correction_changes_nothing(site: Site) -> None:
     url = site.own_link("p/centre", reader(site)[0])
     assert site.client.post(url, data={"field.city": "123"}).status_code == 422
     assert site.told("form:centre") == []
+
+
+def test_a_withdrawal_holds_whatever_else_is_wrong_and_the_page_shows_what_was_set(site: Site) -> None:
+    message, person = reader(site)
+    digest = site.shop.engine.people[person].traits["email"].value["hash"]
+    consents, url = site.shop.records.consents, site.own_link("p/centre", message)
+    site.client.post(url, data={"purpose": "marketing"})
+    assert consents.granted([digest], "marketing")
+    n = len(site.told("form:centre"))
+    site.shop.context.clock.at = Instant(NOW + SECOND)  # type: ignore[attr-defined]
+    try:
+        wrong = site.client.post(url, data={"field.city": "123", "tag": "water", "language": "en"})
+        assert wrong.status_code == 422
+        assert not consents.granted([digest], "marketing")
+        assert ticked(wrong.text) == ["water"]
+        [changed] = site.told("form:centre")[n:]
+        assert changed.properties["withdrawn"] == ["marketing"]
+        again = site.client.post(url, data={"field.city": "123", "purpose": "marketing"})
+        assert ticked(again.text) == ["marketing"]
+        assert not consents.granted([digest], "marketing"), "a grant waits until all is right"
+        assert len(site.told("form:centre")) == n + 1
+    finally:
+        site.shop.context.clock.at = NOW  # type: ignore[attr-defined]
+
+
+def ticked(page: str) -> list[str]:
+    return [
+        value for value, rest in re.findall(r'type="checkbox"[^>]*value="([^"]*)"([^>]*)>', page) if "checked" in rest
+    ]
 
 
 @pytest.mark.parametrize("path", ["/k/x", "/a/x", "/p/x", "/k/" + "A" * 5000])

@@ -6,7 +6,7 @@ Opening any of them changes nothing, because programs open links before people d
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
@@ -204,26 +204,23 @@ def _change(request: Request, context: WebContext, token: str, body: bytes) -> R
     given = [one for one in visit.form.fields if answers.get(one.trait) not in (None, "", [])]
     checked = check_all(visit.form, given, answers, means_of(context))
     faults = {trait: one.fault for trait, one in checked.items() if one.fault}
+    withdrawn = _withdraw(context, visit, reader, told)  # whatever else is wrong
     if faults:
-        return _centre_page(request, context, visit, reader, answers, Taken(faults=faults), done=False, status=422)
+        if withdrawn:
+            asked = Asked(answers={}, **seen_of(request))
+            id_ = _change_id(reader, context.clock.now(), told, {})
+            tell(context, visit.name, [_changed_call(visit, id_, [], withdrawn)], reader.identifier, asked)
+        taken = Taken(faults=faults)
+        return _centre_page(request, context, visit, reader, answers, taken, done=False, told=told, status=422)
     values = {trait: one.value for trait, one in checked.items()}
-    _record(request, context, visit, reader, told, values)
+    _record(request, context, visit, reader, told, values, withdrawn)
     return _centre_page(request, context, visit, reader, {}, Taken(), done=True, told=told)
 
 
-def _record(
-    request: Request,
-    context: WebContext,
-    visit: Visit,
-    reader: Reader,
-    told: Mapping[str, list[str]],
-    values: Mapping[str, Any],
-) -> None:
-    """Records first, which binds the gate; then the log."""
-    now, form = context.clock.now(), visit.form
-    boxes, tags = set(told.get("purpose", [])), told.get("tag", [])
+def _withdraw(context: WebContext, visit: Visit, reader: Reader, told: Mapping[str, list[str]]) -> list[str]:
+    """Withdraw in Records, which binds the gate, each purpose whose box is no longer ticked; which they were."""
+    now, form, boxes = context.clock.now(), visit.form, told.get("purpose", [])
     granted = _granted(context, form, reader)
-    asked = Asked(answers=values, **seen_of(request))
     withdrawn = [
         Consent(
             address_hash=reader.address["hash"],
@@ -238,20 +235,44 @@ def _record(
     ]
     context.records.consents.record(withdrawn)
     context.count(form_origin(visit.name), "unsubscribes", len(withdrawn))
+    return [one.purpose for one in withdrawn]
+
+
+def _change_id(reader: Reader, now: Instant, told: Mapping[str, list[str]], values: Mapping[str, Any]) -> str:
+    boxes, tags = sorted(set(told.get("purpose", []))), sorted(told.get("tag", []))
+    return hashlib.sha256(msgspec.json.encode([reader.message.id, now, boxes, tags, values])).hexdigest()[:32]
+
+
+def _changed_call(visit: Visit, id_: str, granted: Sequence[str], withdrawn: Sequence[str]) -> dict[str, Any]:
+    changed = {"form": visit.name, "granted": list(granted), "withdrawn": list(withdrawn)}
+    return track_call(f"{id_}:changed", "reader", PREFERENCES_CHANGED, changed)
+
+
+def _record(
+    request: Request,
+    context: WebContext,
+    visit: Visit,
+    reader: Reader,
+    told: Mapping[str, list[str]],
+    values: Mapping[str, Any],
+    withdrawn: Sequence[str],
+) -> None:
+    """What else was changed, and that `withdrawn` are: Records first, which binds the gate; then the log."""
+    now, form = context.clock.now(), visit.form
+    boxes, tags = set(told.get("purpose", [])), told.get("tag", [])
+    granted = _granted(context, form, reader)
+    asked = Asked(answers=values, **seen_of(request))
     added = [(one.purpose, one.wording) for one in form.purposes if one.purpose in boxes - granted]
-    digest = hashlib.sha256(msgspec.json.encode([reader.message.id, now, sorted(boxes), sorted(tags), values]))
+    id_ = _change_id(reader, now, told, values)
     if added:
-        _keep(context, visit, reader, added, asked, digest.hexdigest()[:32], now)
+        _keep(context, visit, reader, added, asked, id_, now)
     answer = told_by(form.fields, values)
     own = {tag for tag, _ in form.tags()} | {tag for one in context.project.forms.values() for tag, _ in one.tags()}
     chosen = [*(tag for tag in tags if tag in own), *answer.added]
     left, at = readers_tags(context, reader, chosen, own)
-    changed = {"granted": [purpose for purpose, _ in added], "withdrawn": [one.purpose for one in withdrawn]}
     calls = [
-        identify_call(f"{digest.hexdigest()[:32]}:identify", "reader", {**answer.traits, TAGS: left}, at),
-        track_call(
-            f"{digest.hexdigest()[:32]}:changed", "reader", PREFERENCES_CHANGED, {"form": visit.name, **changed}
-        ),
+        identify_call(f"{id_}:identify", "reader", {**answer.traits, TAGS: left}, at),
+        _changed_call(visit, id_, [purpose for purpose, _ in added], withdrawn),
     ]
     tell(context, visit.name, calls, reader.identifier, asked)
 
@@ -331,7 +352,7 @@ def _centre_page(
         "values": {**chosen, **values},
         "faults": taken.faults,
         "suggestions": {},
-        "granted": _granted(context, visit.form, reader),
+        "granted": told.get("purpose", []) if told and not done else _granted(context, visit.form, reader),
         "tags": list(tags.items()),
         "have": told.get("tag", []) if told is not None else present if isinstance(present, list) else [],
         "done": done,
