@@ -418,6 +418,10 @@ class FindingRecords(Protocol):
         """Lasting ones first, then resolved ones, each by when they were seen last, newest first."""
         ...
 
+    def exists(self, key: str) -> bool:
+        """Whether there ever was a finding of that key."""
+        ...
+
 
 class WebhookRecords(Protocol):
     """Deliveries of webhooks, so that a copy of one makes nothing twice."""

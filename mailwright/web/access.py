@@ -34,7 +34,7 @@ def allowed(request: HTTPConnection) -> None:
 
 
 def owner(request: Request) -> None:
-    """Let in who may make and revoke keys and start jobs: a server key or a session.
+    """Let in who may make and revoke keys, start jobs and silence alerts: a server key or a session.
 
     An access token lasts an hour, and a key that it made would outlast it and its client.
 

@@ -61,3 +61,9 @@ def test_what_nobody_could_look_at_is_not_resolved(records):
     records.findings.observe(["volume"], [found("a"), found("b")], Instant(10))
     records.findings.observe(["volume"], [], Instant(20), unsure=["volume: a"])
     assert {one.finding.subject: one.resolved_at for one in records.findings.newest(10)} == {"a": None, "b": 20}
+
+
+def test_a_finding_exists_by_its_key_also_when_it_is_gone(records):
+    records.findings.observe(["volume"], [found("a")], Instant(10))
+    records.findings.observe(["volume"], [], Instant(20))
+    assert [records.findings.exists(key) for key in ("volume: a", "volume: b", "a", "")] == [True, False, False, False]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
+import pytest
 from fastapi.testclient import TestClient
 from seeded_shop import Shop
 from visitors import OURS, client_of, sign_in
@@ -21,6 +22,7 @@ from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.jobs.runs import asked_for
 from mailwright.runtime.quality.data_map import DataMap
 from mailwright.runtime.quality.known import known
+from mailwright.runtime.write_keys import Sources, create_client, create_key
 
 AT = Instant(1_500_000_000 * 1_000_000)
 
@@ -176,3 +178,53 @@ def test_a_known_finding_is_left_alone_until_its_day(fresh_shop: Shop) -> None:
     assert "1 thing to look at" in client.get("/quality").text
     form["until"] = "2999-01-01"
     assert client.post("/quality/known", data=form, headers=OURS).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("day", "status"),
+    [(364, 200), (365, 200), (366, 400), ("9999-12-31", 400), ("0001-01-01", 200), ("2026-13-01", 400)],
+)
+def test_a_finding_is_left_alone_for_a_year_at_most(fresh_shop: Shop, day: int | str, status: int) -> None:
+    client = filled(fresh_shop)
+    today = to_datetime(fresh_shop.context.clock.now()).astimezone(fresh_shop.context.project.zone).date()
+    until = (today + timedelta(days=day)).isoformat() if isinstance(day, int) else day
+    call = {"monitor": "missing", "subject": "currency of Order Completed", "until": until}
+    answer = client.post("/v1/quality/known", json=call, headers=OURS)
+    assert answer.status_code == status, answer.text
+    form = {"csrf": csrf_of(client.get("/quality").text), "finding": "missing: currency of Order Completed"}
+    answer = client.post("/quality/known", data=form | {"until": until}, headers=OURS, follow_redirects=False)
+    assert answer.status_code in ({200: 303}.get(status, status), 422)
+
+
+def test_what_was_never_found_is_not_left_alone(fresh_shop: Shop) -> None:
+    client = filled(fresh_shop)
+    day = to_datetime(fresh_shop.context.clock.now()).date()
+    call = {"monitor": "volume", "subject": "whatever", "until": day.isoformat()}
+    answer = client.post("/v1/quality/known", json=call, headers=OURS)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "quality.finding"
+    form = {"csrf": csrf_of(client.get("/quality").text), "finding": "volume: whatever", "until": day.isoformat()}
+    assert client.post("/quality/known", data=form, headers=OURS).status_code == 404
+    assert fresh_shop.records.meta.get("finding.known:volume: whatever") is None
+
+
+def test_a_token_of_an_hour_silences_no_finding_for_longer(fresh_shop: Shop) -> None:
+    fill(fresh_shop)
+    now, day = fresh_shop.wall.now(), to_datetime(fresh_shop.context.clock.now()).date()
+    sources = Sources(fresh_shop.records.sources, fresh_shop.context.tokens, fresh_shop.wall)
+    fresh_shop.context = replace(fresh_shop.context, sources=sources)
+    client = create_client(fresh_shop.records.sources, "erp", now=now)
+    form = {"grant_type": "client_credentials", "client_id": client.id, "client_secret": client.secret}
+    door = client_of(fresh_shop)
+    token = door.post("/oauth/token", data=form).json()["access_token"]
+    call = {
+        "monitor": "missing",
+        "subject": "currency of Order Completed",
+        "until": day.isoformat(),
+    }
+    answer = door.post("/v1/quality/known", json=call, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 403
+    assert "key.token" in answer.text
+    key = create_key(fresh_shop.records.sources, "till", server=True, now=now)
+    server = {"Authorization": f"Bearer {key}"}
+    assert door.post("/v1/quality/known", json=call, headers=server).status_code == 200

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta, tzinfo
+
 import msgspec
 
-from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import DAY, Instant
-from mailwright.core.ports import MetaRecords
+from mailwright.core.errors import InvalidInput, NotFound
+from mailwright.core.instants import Instant, from_datetime, to_datetime
+from mailwright.core.ports import MetaRecords, Records
 
 MOST_DAYS = 366
 _META = "finding.known:"
@@ -26,12 +28,20 @@ def known(meta: MetaRecords, key: str, now: Instant) -> Known | None:
     return found if found is not None and found.until > now else None
 
 
-def leave_alone(meta: MetaRecords, key: str, until: Instant, by: str, now: Instant) -> None:
-    """Leave a finding alone until an instant, also if it goes and comes again; an instant past ends that.
+def leave_alone(records: Records, key: str, day: date, zone: tzinfo, by: str, now: Instant) -> Instant:
+    """Leave a finding alone to the end of a day in a zone, also if it goes and comes again; a day past ends that.
+
+    Returns:
+        Until when.
 
     Raises:
-        InvalidInput: ``quality.until``, if that is more than `MOST_DAYS` ahead.
+        NotFound: ``quality.finding``, if there never was one of that key.
+        InvalidInput: ``quality.until``, if the day ends more than `MOST_DAYS` after today begins.
     """
-    if until > now + MOST_DAYS * DAY:
+    if not records.findings.exists(key):
+        raise NotFound("quality.finding", f"there is no finding {key!r}", "take one of `GET /v1/quality`")
+    if (day - to_datetime(now).astimezone(zone).date()).days >= MOST_DAYS:
         raise InvalidInput.one("quality.until", f"a finding is left alone for at most {MOST_DAYS} days", path="until")
-    meta.put(_META + key, msgspec.json.encode(Known(until=until, by=by)).decode())
+    until = from_datetime(datetime.combine(day + timedelta(days=1), time(), zone))
+    records.meta.put(_META + key, msgspec.json.encode(Known(until=until, by=by)).decode())
+    return until

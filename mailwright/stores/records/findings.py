@@ -76,3 +76,8 @@ class SqlFindings:
             )
             for row in rows
         ]
+
+    def exists(self, key: str) -> bool:
+        """See `mailwright.core.ports.FindingRecords.exists`."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(finding.c.key).where(finding.c.key == key)).first() is not None

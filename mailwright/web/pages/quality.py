@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -12,17 +12,17 @@ from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.facts import PersonFacts
 from mailwright.core.findings import KnownFinding, Severity
-from mailwright.core.instants import Instant, format_iso, from_datetime, iso_or_none, to_datetime
+from mailwright.core.instants import Instant, format_iso, iso_or_none, to_datetime
 from mailwright.reports.quality.people import Pair
 from mailwright.runtime.identity_changes import REASON_CHARS, apart_asked, carry_out, merge_asked
 from mailwright.runtime.jobs.runs import asked_for, newest_run
 from mailwright.runtime.quality.audit import newest_audit
 from mailwright.runtime.quality.known import known, leave_alone
-from mailwright.web.access import allowed
+from mailwright.web.access import allowed, owner
 from mailwright.web.api_jobs import ask_for
 from mailwright.web.api_people import by_of
 from mailwright.web.context import WebContext
-from mailwright.web.described import ApiRoute, Told, When, json_body
+from mailwright.web.described import ApiRoute, Told, When, also, json_body
 from mailwright.web.pages.people import known_email, known_name
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.sessions import FORM_BYTES, checked_form
@@ -196,7 +196,8 @@ class KnownTold(Told):
     until: When
 
 
-@api_router.post("/quality/known")
+@api_router.post("/quality/known", dependencies=[Depends(owner)])
+@also(404)
 def know_api(
     request: Request, context: Context, call: Annotated[KnownCall, Depends(json_body(KnownCall, "request.body"))]
 ) -> KnownTold:
@@ -206,10 +207,7 @@ def know_api(
 
 
 def _leave_alone(context: WebContext, key: str, day: date, by: str) -> Instant:
-    after = datetime.combine(day + timedelta(days=1), time(), context.project.zone)
-    until = from_datetime(after)
-    leave_alone(context.records.meta, key, until, by, context.clock.now())
-    return until
+    return leave_alone(context.records, key, day, context.project.zone, by, context.clock.now())
 
 
 @api_router.get("/quality")
