@@ -61,10 +61,11 @@ def make_project(folder: Path) -> None:
 
 
 def write_segments(folder: Path, *, changed: bool) -> None:
-    """The starter's segments, with the new one or without."""
-    path = folder / "segments.yaml"
+    """The starter's segments, with the new one or without; whole, also if this process is killed as it writes."""
+    path, new = folder / "segments.yaml", folder / "segments.new"
     before = path.read_text().removesuffix(NEW_SEGMENT)
-    path.write_text(before + (NEW_SEGMENT if changed else ""))
+    new.write_text(before + (NEW_SEGMENT if changed else ""))
+    new.replace(path)
 
 
 def event(number: int, day: int) -> Event:
