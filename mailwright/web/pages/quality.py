@@ -189,7 +189,7 @@ class KnownCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     until: date
 
 
-class KnownTold(Told):
+class LeftAloneTold(Told):
     """What is left alone, and until when."""
 
     finding: str
@@ -200,10 +200,10 @@ class KnownTold(Told):
 @also(404)
 def know_api(
     request: Request, context: Context, call: Annotated[KnownCall, Depends(json_body(KnownCall, "request.body"))]
-) -> KnownTold:
+) -> LeftAloneTold:
     """Leave a finding alone until a day: it is on the page apart from the others, and tells nobody."""
     key = f"{call.monitor}: {call.subject}"
-    return KnownTold(finding=key, until=format_iso(_leave_alone(context, key, call.until, by_of(request, context))))
+    return LeftAloneTold(finding=key, until=format_iso(_leave_alone(context, key, call.until, by_of(request, context))))
 
 
 def _leave_alone(context: WebContext, key: str, day: date, by: str) -> Instant:
