@@ -30,6 +30,7 @@ from mailwright.core.events import (
 )
 from mailwright.core.instants import DAY, HOUR, Instant
 from mailwright.profiles.identity import IdentityGraph
+from mailwright.profiles.lists import ListBook
 from mailwright.rules import syntax as s
 from mailwright.rules.catalog import Catalog
 from mailwright.rules.interpret import Context, interpret
@@ -166,6 +167,7 @@ class Known:
     identity: IdentityGraph
     events: dict[Person, list[tuple[Offset, Event]]]
     catalog: Catalog
+    lists: ListBook
     project: Project
 
 
@@ -174,7 +176,7 @@ def known(log: Sequence[LogRecord], folded: Folded, upto: Offset, at: Instant, i
 
     What is a repeat the engine decides, which forgets ids in time; each accepted event has an id of its own here.
     """
-    identity, items = IdentityGraph(), Catalog()
+    identity, items, lists = IdentityGraph(), Catalog(), ListBook()
     accepted = {offset for offset, *_ in folded.events}
     took: list[tuple[Offset, Event]] = []
     for record in log:
@@ -192,6 +194,8 @@ def known(log: Sequence[LogRecord], folded: Folded, upto: Offset, at: Instant, i
             case Items(items=versions):
                 for item in versions:
                     items.put(item)
+            case ListChanged() if within:
+                lists.apply(record.body, record.at)
             case _:
                 pass
     found: dict[Person, list[tuple[Offset, Event]]] = {}
@@ -199,7 +203,7 @@ def known(log: Sequence[LogRecord], folded: Folded, upto: Offset, at: Instant, i
         person = identity.number_of(each.identifiers[0])
         assert person is not None
         found.setdefault(person, []).append((offset, each))
-    return Known(identity, found, items, load_project({}))
+    return Known(identity, found, items, lists, load_project({}))
 
 
 def interpreted(there: Known, node: s.Expression, at: Instant) -> set[Person]:
@@ -208,11 +212,13 @@ def interpreted(there: Known, node: s.Expression, at: Instant) -> set[Person]:
 
 
 def ask(there: Known, node: s.Expression, person: Person, happened: Sequence[tuple[Offset, Event]], at: Instant) -> Any:
+    named = [f"{one.kind}:{one.value}" for one in there.identity.identifiers(person)]
+    listed = {name for key in named for name in there.lists.naming(key)}
     context = Context(
         attributes=there.project.expressions,
         segments=there.project.memberships,
         catalog=there.catalog,
-        lists=[],
+        lists=listed,
         zone=there.project.zone,
         first_identifier=there.identity.first_identifier(person),
         segment_since=lambda name: None,
