@@ -29,7 +29,7 @@ from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.runtime.graphs import NOBODY, Belongings, Graph, PastMerge, PastSplit, keys_in
 from mailwright.runtime.past_blocks import WHOLE_EVENT, Owners, blocks, events_in, numbers, sampled
 
-_WHO = ("offset", "known_at", "identifier_kind", "identifier", "identifier_key")
+_WHO = ("offset", "known_at", "history", "identifier_kind", "identifier", "identifier_key")
 
 _COLUMNS = ("offset", *WHOLE_EVENT, "identifier_key")
 
@@ -277,7 +277,7 @@ class Past:
         offset = _numbers(batch, "offset")
         chosen: Bools = (offset > after) & (offset <= upto)
         if imported_by is not None:
-            history = np.asarray(batch.column("history").fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
+            history = _of_an_import(batch)
             chosen |= (offset > upto) & history & (_numbers(batch, "known_at") <= imported_by)
         return chosen
 
@@ -326,11 +326,20 @@ class Past:
         return self.fill(rules, moment.at, moment.offset, graph=graph, imported_by=imported_by)
 
     def known_from(self, upto: Offset, graph: Graph) -> Iterator[tuple[Ints, Ints]]:
-        """In blocks, whose each event with offset <= `upto` is by `graph`, and from when it was known."""
+        """In blocks, whose each event with offset <= `upto` is by `graph`, and from when it was known.
+
+        What an import of history tells was known from its own instant on, all else from the first tick behind it, with
+        which answers begin to hold it.
+        """
+        ticks, instants = self._tick_columns
+        instants = np.append(instants, np.iinfo(np.int64).max)
         for batch in self._scan("events", self._present("events", _WHO), upto):
-            person = self._owners(batch, numbers(batch, "offset"), graph)
+            offset = numbers(batch, "offset")
+            person = self._owners(batch, offset, graph)
+            history = _of_an_import(batch)
+            known_at = np.where(history, numbers(batch, "known_at"), instants[np.searchsorted(ticks, offset)])
             chosen = person != NOBODY
-            yield person[chosen], numbers(batch, "known_at")[chosen]
+            yield person[chosen], known_at[chosen]
 
     def lists_at(self, upto: Offset, graph: Graph) -> dict[str, frozenset[str]]:
         """Who was on which list at `upto`: first identifiers (``kind:value``) of people by `graph`."""
@@ -403,6 +412,11 @@ def _telling(told: Iterable[Block], progress: Callable[[int], None] | None) -> I
 
 def _schema(batches: list[pa.RecordBatch], columns: list[str]) -> pa.Schema:
     return batches[0].schema if batches else pa.schema([(name, pa.int64()) for name in columns])
+
+
+def _of_an_import(batch: pa.RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which events an import of history told."""
+    return np.asarray(batch.column("history").fill_null(False).to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _numbers(rows: pa.Table | pa.RecordBatch | None, name: str) -> Ints:

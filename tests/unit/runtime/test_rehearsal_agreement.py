@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from engine_world import at, event, fold  # noqa: E402
 from rehearsal_world import RULES, SEGMENT, files, interpreted, kept, known, logs, numbered  # noqa: E402
 
 from mailwright.core.errors import NotFound  # noqa: E402
-from mailwright.core.events import Defined, Events, LogRecord, Offset, Person, Tick  # noqa: E402
+from mailwright.core.events import Defined, Events, Identifier, LogRecord, Offset, Person, Tick  # noqa: E402
 from mailwright.core.instants import DAY, HOUR, Instant  # noqa: E402
 from mailwright.rules.parse import parse  # noqa: E402
 from mailwright.runtime.engine.state import Folded  # noqa: E402
@@ -137,3 +138,16 @@ def test_a_record_that_differs_is_told_with_both_answers() -> None:
         assert difference is not None
         assert (difference.person, difference.tick.at) == (0, at(1))
         assert (difference.replayed, difference.recorded) == ("entered (event)", "entered (time)")
+
+
+def test_before_the_first_tick_an_import_tells_of_those_it_names_alone() -> None:
+    """Who is known by what came in live only is there from the tick on that folds it, imports or not."""
+    live = event(1, "ada", "B", days=1)
+    told = msgspec.structs.replace(event(2, "bob", "B", days=0), received_at=at(1.5), history=True)
+    bodies = [(at(0), Defined(1, files("everyone"))), (at(1), Events([live])), (at(1.5), Events([told]))]
+    log = numbered([*bodies, (at(2), Tick()), (at(3), Tick())])
+    with kept(log) as (past, state, _):
+        bob = state.identity.number_of(Identifier("user_id", "bob"))
+        for days, members in ((1.2, [bob]), (2, [0, 1])):
+            answer = rule_as_of(past, state.project, parse("not did 'A'"), at(days))
+            assert sorted(answer.members.tolist()) == members
