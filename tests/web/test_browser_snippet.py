@@ -426,6 +426,7 @@ def test_what_happens_just_before_a_page_goes_is_told(live: Live, shop: ShopPage
     page.goto(shop.put("/bye", by_hand(live.base_url, consent="implied")))
     heard.until("page")
     page.evaluate("addEventListener('pagehide', () => mailwright.track('Last Word'), true); location = 'about:blank'")
+    page.wait_for_url("about:blank")
     heard.until("Page Left")
     page.goto(shop.put("/bye2", by_hand(live.base_url, consent="implied")))
     heard.until("Last Word", "page", "page")
