@@ -222,7 +222,7 @@ def shop_with_packages(page_text: str) -> Iterator[str]:
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
 def test_segments_browser_library(door: RunningDoor) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    page_text = PAGE.format(key=door.browser_key, door=door.base_url)
+    page_text = PAGE.format(key=key_for(door, "browser", server=False), door=door.base_url)
 
     elsewhere: list[str] = []
     lost: list[str] = []
@@ -247,10 +247,10 @@ def test_segments_browser_library(door: RunningDoor) -> None:
 
         def tracked_twice() -> bool:
             page.wait_for_timeout(100)  # the route above answers only while the browser is listened to
-            return sum(one.type == "track" for one in door.events("site")) > 1
+            return sum(one.type == "track" for one in door.events("browser")) > 1
 
         wait_until("the retry", tracked_twice)
-        found = door.wait_for("site", CALLS)
+        found = door.wait_for("browser", CALLS)
         browser.close()
     assert elsewhere == []
     assert '"accepted":1' in lost[0]
@@ -265,7 +265,7 @@ def test_segments_browser_library(door: RunningDoor) -> None:
     assert found["screen"].name == "Start"
     assert found["group"].context["groupId"] == "acme"
     assert {one.kind for one in found["alias"].identifiers} <= {"user_id", "anonymous_id"}
-    assert len({event.message_id for event in door.events("site")}) == len(CALLS)
+    assert len({event.message_id for event in door.events("browser")}) == len(CALLS)
     assert all(event.context["userAgent"] for event in found.values())
 
 
