@@ -14,6 +14,7 @@ from mailwright.core.errors import NotFound
 from mailwright.core.facts import AccountFacts
 from mailwright.core.instants import format_iso
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.who import person_of, seal_of
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -43,9 +44,13 @@ def account(
 
 
 def _show(found: AccountFacts, there: Installation) -> None:
-    _line(f"{found.id}  {found.n_members:,} members, told of {_span(found)}")
+    members = "member" if found.n_members == 1 else "members"
+    _line(f"{found.id}  {found.n_members:,} {members}, told of {_span(found)}")
+    project = current_project(there)[1]
+    titles = {name: one.title for name, one in project.attributes.items()}
+    named = {name: one.named(titles) for name, one in project.profile.accounts.rollup.items()}
     for name, value in found.figures.items():
-        _line(f"{name}: {'none' if value is None else value}")
+        _line(f"{named.get(name, name)}: {'none' if value is None else value}")
     for line in trait_lines(found.traits, found.history, opener(there.sealer)):
         _line(line)
     for each in found.members[:_NAMED]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -16,10 +17,12 @@ from mailwright.reports.data_map import RECENT_DAYS
 from mailwright.reports.quality.people import AuditReport
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import JobContext
+from mailwright.runtime.jobs.runs import newest_run
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.quality.audit import audit as make_audit
 from mailwright.runtime.quality.audit import newest_audit, run_audit
 from mailwright.runtime.quality.data_map import map_of
+from mailwright.runtime.quality.known import Known, known
 
 _MOST_SHOWN = 100
 _PAIRS_SHOWN = 20
@@ -38,14 +41,27 @@ def quality(
 ) -> None:
     """List what looks wrong in the data, each with an example and what to do; `mailwright run quality` looks anew."""
     with opened(project) as there:
+        meta, now = there.records.meta, there.clock.now()
         found = [one for one in there.records.findings.newest(_MOST_SHOWN) if all_of or one.resolved_at is None]
-        if not found:
-            console.print("Nothing looks wrong.")
         for one in found:
-            _show(one)
+            _show(one, None if one.resolved_at is not None else known(meta, one.finding.key, now))
+        for line in _looked(there, quiet=not found):
+            console.print(line, markup=False)
 
 
-def _show(one: KnownFinding) -> None:
+def _looked(there: Installation, *, quiet: bool) -> Iterator[str]:
+    """When the monitors looked last, and how that went."""
+    run = newest_run(there.records.meta, "quality")
+    if run is None:
+        when = current_project(there)[1].quality.schedule
+        yield f"No look was made yet. `mailwright run quality` looks now, the worker of `mailwright serve` {when}."
+        return
+    yield f"{'Nothing looks wrong. ' if quiet else ''}Looked {format_iso(run.ended_at)[:16]}Z."
+    if run.error:
+        yield f"That look failed in part: {run.error}"
+
+
+def _show(one: KnownFinding, left: Known | None) -> None:
     finding = one.finding
     colour = {"serious": "red", "warning": "yellow"}[finding.severity]
     gone = f", gone {format_iso(one.resolved_at)[:16]}Z" if one.resolved_at is not None else ""
@@ -56,6 +72,7 @@ def _show(one: KnownFinding) -> None:
         finding.message,
         f"for example {finding.example}" if finding.example else "",
         f"-> {finding.suggestion}",
+        f"left alone until {format_iso(left.until)[:16]}Z, says {left.by}" if left else "",
     ):
         if line:
             console.print(f"  {line}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from mailwright.cli.opening import opened
 from mailwright.cli.output import HERE, ProjectOption, console
 from mailwright.core.errors import NotFound
 from mailwright.core.instants import DAY, format_iso
-from mailwright.core.sources import summed
+from mailwright.core.sources import DayCount, summed
 from mailwright.runtime.write_keys import create_client, create_key, revoke_key
 
 BY_COMMAND = "command"
@@ -87,9 +88,17 @@ def sources(
     with opened(project) as installation:
         since = installation.clock.now() // DAY - days + 1
         found = installation.records.sources.days(since, source)
+        seen = installation.records.sources.seen(installation.clock.now())
     if not found:
-        console.print("Nothing came in.")
-        return
+        console.print(f"Nothing came in within {days} days.")
+    else:
+        console.print(_counted(found, by_day))
+    for one in seen:
+        if source in ("", one.source):
+            console.print(f"{one.source} was last seen {format_iso(one.last_at)}", markup=False)
+
+
+def _counted(found: Sequence[DayCount], by_day: bool) -> Table:
     first = ("day",) if by_day else ()
     table = Table(*first, "source", "what", "received", "accepted", "refused", "held", "fields left out")
     table.box, table.pad_edge = None, False
@@ -97,7 +106,7 @@ def sources(
         told = (one.received, one.accepted, one.refused, one.held, one.dropped)
         day = (one.date,) if by_day else ()
         table.add_row(*day, Text(one.source), one.kind, *(f"{n:,}" for n in told))
-    console.print(table)
+    return table
 
 
 def revoke(

@@ -86,7 +86,7 @@ class Schedule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
 
     def __str__(self) -> str:
         if self.daily_at is None:
-            return f"every {duration_text(self.every_micros)}"
+            return f"every {duration_text(self.every_micros).removeprefix('1 ')}"
         day = {str: f"on {self.on}s ", int: f"on day {self.on} of the month "}.get(type(self.on), "daily ")
         return f"{day}at {self.daily_at}" + (f" ({self.time_zone})" if self.time_zone else "")
 

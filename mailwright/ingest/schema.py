@@ -170,6 +170,9 @@ class SourceWays(Ways, kw_only=True, frozen=True, forbid_unknown_fields=True):
     units: Mapping[str, str] = {}
 
 
+_FUNCTIONS = {"sum": "sum", "average": "average", "min": "least", "max": "greatest"}
+
+
 class RollUp(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A figure of an account over its members now: how many, or something of a computed attribute; one of these.
 
@@ -179,7 +182,7 @@ class RollUp(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
         average: The attribute whose mean it is.
         min: The attribute whose least value it is.
         max: The attribute whose greatest value it is.
-        title: What pages call it.
+        title: What pages and commands call it; without, what it is made of.
     """
 
     people: Literal["count"] | None = None
@@ -198,6 +201,14 @@ class RollUp(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
         """The one function and the attribute that it asks; ``people`` asks none."""
         told = {"people": self.people, "sum": self.sum, "average": self.average, "min": self.min, "max": self.max}
         return {name: attribute for name, attribute in told.items() if attribute is not None}
+
+    def named(self, titles: Mapping[str, str]) -> str:
+        """What people call it; `titles` are those of the attributes."""
+        function, attribute = next(iter(self.asked().items()))
+        if self.title or function == "people":
+            return self.title or "Members"
+        name = titles.get(attribute) or attribute.replace("_", " ")
+        return f"{name[:1].upper()}{name[1:]} ({_FUNCTIONS[function]})"
 
 
 class AccountsDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

@@ -44,11 +44,12 @@ def test_a_ledger_is_written_and_shown(shop: Path) -> None:
     shown = done("consent", ADA, "--grant", "--purpose", "surveys", "--source", "form", "--wording", "Ask me.", *here)
     assert shown.endswith("Granted now: surveys.\nOn the suppression list: complaint.\n")
     told = done("sources", "--by-day", *here).splitlines()
-    assert [line.split() for line in told[1:]] == [
+    assert [line.split() for line in told[1:-1]] == [
         ["2026-11-02", "cli", "consents", *"33000"],
         ["2026-11-02", "cli", "suppressions", *"22000"],
     ]
-    assert done("sources", "nobody", *here) == "Nothing came in.\n"
+    assert told[-1] == "cli was last seen 2026-11-02T08:00:00Z"
+    assert done("sources", "nobody", *here) == "Nothing came in within 7 days.\n"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,9 @@ def test_sources_become_one_person_who_is_found_and_nothing_personal_lies_in_cle
         assert shop.get("/v1/people?trait=crm_no&value=4711")["people"] == [person["person"]]
         assert shop.get("/v1/accounts/acme")["figures"] == {"people": 1}
         here = ("--project", str(folder))
-        assert "acme  1 members" in done("account", "acme", *here)
+        account = done("account", "acme", *here)
+        assert "acme  1 member, told of" in account
+        assert "Members: 1" in account
         assert "birthday = 1990-05-03  (crm, " in done("traits", "phone:0171-1234567", *here)
     with serving(folder), opened(folder) as there:  # out of the log again
         assert there.engine.having("crm_no", "4711") == [person["person"]]

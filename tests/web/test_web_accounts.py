@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
 from seeded_shop import HOSTILE, Shop
 from visitors import client_of, sign_in
 
-from mailwright.ingest.schema import TraitDefinition
+from mailwright.ingest.schema import RollUp, TraitDefinition
 from mailwright.web.pages.traits import kind_shown
 
 
@@ -99,3 +100,16 @@ def test_a_value_that_was_kept_as_sent_is_labelled_as_what_it_is() -> None:
     assert kind_shown("1990-05-03", True, day) == "date"
     assert kind_shown({"street": "Elm 1"}, True, None) == "object"
     assert kind_shown("Zoe", True, None) == "text"
+
+
+@pytest.mark.parametrize(
+    ("rollup", "shown"),
+    [
+        (RollUp(people="count"), "Members"),
+        (RollUp(sum="orders"), "Orders so far (sum)"),
+        (RollUp(max="last_order"), "Last order (greatest)"),
+        (RollUp(min="last_order", title="First to buy"), "First to buy"),
+    ],
+)
+def test_a_figure_of_accounts_has_a_name_that_people_read(rollup: RollUp, shown: str) -> None:
+    assert rollup.named({"orders": "orders so far", "last_order": ""}) == shown

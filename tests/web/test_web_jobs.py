@@ -60,7 +60,7 @@ def test_imports_tell_when_they_run_and_what_the_newest_run_brought(fresh_shop: 
         "name": "orders",
         "title": "Orders <till>",
         "from": "file",
-        "schedule": "every 1 hour",
+        "schedule": "every hour",
         "ran_at": "2026-11-22T08:00:00Z",
         "rows": 1200,
         "taken": 1190,
@@ -75,7 +75,7 @@ def test_imports_tell_when_they_run_and_what_the_newest_run_brought(fresh_shop: 
     assert "the folder is gone" in client.get("/v1/imports", headers=KEY).text
     sign_in(client, fresh_shop)
     page = client.get("/sources").text
-    for shown in ("Orders &lt;till&gt;", "1,190", "by hand", "every 1 hour", "never", "the folder is gone"):
+    for shown in ("Orders &lt;till&gt;", "1,190", "by hand", "every hour", "never", "the folder is gone"):
         assert shown in page
 
 
@@ -93,7 +93,7 @@ def test_jobs_tell_their_schedule_and_their_newest_run(fresh_shop: Shop) -> None
     listed = {one["name"]: one for one in client_of(fresh_shop).get("/v1/jobs", headers=KEY).json()["jobs"]}
     assert list(listed) == list(found)
     assert listed["lookup:it"]["newest_run"] is None
-    assert listed["import:orders"]["schedule"] == "every 1 hour"
+    assert listed["import:orders"]["schedule"] == "every hour"
     assert listed["import:orders"]["newest_run"] == {
         "planned_at": "2026-11-22T08:00:00Z",
         "started_at": "2026-11-22T08:00:00Z",
@@ -134,7 +134,7 @@ def test_the_page_tells_of_each_job_and_runs_it_only_for_its_own_forms(fresh_sho
     meta.put("job-begun.lookup:it", msgspec.json.encode(begun).decode())
     csrf = sign_in(client, fresh_shop)
     page = client.get("/jobs").text
-    for shown in ("Orders &lt;till&gt;", "every 1 hour", "12 &lt;rows&gt;", "broken off", "2 times in a row", "1 hour"):
+    for shown in ("Orders &lt;till&gt;", "every hour", "12 &lt;rows&gt;", "broken off", "2 times in a row", "1 hour"):
         assert shown in page
     assert "asked for by ada" in page
     assert "not ended yet" in page

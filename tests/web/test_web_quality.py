@@ -14,7 +14,7 @@ from visitors import OURS, client_of, sign_in
 
 from mailwright.core.events import Person
 from mailwright.core.findings import Finding
-from mailwright.core.instants import DAY, Instant, to_datetime
+from mailwright.core.instants import DAY, Instant, format_iso, to_datetime
 from mailwright.core.schedules import Schedule
 from mailwright.reports.data_map import Answer, Influence, Piece
 from mailwright.reports.quality.people import AuditReport, Pair
@@ -173,6 +173,11 @@ def test_a_known_finding_is_left_alone_until_its_day(fresh_shop: Shop) -> None:
     told = known(fresh_shop.records.meta, key, now)
     assert told is not None
     assert known(fresh_shop.records.meta, key, told.until) is None, "its day has passed"
+    findings = client.get("/v1/quality").json()["findings"]
+    assert {one["subject"]: (one["known_until"], one["known_by"]) for one in findings} == {
+        "currency of Order Completed": (format_iso(told.until), "demo"),
+        "old of Order Completed": (None, None),
+    }
     call = {"monitor": "missing", "subject": "currency of Order Completed", "until": "2001-01-01"}
     assert client.post("/v1/quality/known", json=call, headers=OURS).status_code == 200
     assert "1 thing to look at" in client.get("/quality").text

@@ -41,9 +41,12 @@ class Job:
         schedule: When it is due.
         run: Does it and says in one line what was done (empty: nothing worth a word). Raises a `MailwrightError` if
             it cannot; it is tried again when it is due next.
+        waits: It changes what nobody may have looked at yet: after the worker has first seen it, it waits for its next
+            planned time. Others run at once.
     """
 
     name: str
     title: str
     schedule: Schedule
     run: Callable[[JobContext], str]
+    waits: bool = False

@@ -93,6 +93,15 @@ def newest_run(meta: MetaRecords, name: str) -> JobRun | None:
     return None if told is None else msgspec.json.decode(told, type=JobRun)
 
 
+def first_seen(meta: MetaRecords, name: str, now: Instant) -> Instant:
+    """When the worker first saw a job: `now` at its first look, and that moment ever after, also after a crash."""
+    key = f"job-first-seen.{name}"
+    told = meta.get(key)
+    if not told:
+        meta.put(key, str(now))
+    return Instant(int(told)) if told else now
+
+
 class _Stop:
     """Whether to stop, and whether a job that asked was told so."""
 

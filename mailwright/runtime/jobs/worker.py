@@ -20,7 +20,7 @@ from mailwright.runtime.clocks import TickClock
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job
 from mailwright.runtime.jobs.registry import jobs_of
-from mailwright.runtime.jobs.runs import Asked, JobRun, Runner, asked_for, bell, newest_run, unended
+from mailwright.runtime.jobs.runs import Asked, JobRun, Runner, asked_for, bell, first_seen, newest_run, unended
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.versions import current_project
 
@@ -92,7 +92,7 @@ class Worker:
         self._listen(jobs)
         for job in jobs.values():
             planned = job.schedule.planned(now, project.zone)
-            if job.name not in self._running and (job.name in self._asked or self._is_due(job, planned)):
+            if job.name not in self._running and (job.name in self._asked or self._is_due(job, planned, now)):
                 self._planned[job.name] = planned
                 asked = self._asked.pop(job.name, None)
                 self._running[job.name] = pool.submit(self._run, job, project, planned, asked)
@@ -113,13 +113,20 @@ class Worker:
             found = {name: asked for name in jobs if (asked := asked_for(meta, name))}
             self._asked, self._bell = self._asked | found, rung
 
-    def _is_due(self, job: Job, planned: Instant) -> bool:
+    def _is_due(self, job: Job, planned: Instant, now: Instant) -> bool:
         """Whether its planned time has passed; at the first look also, whether its last run was stopped or killed."""
         if job.name not in self._planned:
-            meta = self._there.records.meta
-            last = None if unended(meta, job.name) else newest_run(meta, job.name)
-            self._planned[job.name] = last.planned_at if last else Instant(-1)
+            self._planned[job.name] = self._done_until(job, now)
         return self._planned[job.name] < planned
+
+    def _done_until(self, job: Job, now: Instant) -> Instant:
+        """After which planned time it is due next, as Records tell."""
+        meta = self._there.records.meta
+        if unended(meta, job.name):
+            return Instant(-1)
+        if last := newest_run(meta, job.name):
+            return last.planned_at
+        return first_seen(meta, job.name, now) if job.waits else Instant(-1)
 
     def _run(self, job: Job, project: Project, planned: Instant, asked: Asked | None) -> JobRun:
         try:

@@ -47,7 +47,8 @@ def audit_jobs(project: Project, settings: Settings) -> Iterable[Job]:
     """The audit, as a job."""
     del settings
     schedule = project.quality.audit.schedule
-    yield Job(name="audit", title="looks at the profiles and cleans up as declared", schedule=schedule, run=run_audit)
+    title = "looks at the profiles and cleans up as declared"
+    yield Job(name="audit", title=title, schedule=schedule, run=run_audit, waits=True)
 
 
 def newest_audit(meta: MetaRecords) -> AuditReport | None:

@@ -46,7 +46,8 @@ def account(request: Request, context: Context, group: Group) -> Response:
     """One account: traits with their history, figures, members."""
     found = account_facts(context, group)
     declared = context.project.profile.accounts
-    named = {name: declared.rollup[name].title or name for name in found.figures if name in declared.rollup}
+    titles = {name: one.title for name, one in context.project.attributes.items()}
+    named = {name: one.named(titles) for name, one in declared.rollup.items()}
     joined = {each.person: each for each in found.members}
     shown = person_rows(context, [each.person for each in found.members[:_SHOWN_MEMBERS]])
     values = {

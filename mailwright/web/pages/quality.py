@@ -17,7 +17,7 @@ from mailwright.reports.quality.people import Pair
 from mailwright.runtime.identity_changes import REASON_CHARS, apart_asked, carry_out, merge_asked
 from mailwright.runtime.jobs.runs import asked_for, newest_run
 from mailwright.runtime.quality.audit import newest_audit
-from mailwright.runtime.quality.known import known, leave_alone
+from mailwright.runtime.quality.known import Known, known, leave_alone
 from mailwright.web.access import allowed, owner
 from mailwright.web.api_jobs import ask_for
 from mailwright.web.api_people import by_of
@@ -48,6 +48,7 @@ class FindingTold(Told):
         example: One case to look at; never a personal value.
         suggestion: What to do.
         resolved_at: When it was gone; null while it lasts.
+        known_until: Until when it is left alone because somebody knows of it, as `known_by` said; else null.
     """
 
     monitor: str
@@ -60,6 +61,8 @@ class FindingTold(Told):
     first_at: When
     last_at: When
     resolved_at: When | None
+    known_until: When | None
+    known_by: str | None
 
 
 class Findings(Told):
@@ -213,7 +216,9 @@ def _leave_alone(context: WebContext, key: str, day: date, by: str) -> Instant:
 @api_router.get("/quality")
 def quality_api(context: Context) -> Findings:
     """Findings, lasting ones first."""
-    return Findings(findings=[_told(one) for one in context.records.findings.newest(MOST_FINDINGS)])
+    meta, now = context.records.meta, context.clock.now()
+    found = context.records.findings.newest(MOST_FINDINGS)
+    return Findings(findings=[_told(one, known(meta, one.finding.key, now)) for one in found])
 
 
 @api_router.get("/quality/audit")
@@ -223,10 +228,13 @@ def audit_api(context: Context) -> Audit:
     return Audit(audit=AuditTold(**msgspec.structs.asdict(found) | {"at": format_iso(found.at)}) if found else None)
 
 
-def _told(one: KnownFinding) -> FindingTold:
+def _told(one: KnownFinding, left: Known | None) -> FindingTold:
+    left = left if one.resolved_at is None else None
     return FindingTold(
         **msgspec.structs.asdict(one.finding),
         first_at=format_iso(one.first_at),
         last_at=format_iso(one.last_at),
         resolved_at=iso_or_none(one.resolved_at),
+        known_until=iso_or_none(left.until if left else None),
+        known_by=left.by if left else None,
     )

@@ -82,7 +82,7 @@ def test_what_is_no_schedule(text: str, fault: str) -> None:
 @pytest.mark.parametrize(
     ("schedule", "words"),
     [
-        (Schedule(every="60 minutes"), "every 1 hour"),
+        (Schedule(every="60 minutes"), "every hour"),
         (Schedule(daily_at="06:30"), "daily at 06:30"),
         (Schedule(daily_at="06:30", on="monday", time_zone="UTC"), "on mondays at 06:30 (UTC)"),
         (Schedule(daily_at="06:30", on=1), "on day 1 of the month at 06:30"),

@@ -19,6 +19,7 @@ from mailwright.core.instants import DAY, HOUR, Instant, parse_iso
 from mailwright.core.schedules import Schedule
 from mailwright.runtime.installation import Installation, open_installation
 from mailwright.runtime.jobs import Job, JobContext
+from mailwright.runtime.jobs.registry import jobs_of
 from mailwright.runtime.jobs.runs import Runner, ask_for_run, asked_for, newest_run, unended
 from mailwright.runtime.jobs.worker import Worker, rest_of
 from mailwright.runtime.project import starter
@@ -312,6 +313,47 @@ def test_days_of_jobs_run_by_the_ticks_of_a_virtual_clock_alone(virtual: Install
     newest = newest_run(there.records.meta, "count")
     assert newest is not None
     assert newest.started_at == newest.ended_at == runs[-1]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_job_that_waits_runs_at_its_first_planned_time_after_the_first_look_once_whatever_is_killed(
+    virtual: Installation, away: bool
+) -> None:
+    engine = Ticks(START)
+    there = replace(virtual, engine=engine)  # type: ignore[arg-type]
+    runs: list[Instant] = []
+    monthly = Schedule(daily_at="06:00", on=1, time_zone="UTC")
+
+    def change(context: JobContext) -> str:
+        runs.append(context.now)
+        if len(runs) == 1:
+            raise SystemExit  # as when the process is gone
+        return "changed"
+
+    jobs = {"audit": Job(name="audit", title="tries it", schedule=monthly, run=change, waits=True)}
+    due = parse_iso("2030-06-01T06:00:00Z")
+
+    def look(at: Instant) -> None:
+        engine.at = at
+        there.log.append([ClockMoved()], at)
+        looked(there, Worker(there, lambda project: jobs))  # each time a worker that has just started
+
+    look(START)
+    look(Instant(START + DAY))
+    assert runs == [], "nothing is changed before its first planned time"
+    if not away:
+        look(Instant(due - 1))
+        assert runs == []
+        look(due)
+        assert runs == [due]
+    later = Instant(due + 3 * DAY)
+    for _ in range(4):
+        look(later)
+    assert runs == ([later] * 2 if away else [due, later]), "one run cut off, and one whole"
+
+
+def test_which_jobs_wait_for_their_first_planned_time(there: Installation) -> None:
+    assert [job.name for job in jobs_of(Project(), there.settings).values() if job.waits] == ["audit"]
 
 
 def test_while_a_job_runs_or_the_engine_is_away_the_worker_is_not_at_rest(virtual: Installation) -> None:
