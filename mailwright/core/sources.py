@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -316,8 +316,12 @@ class QuarantineRecords(Protocol):
         """Replace why an item is held, and what it says."""
         ...
 
-    def remove(self, numbers: Sequence[int]) -> int:
-        """Drop items; returns how many there were."""
+    def remove(self, counted: Mapping[int, Tally]) -> int:
+        """Drop items and, in the same transaction, count each that was there; returns how many there were.
+
+        `counted`: number -> what is to be added to the counts of its source, once, whoever else drops the same items
+        and however often this is repeated.
+        """
         ...
 
     def count(self) -> int:

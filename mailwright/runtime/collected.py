@@ -77,18 +77,6 @@ class Counts:
         for refusal in refused[: _MOST_LISTED - len(self._listed)]:
             self._listed.append(replace(_not_taken(source, refusal, None, now), event=kind))
 
-    def let_in(self, source: str, received_at: Instant) -> None:
-        """An event that was held is in."""
-        tally = self._tally(source, "events", received_at)
-        tally[0] += 1
-        tally[2] -= 1
-
-    def discarded(self, source: str, received_at: Instant) -> None:
-        """An event that was held never comes in."""
-        tally = self._tally(source, "events", received_at)
-        tally[1] += 1
-        tally[2] -= 1
-
     def take(self) -> Counted:
         """All that was counted since the last; nothing is left but what is untold."""
         told = Counted([_tally(*one) for one in self._tallies.items()], list(self._violations.values()), self._listed)

@@ -30,7 +30,7 @@ from mailwright.runtime.collected import Collected
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
-from mailwright.runtime.quarantine import Quarantine
+from mailwright.runtime.quarantine import Came, Quarantine
 from mailwright.runtime.settings import Settings, environment_secret
 from mailwright.runtime.webhooks import forget_deliveries
 
@@ -320,7 +320,7 @@ class Lookup:
         )
         if parsed.held:
             quarantine = Quarantine(there.records, there.sealer, there.clock, there.log)
-            parsed = quarantine.kept(source, parsed, received_at=now)
+            parsed = quarantine.kept(Came(source=source, received_at=now), parsed)
         for refusal in parsed.refused[:1]:
             # Its place alone: the reason may show the value.
             _log.warning("what the lookup %s told was refused: %s", self._name, refusal.field)

@@ -10,9 +10,9 @@ import msgspec
 
 from mailwright.core.errors import NotFound, Transient
 from mailwright.core.events import Event, Events, Identifier
-from mailwright.core.instants import Instant
+from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Clock, EventLog, Records
-from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason
+from mailwright.core.sources import Note, Quarantined, QuarantineFilter, Reason, Tally
 from mailwright.ingest.forms.submission import OURS
 from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.identifiers import Seal
@@ -20,7 +20,6 @@ from mailwright.ingest.limits import Refusal
 from mailwright.ingest.mending import Patch, mended
 from mailwright.ingest.segment import Held, Parsed, Source, parse_request
 from mailwright.privacy.sealing import Sealer
-from mailwright.runtime.collected import Counts
 
 MOST_HELD = 100_000
 """More are not kept; what would be held then is refused, and told."""
@@ -40,6 +39,25 @@ class Replayed:
 
     taken: Sequence[int]
     still: Sequence[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """How a request came whose items are held back: a replay lets them in the same way.
+
+    Attributes:
+        source: Who sent it.
+        received_at: When.
+        history: Its events are taken as history, see `parse_request`.
+        imported: It was a batch of an import.
+        identifiers: Whose the items are, where they themselves may not say it; empty: they say it.
+    """
+
+    source: Source
+    received_at: Instant
+    history: bool = False
+    imported: bool = False
+    identifiers: Sequence[Identifier] = ()
 
 
 class _Proven(msgspec.Struct, array_like=True):
@@ -71,50 +89,18 @@ class Quarantine:
 
     # --- in ---
 
-    def kept(
-        self,
-        source: Source,
-        parsed: Parsed,
-        *,
-        received_at: Instant,
-        history: bool = False,
-        imported: bool = False,
-        identifiers: Sequence[Identifier] = (),
-    ) -> Parsed:
-        """`parsed` with what is held back kept durably; what finds no room is refused in it. See `keep`."""
-        refused = self.keep(
-            source, parsed, received_at=received_at, history=history, imported=imported, identifiers=identifiers
-        )
-        out = {one.index for one in refused}
-        held = [one for one in parsed.held if one.index not in out]
-        return replace(parsed, refused=[*parsed.refused, *refused], held=held)
-
-    def keep(
-        self,
-        source: Source,
-        parsed: Parsed,
-        *,
-        received_at: Instant,
-        history: bool,
-        imported: bool,
-        identifiers: Sequence[Identifier] = (),
-    ) -> list[Refusal]:
-        """Keep what a request had held back, durably; returns what could not be kept, as refusals.
-
-        `identifiers` say whose the items are, where they themselves may not; empty: the items say it.
-        """
+    def kept(self, came: Came, parsed: Parsed) -> Parsed:
+        """`parsed` with what is held back kept durably; what finds no room is refused in it."""
         if not parsed.held:
-            return []
-        items = self.sealed(
-            source, parsed, received_at=received_at, history=history, imported=imported, identifiers=identifiers
-        )
+            return parsed
         try:
-            self.hold(items)
+            self.hold(self.sealed(came, parsed))
         except Transient as error:
             if error.code != "quarantine.full":
                 raise
-            return [Refusal(held.index, "", f"to be mended, but {error.message}") for held in parsed.held]
-        return []
+            refused = [Refusal(held.index, "", f"to be mended, but {error.message}") for held in parsed.held]
+            return replace(parsed, refused=[*parsed.refused, *refused], held=[])
+        return parsed
 
     def hold(self, items: Sequence[Quarantined]) -> None:
         """Keep sealed items of one source durably.
@@ -125,28 +111,19 @@ class Quarantine:
         if items:
             self._held.hold(items, MOST_HELD, MOST_OF_PUBLIC if _is_public(items[0]) else None)
 
-    def sealed(
-        self,
-        source: Source,
-        parsed: Parsed,
-        *,
-        received_at: Instant,
-        history: bool,
-        imported: bool,
-        identifiers: Sequence[Identifier] = (),
-    ) -> list[Quarantined]:
+    def sealed(self, came: Came, parsed: Parsed) -> list[Quarantined]:
         """What a request had held back, as it is kept."""
         return [
             Quarantined(
                 message_id=held.message_id,
-                source=source.name,
-                source_kind=source.kind,
+                source=came.source.name,
+                source_kind=came.source.kind,
                 event=held.event,
-                received_at=received_at,
+                received_at=came.received_at,
                 reasons=_reasons(parsed, held),
-                body=self._seal(msgspec.json.decode(held.body), identifiers),
-                history=history,
-                imported=imported,
+                body=self._seal(msgspec.json.decode(held.body), came.identifiers),
+                history=came.history,
+                imported=came.imported,
             )
             for held in parsed.held
         ]
@@ -230,23 +207,15 @@ class Quarantine:
             reasons = _still_bad(parsed)
             self._held.explain(item.id, reasons, item.body)
             return reasons
-        # First the log, then the count, then out of here: broken off anywhere, it is replayed again and counted once.
+        # First the log, then counted and out of here at once: broken off in between, it is replayed again.
         self._log.append([Events(_of(parsed.events, identifiers))], self._clock.now())
-        counts = Counts()
-        counts.let_in(item.source, item.received_at)
-        # SQLite gives the numbers of removed items again, to items with message ids of their own.
-        self._count(counts, once=("quarantine", f"{item.id} {item.received_at} {item.message_id}"))
-        self._held.remove([item.id])
+        self._held.remove({item.id: _counted(item, accepted=1)})
         return []
 
     def discard(self, numbers: Sequence[int], *, who: str) -> int:
         """Drop held items for good; returns how many there were."""
-        counts = Counts()
-        for number in numbers:
-            if item := self._held.get(number):
-                counts.discarded(item.source, item.received_at)
-        n = self._held.remove(numbers)
-        self._count(counts)
+        items = [item for number in numbers if (item := self._held.get(number))]
+        n = self._held.remove({item.id: _counted(item, refused=1) for item in items})
         self._note(who, "discard", _listed(numbers))
         return n
 
@@ -259,12 +228,6 @@ class Quarantine:
                 source=wanted.source, event=wanted.event, field=wanted.field, kind=wanted.kind, before=page[-1].id
             )
         return found
-
-    def _count(self, counts: Counts, once: tuple[str, str] | None = None) -> None:
-        """What was held is that no more: on the day on which it came."""
-        told = counts.take()
-        if told.tallies:
-            self._records.sources.count(told.tallies, [], [], once)
 
     # --- sealed ---
 
@@ -288,6 +251,12 @@ class Quarantine:
     def _note(self, who: str, action: str, detail: str) -> None:
         note = Note(at=self._clock.now(), who=who, action=action, detail=detail[:500])
         self._records.sources.note(note)
+
+
+def _counted(item: Quarantined, *, accepted: int = 0, refused: int = 0) -> Tally:
+    """What was held is that no more: on the day on which it came."""
+    minute = item.received_at // MINUTE
+    return Tally(source=item.source, minute=minute, accepted=accepted, refused=refused, held=-1)
 
 
 def _is_public(item: Quarantined) -> bool:

@@ -26,7 +26,7 @@ from mailwright.ingest.webhooks.mapping import Mapped, Mapper, Refused, encoded
 from mailwright.ingest.webhooks.verification import Request, secret_names, verify
 from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.collected import Collected
-from mailwright.runtime.quarantine import Quarantine
+from mailwright.runtime.quarantine import Came, Quarantine
 from mailwright.runtime.settings import environment_secret
 from mailwright.runtime.sns import certificates, confirmed
 
@@ -153,7 +153,7 @@ class WebhookDoor:
         if not calls.held:
             return calls
         quarantine = Quarantine(self.records, self.sealer, self.clock, self.log)
-        return quarantine.kept(_source(name), calls, received_at=self.clock.now())
+        return quarantine.kept(Came(source=_source(name), received_at=self.clock.now()), calls)
 
     def challenged(self, challenge: Challenge | None, query: Mapping[str, str]) -> str:
         """What a sender's GET is answered with.

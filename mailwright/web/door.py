@@ -31,6 +31,7 @@ from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import PATHS, Held, Parsed, Source, parse_request
 from mailwright.runtime.giving_way import MAX_BEHIND, behind
+from mailwright.runtime.quarantine import Came
 from mailwright.runtime.write_keys import REVOKED_WITHIN_S
 from mailwright.web.bodies import in_time, read_body
 from mailwright.web.bulk import BulkAnswer, body_lines, is_lines, take_lines
@@ -192,9 +193,8 @@ class Door:
     def _kept(self, call: str, asked: _Asked, source: Source, parsed: Parsed, received_at: Instant) -> Parsed:
         """With what is held back kept durably; what finds no room is refused."""
         history = _declared_history(call, asked)
-        return self._context.quarantine.kept(
-            source, parsed, received_at=received_at, history=history, imported=call == "import"
-        )
+        came = Came(source=source, received_at=received_at, history=history, imported=call == "import")
+        return self._context.quarantine.kept(came, parsed)
 
     async def _take_lines(self, asked: _Asked, receive: Receive) -> BulkAnswer:
         """The bulk door's stream of lines, batch by batch."""

@@ -14,7 +14,7 @@ from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.ingest.segment import Source, parse_request
 from mailwright.runtime.installation import open_installation
 from mailwright.runtime.project.versions import apply, plan
-from mailwright.runtime.quarantine import Quarantine
+from mailwright.runtime.quarantine import Came, Quarantine
 from mailwright.runtime.settings import load_settings
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "scenarios")]
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
             keeps_held=True,
         )
         held = Quarantine(there.records, there.sealer, there.clock, there.log)
-        assert held.keep(source, parsed, received_at=now, history=False, imported=False) == []
+        assert held.kept(Came(source=source, received_at=now), parsed) == parsed
     finally:
         there.close()
     return made

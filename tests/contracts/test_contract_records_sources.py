@@ -249,5 +249,41 @@ def test_items_are_mended_and_let_go(records):
     held.explain(first.id, why, "new")
     assert held.get(first.id) == replace(first, reasons=why, body="new")
     assert held.forget(Instant(200)) == 1
-    assert held.remove([first.id, second.id]) == 1
+    assert held.remove({each.id: LET_IN for each in (first, second)}) == 1
     assert held.count() == 0
+
+
+LET_IN = Tally(source="shop", minute=60, accepted=1, held=-1)
+
+
+def counted(records):
+    return [(day.source, day.accepted, day.refused, day.held) for day in records.sources.days(0)]
+
+
+def test_an_item_that_goes_is_counted_once_with_its_going(records):
+    held, out = records.quarantine, replace(LET_IN, accepted=0, refused=1)
+    held.hold([replace(ITEM, message_id=str(n)) for n in range(4)], 10)
+    numbers = sorted(item.id for item in held.find(QuarantineFilter(), 9))
+    assert held.remove({numbers[0]: LET_IN, numbers[1]: out}) == 2
+    assert held.remove({numbers[2]: LET_IN}) == 1
+    for number in numbers[:3]:  # one after the other, and none of them the newest
+        assert held.remove({number: LET_IN}) == 0
+    assert held.remove({numbers[0]: out, numbers[3]: out}) == 1
+    assert counted(records) == [("shop", 2, 2, -4)]
+    assert held.remove({}) == held.count() == 0
+
+
+def test_an_item_stays_if_it_cannot_be_counted(records, monkeypatch):
+    held = records.quarantine
+    held.hold([ITEM], 10)
+    (item,) = held.find(QuarantineFilter(), 9)
+    with monkeypatch.context() as patched:
+        patched.setattr("mailwright.stores.records.quarantine.add_tallies", _failing)
+        with pytest.raises(OSError, match="no"):
+            held.remove({item.id: LET_IN})
+    assert (held.count(), counted(records)) == (1, [])
+    assert held.remove({item.id: LET_IN}) == 1
+
+
+def _failing(*_):
+    raise OSError("no")

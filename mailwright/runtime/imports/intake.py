@@ -27,7 +27,7 @@ from mailwright.runtime.giving_way import CHUNK_ITEMS
 from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, things_in
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project
-from mailwright.runtime.quarantine import MOST_HELD, Quarantine
+from mailwright.runtime.quarantine import MOST_HELD, Came, Quarantine
 
 KEPT_FAULTS = 20
 """So many faults are told; the others are counted."""
@@ -290,7 +290,8 @@ class Intake:
             history=passage.history,
             keeps_held=True,
         )
-        held = self._quarantine.sealed(passage.source, parsed, received_at=at, history=passage.history, imported=True)
+        came = Came(source=passage.source, received_at=at, history=passage.history, imported=True)
+        held = self._quarantine.sealed(came, parsed)
         planned = {(one.index, one.field) for one in parsed.violations}
         warned = [one for one in parsed.warned if one.reason != NO_ZONE and not _is_planned(one, planned)]
         frames = _frames(Events(list(parsed.events)), HeldBack(held))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from mailwright.core.errors import Transient
 from mailwright.core.instants import Instant
-from mailwright.core.sources import Quarantined, QuarantineFilter, Reason
+from mailwright.core.sources import Quarantined, QuarantineFilter, Reason, Tally
 from mailwright.stores.records.database import Database, parts
 from mailwright.stores.records.packing import pack_bytes, pack_json, unpack_bytes, unpack_json
 from mailwright.stores.records.schema import quarantined
+from mailwright.stores.records.sources import add_tallies
 
 _PAGE = 500
 
@@ -69,13 +70,15 @@ class SqlQuarantine:
         with self._database.write() as connection:
             connection.execute(sa.update(quarantined).where(quarantined.c.id == number).values(changed))
 
-    def remove(self, numbers: Sequence[int]) -> int:
+    def remove(self, counted: Mapping[int, Tally]) -> int:
         """See `mailwright.core.sources.QuarantineRecords.remove`."""
-        n = 0
+        there: list[int] = []
         with self._database.write() as connection:
-            for part in parts(numbers):
-                n += connection.execute(sa.delete(quarantined).where(quarantined.c.id.in_(part))).rowcount
-        return n
+            for part in parts(list(counted)):
+                gone = sa.delete(quarantined).where(quarantined.c.id.in_(part)).returning(quarantined.c.id)
+                there += connection.execute(gone).scalars()
+            add_tallies(self._database, connection, [counted[number] for number in there])
+        return len(there)
 
     def count(self) -> int:
         """See `mailwright.core.sources.QuarantineRecords.count`."""

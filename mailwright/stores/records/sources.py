@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from mailwright.core.errors import Transient
 from mailwright.core.instants import DAY, MINUTE, Instant
-from mailwright.core.sources import DayCount, Note, NotTaken, SourceSeen, Tally, ViolationCount, WriteKey
+from mailwright.core.sources import CountKind, DayCount, Note, NotTaken, SourceSeen, Tally, ViolationCount, WriteKey
 from mailwright.stores.records.database import Database
 from mailwright.stores.records.schema import (
     assertion_used,
@@ -91,13 +92,7 @@ class SqlSources:
         with database.write() as connection:
             if once is not None and not self._is_first(connection, once):
                 return
-            minutes = [row for one in tallies if (row := _minute_row(one))["n"]]
-            database.add_up(connection, source_minute, minutes, add=("n",))
-            seen = [_seen_row(one) for one in tallies]
-            three = ("accepted", "refused", "held")
-            database.add_up(connection, source_seen, seen, add=three, greatest=("last_minute",))
-            days = [_day_row(one) for one in tallies]
-            database.add_up(connection, source_day, days, add=(*three, "dropped"))
+            add_tallies(database, connection, tallies)
             counts = [_violation_row(one) for one in violations]
             database.add_up(
                 connection, violation, counts, add=("n",), newest=("policy", "reason", "example", "last_at")
@@ -198,6 +193,30 @@ def _key_row(key: WriteKey) -> dict[str, Any]:
 
 def _minute_row(one: Tally) -> dict[str, Any]:
     return {"source": one.source, "minute": one.minute, "n": one.accepted + one.refused + one.held}
+
+
+def add_tallies(database: Database, connection: sa.Connection, tallies: Sequence[Tally]) -> None:
+    """Add to the counts of minutes, of sources and of days."""
+    tallies = _summed(tallies)
+    minutes = [row for one in tallies if (row := _minute_row(one))["n"]]
+    database.add_up(connection, source_minute, minutes, add=("n",))
+    seen = [_seen_row(one) for one in tallies]
+    three = ("accepted", "refused", "held")
+    database.add_up(connection, source_seen, seen, add=three, greatest=("last_minute",))
+    days = [_day_row(one) for one in tallies]
+    database.add_up(connection, source_day, days, add=(*three, "dropped"))
+
+
+def _summed(tallies: Sequence[Tally]) -> list[Tally]:
+    """One of each source, kind and minute: a hundred thousand items may be dropped at once."""
+    found: dict[tuple[str, CountKind, int], list[Tally]] = {}
+    for one in tallies:
+        found.setdefault((one.source, one.kind, one.minute), []).append(one)
+    counts = ("accepted", "refused", "held", "dropped")
+    return [
+        replace(each[0], **{name: sum(getattr(one, name) for one in each) for name in counts})
+        for each in found.values()
+    ]
 
 
 def _day_row(one: Tally) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from mailwright.ingest.forms.submission import (
     unverified,
 )
 from mailwright.ingest.segment import Source, parse_request
+from mailwright.runtime.quarantine import Came
 from mailwright.web.clients import network_address
 from mailwright.web.context import WebContext
 from mailwright.web.forms.tags import readers_tags, visitors_tags
@@ -388,7 +389,7 @@ def tell(
     )
     proven = [identifier] if identifier is not None else []
     if parsed.held:
-        parsed = context.quarantine.kept(source, parsed, received_at=now, identifiers=proven)
+        parsed = context.quarantine.kept(Came(source=source, received_at=now, identifiers=proven), parsed)
     for refusal in parsed.refused:
         _log.warning("form %s: the log does not take %s", name, refusal.field)  # the reason may show the value
     events: list[Event] = list(parsed.events)

@@ -211,7 +211,7 @@ from mailwright.core.sources import QuarantineFilter
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.quarantine import Quarantine
 
-left, when = int(sys.argv[3]), sys.argv[4]
+left, when, what = int(sys.argv[3]), sys.argv[4], sys.argv[5]
 with opened(Path(sys.argv[2])) as there:
     held = Quarantine(there.records, there.sealer, there.clock, there.log)
     remove = there.records.quarantine.remove
@@ -220,12 +220,14 @@ with opened(Path(sys.argv[2])) as there:
         left -= 1
         if left == 0 and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        remove(numbers)
+        n = remove(numbers)
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        return n
     there.records.quarantine.remove = dying
     rules = current_project(there)[1].ingest_rules(there.sealer, there.resolve)
-    print(held.replay(held.numbers(QuarantineFilter()), rules, who="me"))
+    numbers = held.numbers(QuarantineFilter())
+    print(held.replay(numbers, rules, who="me") if what == "replay" else held.discard(numbers, who="me"))
 """
 
 
@@ -237,10 +239,19 @@ def test_a_replay_that_is_killed_anywhere_is_counted_once(shop: Path, call: int,
     with opened(shop) as there:
         apply(there, plan(there))
     asked = [sys.executable, "-c", REPLAYED, str(SCENARIOS), str(shop)]
-    assert subprocess.run([*asked, str(call), when], timeout=60).returncode == -signal.SIGKILL
-    assert subprocess.run([*asked, "0", ""], timeout=60).returncode == 0
+    assert subprocess.run([*asked, str(call), when, "replay"], timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run([*asked, "0", "", "replay"], timeout=60).returncode == 0
     assert counts(shop) == {"import:paid events": (3, 0, 0, 0)}
     assert len({event.message_id for event in events(shop) if event.name == "Paid"}) == 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_discard_that_is_killed_is_counted_once(shop: Path, when: str) -> None:
+    run(shop, "id,who,total,what\n" + "".join(f"{n},u{n},{n},Paid\n" for n in range(3)))
+    asked = [sys.executable, "-c", REPLAYED, str(SCENARIOS), str(shop)]
+    assert subprocess.run([*asked, "1", when, "discard"], timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run([*asked, "0", "", "discard"], timeout=60).returncode == 0
+    assert counts(shop) == {"import:paid events": (0, 3, 0, 0)}
 
 
 def test_a_job_tells_of_bad_rows_without_their_values(shop: Path, caplog: pytest.LogCaptureFixture) -> None:
