@@ -8,14 +8,16 @@ import msgspec
 import typer
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, errors
 from mailwright.cli.trait_text import Opened, opener, shown_value, trait_lines
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import PeopleMerged, Person, PersonSplit
 from mailwright.core.facts import PersonFacts
+from mailwright.core.happenings import Whose
 from mailwright.core.instants import Instant, format_iso
 from mailwright.core.person_graph import GraphIdentifier, PersonGraph
 from mailwright.reports.identity import Branch, Bringer, branches, bringers
+from mailwright.reports.timeline import timeline
 from mailwright.runtime.corrections import correct, correction, value_of
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.installation import Installation
@@ -40,6 +42,8 @@ def register(app: typer.Typer) -> None:
 def person(
     who: Who,
     graph: Annotated[bool, typer.Option("--graph", help="Who they are: identifiers, merges, and why.")] = False,
+    happened: Annotated[bool, typer.Option("--timeline", help="What happened to them, newest first.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Lines of the timeline.")] = 20,
     json: JsonOption = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="TRAIT=VALUE", help="Correct a trait; empty removes it.")
@@ -54,6 +58,8 @@ def person(
             _correct(there, number, set_, because)
         if graph:
             _show_graph(there, there.engine.graph(number), json=json)
+        elif happened:
+            _show_timeline(there, there.engine.graph(number), limit, json=json)
         else:
             _show_person(there, there.engine.facts([number])[number], json=json)
 
@@ -152,6 +158,25 @@ def _plain(facts: PersonFacts, opened: Opened) -> dict[str, Any]:
         "first_seen_at": format_iso(facts.first_seen_at),
         "last_seen_at": format_iso(facts.last_seen_at),
     }
+
+
+# --- what happened ---------------------------------------------------------------------------------------------------
+
+
+def _show_timeline(there: Installation, graph: PersonGraph, limit: int, *, json: bool) -> None:
+    found = timeline(there.engine, there.history, Whose.of(graph), before=None, limit=limit)
+    opened = opener(there.sealer)
+    if not found.complete:
+        errors.print("History is far behind: some of what happened in the last minutes is missing.")
+    for one in found.happened:
+        detail = opened(one.detail)
+        if json:
+            told = {"at": format_iso(one.at), "kind": one.kind, "name": one.label, "source": one.source}
+            print(msgspec.json.encode({**told, "detail": detail, "offset": one.offset}).decode())
+        else:
+            what = one.label if one.kind == "event" else f"{one.kind} {one.label}"
+            by = f"  ({one.source})" if one.source else ""
+            _line(f"{format_iso(one.at)}  {what}{by}" + (f"  {shown_value(detail)}" if detail else ""))
 
 
 # --- who they are ----------------------------------------------------------------------------------------------------

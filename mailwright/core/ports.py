@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mailwright.core.events import Body, Item, LogRecord, Offset, Person
 from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
 from mailwright.core.fetching import FetchAnswer, FetchRequest
+from mailwright.core.happenings import Place, Unwritten, Whose
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Envelope, Outcome
 from mailwright.core.person_graph import PersonGraph
@@ -335,6 +336,14 @@ class EngineReads(Protocol):
 
         Raises:
             NotFound: If the number was never given.
+        """
+        ...
+
+    def unwritten(self, whose: Whose, before: Place, limit: int) -> Unwritten:
+        """At most `limit` lines of a person's timeline that the engine has folded and History does not hold yet.
+
+        Newest first, of those that stand before `before`. Together with what History holds up to `Unwritten.after` they
+        are all there is, each once, whatever is appended to History meanwhile.
         """
         ...
 

@@ -14,13 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailwright.core.events import Offset
+from mailwright.core.happenings import OUR_SOURCE
 from mailwright.core.messages import MessageState
 from mailwright.core.ports import History, MessageRecords, ModelRecords, ModelVersion
 from mailwright.experiments.analyse import Analysis, Arm, analyse
 from mailwright.experiments.definitions import ExperimentDefinition
-
-OUR_SOURCE = "mailwright"
-"""Source of the events that Mailwright makes itself."""
 
 OTHER = "Other"
 

@@ -1,18 +1,17 @@
-"""What happened to one person, newest first, read from History."""
+"""What happened to one person, newest first: what History holds, and what the engine has folded since."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.events import Identifier, Offset, Person
+from mailwright.core.events import Offset
+from mailwright.core.happenings import Happening, Place, Whose
 from mailwright.core.instants import Instant
-from mailwright.core.ports import History
-from mailwright.reports.overview import OUR_SOURCE
+from mailwright.core.ports import EngineReads, History
 
 _TIMELINE = """
 WITH mine AS (
@@ -40,64 +39,45 @@ _MERGES = """
 _END = 2**62
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
-    """One line of a timeline.
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A stretch of a timeline, newest first; not `complete` while History is so far behind that lines are missing."""
 
-    Attributes:
-        kind: An event, a segment that was entered or left, or a merge or split.
-        label: The event's name, or the segment's; ``#`` and the number of who is gone, or was parted.
-        source: The event's write key source; the transition's cause; who merged or split by hand, or nothing.
-        detail: The event's properties as received, of identify and group the traits; personal ones are sealed. Of a
-            merge or split ``into``, ``other`` and ``reason``.
-    """
-
-    at: Instant
-    offset: Offset
-    kind: Literal["event", "entered", "left", "merge", "split"]
-    label: str
-    source: str
-    detail: dict[str, Any]
-
-    @property
-    def cursor(self) -> str:
-        """Where the next page goes on."""
-        return f"{self.at}.{self.offset}.{self.label}"
-
-    @property
-    def message_id(self) -> str | None:
-        """The mail that an event of our own is about."""
-        found = self.detail.get("message_id") if self.source == OUR_SOURCE else None
-        return found if isinstance(found, str) else None
+    happened: list[Happening]
+    complete: bool
 
 
-def timeline(
-    history: History,
-    person: Person,
-    identifiers: Sequence[Identifier],
-    *,
-    numbers: Sequence[Person] = (),
-    before: str | None,
-    limit: int,
-) -> list[Happening]:
-    """Events that name one of the identifiers first, segment changes, merges and splits of a person, newest first.
+def timeline(engine: EngineReads, history: History, whose: Whose, *, before: str | None, limit: int) -> Timeline:
+    """Events that name one of a person's identifiers first, their segment changes, merges and splits, newest first.
+
+    What the engine has folded is there, whether or not History holds it yet: asked first, the engine says up to where
+    History does, and History is read up to there, so each line is there once whatever is appended meanwhile.
 
     Args:
-        history: Read as of its newest chunk.
-        person: The number under which transitions were written.
-        identifiers: All that belong to the person now.
-        numbers: All numbers that the person has had, for merges and splits.
+        engine: Knows what is not in History yet.
+        history: Has everything before.
+        whose: The person.
         before: Cursor of the last line already shown, or None.
         limit: At most this many lines.
 
     Raises:
         InvalidInput: If `before` is no cursor.
+        Transient: If the engine does not answer.
     """
-    if not history.offset("events"):
+    place = _read_cursor(before)
+    newest = engine.unwritten(whose, place, limit)
+    held = _held(history, whose, place, limit, newest.after)
+    happened = sorted([*newest.rows, *held], key=lambda line: line.place, reverse=True)
+    return Timeline(happened[:limit], newest.complete)
+
+
+def _held(history: History, whose: Whose, before: Place, limit: int, upto: Offset) -> list[Happening]:
+    """The lines that History holds up to an offset."""
+    if not (upto and history.offset("events")):
         return []
-    at, place, label = _read_cursor(before)
+    at, place, label = before
     parameters: dict[str, Any] = {
-        "identifiers": [f"{identifier.kind}:{identifier.value}" for identifier in identifiers],
+        "identifiers": [f"{identifier.kind}:{identifier.value}" for identifier in whose.identifiers],
         "at": at,
         "place": place,
         "label": label,
@@ -105,16 +85,15 @@ def timeline(
     }
     with_transitions = bool(history.offset("transitions"))
     if with_transitions:
-        parameters["person"] = int(person)
-    with_merges = bool(numbers and history.offset("merges"))
+        parameters["person"] = int(whose.person)
+    with_merges = bool(whose.numbers and history.offset("merges"))
     if with_merges:
-        parameters["numbers"] = [int(each) for each in numbers]
+        parameters["numbers"] = [int(each) for each in whose.numbers]
     sql = _TIMELINE.format(transitions=_TRANSITIONS if with_transitions else "", merges=_MERGES if with_merges else "")
-    table = history.query(sql, parameters)
-    return [_happening(row) for row in table.to_pylist()]
+    return [_happening(row) for row in history.query(sql, parameters, upto=upto).to_pylist()]
 
 
-def _read_cursor(before: str | None) -> tuple[int, int, str]:
+def _read_cursor(before: str | None) -> Place:
     if before is None:
         return _END, _END, ""
     at, _, rest = before.partition(".")

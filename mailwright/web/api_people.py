@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
 from mailwright.core.events import PeopleMerged, PersonSplit
+from mailwright.core.happenings import Whose
 from mailwright.core.instants import format_iso
 from mailwright.core.person_graph import PersonGraph
 from mailwright.reports.identity import bringers
+from mailwright.reports.timeline import timeline
 from mailwright.runtime.corrections import correct, correction
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.who import in_path, person_of
@@ -22,6 +24,8 @@ from mailwright.web.keys import write_key
 from mailwright.web.pages.shell import Context
 
 router = APIRouter(prefix="/v1/people", tags=["Who is who"], dependencies=[Depends(allowed)], route_class=ApiRoute)
+
+MOST_HAPPENED = 200
 
 
 class MergeCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +128,39 @@ class Changed(Told):
     people: list[int]
 
 
+class HappenedTold(Told):
+    """One thing that happened to a person.
+
+    Attributes:
+        kind: ``event``, ``entered`` and ``left`` of a segment, ``merge`` or ``split``.
+        name: The event's name, or its call; the segment's; ``#`` and the number of the other person.
+        source: What brought the event; why a segment changed; who merged or split by hand. Null: nobody.
+        detail: The event's properties, of identify and group the traits; of a merge ``into``, ``other``, ``reason``.
+        offset: Its place in the log.
+    """
+
+    at: When
+    kind: Literal["event", "entered", "left", "merge", "split"]
+    name: str
+    source: str | None
+    detail: dict[str, Any]
+    offset: int
+
+
+class TimelineTold(Told):
+    """A stretch of a person's timeline.
+
+    Attributes:
+        next: What `before` takes for the next, older stretch; null: this was the last.
+        complete: False while History is so far behind that some of the last minutes is missing.
+    """
+
+    person: int
+    happened: list[HappenedTold]
+    next: str | None
+    complete: bool
+
+
 class CorrectCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of ``POST /v1/people/{who}/traits``.
 
@@ -147,6 +184,39 @@ def graph(context: Context, who: Who) -> GraphTold:
     As of the last record. Hashed identifiers stay hashes.
     """
     return _graph(context, context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
+
+
+@router.get("/{who:path}/timeline")
+@also(404)
+def person_timeline(
+    context: Context,
+    who: Who,
+    before: Annotated[str | None, Query(max_length=400)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_HAPPENED)] = 50,
+) -> TimelineTold:
+    """What happened to a person, newest stamp first; `before`: the ``next`` of the answer before.
+
+    As of the last record that the engine has folded, whether History holds it yet or not. Sealed values stay sealed.
+    """
+    whose = Whose.of(context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
+    found = timeline(context.engine, context.history, whose, before=before, limit=limit + 1)
+    shown = found.happened[:limit]
+    return TimelineTold(
+        person=whose.person,
+        happened=[
+            HappenedTold(
+                at=format_iso(one.at),
+                kind=one.kind,
+                name=one.label,
+                source=one.source or None,
+                detail=one.detail,
+                offset=one.offset,
+            )
+            for one in shown
+        ],
+        next=shown[-1].cursor if len(found.happened) > limit else None,
+        complete=found.complete,
+    )
 
 
 _HINT = "see docs/reference/http.md"

@@ -16,11 +16,11 @@ from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.events import NOBODY, Event, Events, Identifier
+from mailwright.core.happenings import OUR_SOURCE
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.messages import Message
 from mailwright.core.ports import Consent
 from mailwright.delivery.links import MailLinks, Unsubscribing
-from mailwright.reports.overview import OUR_SOURCE
 from mailwright.web.context import WebContext
 from mailwright.web.sessions import FORM_BYTES
 from mailwright.web.templating import page_response

@@ -18,6 +18,7 @@ from running_project import (  # noqa: E402
     SETTINGS,
     Shop,
     alive,
+    done,
     identify,
     make_project,
     opened,
@@ -96,12 +97,21 @@ def test_from_an_order_to_a_mail_and_back(tmp_path: Path) -> None:
 
 
 def test_on_the_machines_own_clock_a_tick_follows_by_itself(tmp_path: Path) -> None:
-    folder = make_project(tmp_path / "shop", SETTINGS.replace('kind = "virtual"', 'kind = "system"'))
+    settings = SETTINGS.replace('kind = "virtual"', 'kind = "system"') + "\n[engine]\nhistory_s = 3600\n"
+    folder = make_project(tmp_path / "shop", settings)
     with serving(folder) as served, opened(folder) as there:
         shop = Shop(there, served)
         shop.batch([identify("ada", "ada@example.com"), order("ada", 1)])
         wait_until("ada is a customer", lambda: shop.get("/v1/segments/customers")["size"] == 1)
         assert shop.get("/v1/people/0")["segments"] == ["customers", "newcomers"]
+        # History gets its next chunk in an hour.
+        happened = shop.get("/v1/people/user_id:ada/timeline")["happened"]
+        assert Counter((one["kind"], one["name"]) for one in happened) == Counter(
+            [("event", "Order Completed"), ("event", "identify"), ("entered", "customers"), ("entered", "newcomers")]
+        )
+        assert "ada@example.com" not in str(happened)
+        assert there.history.offset("events") < min(one["offset"] for one in happened)
+        assert "Order Completed" in done("person", "ada", "--timeline", "--project", str(folder))
     assert not (folder / "data" / "engine.sock").exists()
 
 

@@ -21,6 +21,7 @@ from mailwright.core.commits import TickCommit
 from mailwright.core.errors import NotFound
 from mailwright.core.events import Event, Events, Identifier, Item, Offset, Person
 from mailwright.core.facts import AccountFacts, EngineStatus, Known, Member, PersonFacts
+from mailwright.core.happenings import Place, Unwritten, Whose
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso
 from mailwright.core.messages import Failed, Message, MessageState, SendRequest, Sent, Unknown
 from mailwright.core.person_graph import GraphIdentifier, PersonGraph
@@ -218,6 +219,11 @@ class FixedEngine:
     def latest_transitions(self, segment: str, limit: int) -> TransitionPage:
         self._answer()
         return TransitionPage(changes=[], cursor=Cursor(Offset(4096 * 899)))
+
+    def unwritten(self, whose: Whose, before: Place, limit: int) -> Unwritten:
+        """History has all."""
+        self._answer()
+        return Unwritten(rows=[], after=Offset(2**62))
 
     def items(self, catalog: str, item_ids: Sequence[str]) -> dict[str, Item]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -16,9 +17,19 @@ from mailwright.runtime.engine import history_rows
 from mailwright.runtime.engine.past_of import past_of
 from mailwright.runtime.engine.rerun import TheirPast
 from mailwright.runtime.engine.state import Folded
+from mailwright.runtime.engine.unwritten import Pending
 from mailwright.runtime.project.load import load_project
 
 _PARTS = ("events", "items", "ticks", "changes", "belongings", "definitions", "records", "lists", "merges")
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """Rows that nobody adds to any more, up to an offset; `done` is set once their append was tried."""
+
+    rows: Folded
+    upto: Offset
+    done: threading.Event
 
 
 class HistoryWriter:
@@ -30,8 +41,11 @@ class HistoryWriter:
         self._open = Folded()
         self._upto = Offset(0)
         self._paths: dict[Path, None] | None = None
-        self._queue: queue.Queue[tuple[Folded, Offset, threading.Event] | None] = queue.Queue(maxsize=4)
+        self._queue: queue.Queue[_Chunk | None] = queue.Queue(maxsize=4)
         self._failed: Exception | None = None
+        self._lock = threading.Lock()  # for these two, which change together
+        self._closed: list[_Chunk] = []
+        self._written = self.offset()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
 
@@ -49,10 +63,12 @@ class HistoryWriter:
 
     def close_chunk(self) -> threading.Event:
         """Hand the open rows to the thread; the event is set when they, and all before, are in History."""
-        done = threading.Event()
-        self._queue.put((self._open, self._upto, done))
+        chunk = _Chunk(self._open, self._upto, threading.Event())
+        with self._lock:
+            self._closed.append(chunk)
         self._open = Folded()
-        return done
+        self._queue.put(chunk)
+        return chunk.done
 
     def flush(self) -> None:
         """Wait until everything added so far is in History.
@@ -63,6 +79,15 @@ class HistoryWriter:
         self.close_chunk().wait()
         if self._failed is not None:
             raise Transient("history.append", f"History could not be written: {self._failed}") from self._failed
+
+    def pending(self) -> Pending:
+        """What was added and is not in History yet; called where rows are added."""
+        open_rows = Folded(
+            events=list(self._open.events), changes=list(self._open.changes), merges=list(self._open.merges)
+        )
+        with self._lock:
+            closed, written = [chunk.rows for chunk in self._closed], self._written
+        return Pending([*closed, open_rows], written)
 
     def past_of(self, identifiers: Sequence[str], before: Offset) -> TheirPast:
         """What happened to some identifiers, everything added so far being in History first; see `PastOf`.
@@ -80,19 +105,21 @@ class HistoryWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        waiting = Folded()
-        while (job := self._queue.get()) is not None:
-            chunk, upto, done = job
-            for name in _PARTS:
-                getattr(waiting, name).extend(getattr(chunk, name))
+        waiting: list[_Chunk] = []
+        while (chunk := self._queue.get()) is not None:
+            waiting.append(chunk)
             try:
-                self._append(waiting, upto)
+                self._append(_joined(waiting), chunk.upto)
+                written = self.offset()  # after a restart History may be ahead of what is folded again
             except Exception as error:  # noqa: BLE001 whatever the store raises, the rows are kept for the next try
                 self._failed = error
             else:
                 self._failed = None
-                waiting = Folded()
-            done.set()
+                with self._lock:
+                    self._written = written
+                    del self._closed[: len(waiting)]
+                waiting = []
+            chunk.done.set()
 
     def _append(self, rows: Folded, upto: Offset) -> None:
         if rows.definitions:
@@ -131,3 +158,13 @@ class HistoryWriter:
             if files is not None:
                 paths.update(dict.fromkeys(paths_of(load_project(files).rules)))
         self._paths = paths
+
+
+def _joined(chunks: Sequence[_Chunk]) -> Folded:
+    if len(chunks) == 1:
+        return chunks[0].rows
+    rows = Folded()
+    for chunk in chunks:
+        for name in _PARTS:
+            getattr(rows, name).extend(getattr(chunk.rows, name))
+    return rows

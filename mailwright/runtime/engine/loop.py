@@ -36,6 +36,7 @@ from mailwright.runtime.engine.history import HistoryWriter
 from mailwright.runtime.engine.installer import Installer
 from mailwright.runtime.engine.sql_segments import SqlSegments
 from mailwright.runtime.engine.state import EngineState, Folded
+from mailwright.runtime.engine.unwritten import Pending
 from mailwright.runtime.project.in_force import IN_FORCE
 
 _log = logging.getLogger(__name__)
@@ -141,6 +142,10 @@ class Engine:
         """Wait until History holds everything folded so far; to be asked for by `ask`."""
         self._history.flush()
         self._dirty_history = False
+
+    def pending_history(self) -> Pending:
+        """What is folded and not in History yet; to be asked for by `ask`."""
+        return self._history.pending()
 
     def stop(self) -> None:
         """End `run` after the present micro-batch."""

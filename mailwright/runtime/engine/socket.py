@@ -22,12 +22,13 @@ from mailwright.core import errors
 from mailwright.core.errors import MailwrightError, Transient
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
+from mailwright.core.happenings import Place, Unwritten, Whose
 from mailwright.core.person_graph import PersonGraph
 from mailwright.core.previews import Preview
 from mailwright.core.transitions import Cursor, TransitionPage
 from mailwright.runtime.engine.loop import Engine
 from mailwright.runtime.engine.reads import OPERATIONS
-from mailwright.runtime.typed import unpacked
+from mailwright.runtime.typed import converted, unpacked
 
 T = TypeVar("T")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
@@ -48,6 +49,14 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str = ""
     message: str = ""
     hint: str = ""
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """The arguments of `EngineClient.unwritten`."""
+
+    whose: Whose
+    before: Place
+    limit: int
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
@@ -115,9 +124,13 @@ class EngineServer:
             if request.op == "flush_history":
                 self._engine.ask(lambda _: self._engine.flush_history()).result()
                 return Answer()
+            if request.op == "unwritten":  # looked through in this thread: the engine goes on meanwhile
+                asked = converted(request.args, _Asked)
+                pending = self._engine.ask(lambda _: self._engine.pending_history()).result()
+                return _answer(pending.of(asked.whose, asked.before, asked.limit))
             operation = OPERATIONS[request.op]
             value = self._engine.ask(lambda state: operation(state, **request.args)).result()
-            return Answer(value=msgspec.Raw(msgspec.msgpack.encode(value)))
+            return _answer(value)
         except MailwrightError as error:
             return Answer(error=type(error).__name__, code=error.code, message=error.message, hint=error.hint)
         except Exception as error:  # noqa: BLE001 a bad request must not end the connection's thread without an answer
@@ -183,6 +196,10 @@ class EngineClient:
     def overlap(self, segment: str, others: Sequence[str]) -> dict[str, int]:
         """Members that a segment has in common with others."""
         return self._call(dict[str, int], "overlap", segment=segment, others=list(others))
+
+    def unwritten(self, whose: Whose, before: Place, limit: int) -> Unwritten:
+        """What is folded of a person and not in History yet."""
+        return self._call(Unwritten, "unwritten", whose=whose, before=before, limit=limit)
 
     def first_identifiers(self, persons: Sequence[Person]) -> dict[Person, str]:
         """First identifiers of these people."""
@@ -250,6 +267,10 @@ class EngineClient:
             connection.close()
             self._open.discard(connection)
             self._local.connection = None
+
+
+def _answer(value: Any) -> Answer:
+    return Answer(value=msgspec.Raw(msgspec.msgpack.encode(value)))
 
 
 def _raised(answer: Answer) -> MailwrightError:

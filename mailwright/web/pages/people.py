@@ -13,10 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from mailwright.core.errors import InvalidInput, NotFound
 from mailwright.core.events import Item, Person
 from mailwright.core.facts import Known, PersonFacts
+from mailwright.core.happenings import Happening, Whose
 from mailwright.core.instants import SECOND, Instant, parse_iso
 from mailwright.core.messages import Message
+from mailwright.core.person_graph import PersonGraph
 from mailwright.core.ports import Consent, OptIn
-from mailwright.reports.timeline import Happening, timeline
+from mailwright.reports.timeline import timeline
 from mailwright.runtime.who import person_of
 from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
@@ -162,7 +164,7 @@ def person_page(
         "origin_title": lambda origin: origin_title(context.project, origin),
         "fault": fault or {},
         **graph_values(context, graph, clear),
-        **_timeline_values(context, facts, None),
+        **_timeline_values(context, graph, None),
     }
     return page_response(request, "person.html", values, status=status)
 
@@ -176,7 +178,8 @@ def person_timeline(
 ) -> Response:
     """A further stretch of a person's timeline."""
     facts = person_facts(context, number)
-    return page_response(request, "timeline.html", {"facts": facts, **_timeline_values(context, facts, before)})
+    values = _timeline_values(context, context.engine.graph(facts.person), before)
+    return page_response(request, "timeline.html", {"facts": facts, **values})
 
 
 def person_facts(context: WebContext, number: int, *, past: bool = False) -> PersonFacts:
@@ -219,20 +222,14 @@ def _mails(context: WebContext, numbers: Sequence[Person]) -> list[Message]:
     return sorted((each for page in pages for each in page), key=lambda one: one.queued_at, reverse=True)[:20]
 
 
-def _timeline_values(context: WebContext, facts: PersonFacts, before: str | None) -> dict[str, Any]:
-    happened = timeline(
-        context.history,
-        facts.person,
-        facts.identifiers,
-        numbers=context.engine.graph(facts.person).numbers,
-        before=before,
-        limit=TIMELINE_ROWS + 1,
-    )
-    shown = happened[:TIMELINE_ROWS]
+def _timeline_values(context: WebContext, graph: PersonGraph, before: str | None) -> dict[str, Any]:
+    found = timeline(context.engine, context.history, Whose.of(graph), before=before, limit=TIMELINE_ROWS + 1)
+    shown = found.happened[:TIMELINE_ROWS]
     named = titles(context.project.segments)
     return {
         "happened": [(one, named.get(one.label, one.label), _details(context, one)) for one in shown],
-        "older": shown[-1].cursor if len(happened) > TIMELINE_ROWS else None,
+        "older": shown[-1].cursor if len(found.happened) > TIMELINE_ROWS else None,
+        "complete": found.complete,
     }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import Identifier, Offset, Person
+from mailwright.core.happenings import Happening, Place, Unwritten, Whose
 from mailwright.core.instants import DAY, HOUR, parse_iso
 from mailwright.core.messages import MessageState
 from mailwright.core.ports import ModelVersion
@@ -100,7 +101,7 @@ def test_without_history_there_is_nothing(history: DeltaHistory) -> None:
     assert reactions(empty) == Reactions(sent=0, opened=0, clicked=0, unsubscribed=0)
     assert reactions(empty).click_rate is None
     assert experiment_reports(empty, {}) == []
-    assert timeline(empty, Person(1), [], before=None, limit=5) == []
+    assert _lines(empty, 1, limit=5) == []
 
 
 # --- mails and reactions ---------------------------------------------------------------------------------------------
@@ -230,6 +231,20 @@ def test_the_newest_version_stands_first_above_its_baselines() -> None:
 # --- timeline --------------------------------------------------------------------------------------------------------
 
 
+class _NothingWaits:
+    """The engine's side of a timeline whose every line is in History."""
+
+    def unwritten(self, whose: Whose, before: Place, limit: int) -> Unwritten:
+        return Unwritten(rows=[], after=Offset(2**62))
+
+
+def _lines(
+    history: DeltaHistory, person: int, *names: Identifier, before: str | None = None, limit: int = 9
+) -> list[Happening]:
+    whose = Whose(person=Person(person), identifiers=list(names))
+    return timeline(_NothingWaits(), history, whose, before=before, limit=limit).happened  # type: ignore[arg-type]
+
+
 def _timeline(history: DeltaHistory) -> DeltaHistory:
     events = [_event(4096 + n, "2017-12-01T00:00:00Z", f"E{n % 3}", "ab"[n % 2], n=n) for n in range(20)]
     start = parse_iso("2017-12-01T00:00:00Z")
@@ -246,7 +261,7 @@ def test_a_timeline_pages_through_all_even_at_one_instant(history: DeltaHistory)
     _timeline(history)
     mine = [Identifier("user_id", "a"), Identifier("email", "h")]
     found, before = [], None
-    while page := timeline(history, Person(1), mine, before=before, limit=3):
+    while page := _lines(history, 1, *mine, before=before, limit=3):
         found += page
         before = page[-1].cursor
     assert [one.detail["n"] for one in found if one.kind == "event"] == list(range(18, -1, -2))
@@ -257,7 +272,7 @@ def test_a_timeline_pages_through_all_even_at_one_instant(history: DeltaHistory)
 
 
 def test_other_people_are_not_in_it(history: DeltaHistory) -> None:
-    assert timeline(_timeline(history), Person(5), [Identifier("user_id", "zz")], before=None, limit=9) == []
+    assert _lines(_timeline(history), 5, Identifier("user_id", "zz")) == []
 
 
 def test_only_our_own_events_name_a_mail(history: DeltaHistory) -> None:
@@ -266,19 +281,19 @@ def test_only_our_own_events_name_a_mail(history: DeltaHistory) -> None:
         _ours(1, "Email Sent", "a", "m1"),
         _event(2, "2017-12-25T12:00:00Z", "Email Sent", "a", message_id="theirs"),
     )
-    found = timeline(history, Person(1), [Identifier("user_id", "a")], before=None, limit=9)
+    found = _lines(history, 1, Identifier("user_id", "a"))
     assert {one.source: one.message_id for one in found} == {"mailwright": "m1", "till": None}
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1", "1.", "1.x.y", "9" * 30 + ".1.a", "-.1.a", "1.²."])
 def test_what_is_no_cursor_is_refused(history: DeltaHistory, cursor: str) -> None:
     with pytest.raises(InvalidInput):
-        timeline(_timeline(history), Person(1), [], before=cursor, limit=3)
+        _lines(_timeline(history), 1, before=cursor, limit=3)
 
 
 def test_a_cursor_before_1970_works(history: DeltaHistory) -> None:
     early = _holding(history, _event(1, "1969-12-31T00:00:00Z", "Old"), _event(2, "1969-12-30T00:00:00Z", "Older"))
-    first, *_ = timeline(early, Person(1), [Identifier("user_id", "a")], before=None, limit=1)
-    rest = timeline(early, Person(1), [Identifier("user_id", "a")], before=first.cursor, limit=5)
+    first, *_ = _lines(early, 1, Identifier("user_id", "a"), limit=1)
+    rest = _lines(early, 1, Identifier("user_id", "a"), before=first.cursor)
     assert [one.label for one in rest] == ["Older"]
     assert first.at - rest[0].at == 24 * HOUR
