@@ -143,7 +143,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_unless_asked_for(shop: Path, t
         """In a process of its own: this one has the library already."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), **more}
         command = [sys.executable, "-m", "mailwright", "login", "--project", str(shop)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, env=env, check=False)
 
     ran = login()
     assert (ran.returncode, "Traceback" in ran.stderr + ran.stdout) == (70, False)

@@ -84,7 +84,7 @@ def shop(tmp_path: Path) -> Iterator[SimpleNamespace]:
     there.engine.flush_history()
     yield SimpleNamespace(folder=folder, there=there)
     engine.stop()
-    thread.join(30)
+    thread.join(120)
     server.close()
     there.close()
 

@@ -20,7 +20,13 @@ from mailwright.delivery.channels.smtp_wire import StageTimeouts, wire_body
 from mailwright.delivery.receiver import read_ledger, receiving
 
 BODY = b"Message-ID: <k1@example.com>\r\nSubject: hi\r\n\r\n.one\r\n..two\r\nthree"
-SHORT = StageTimeouts(connect_s=5, greeting_s=0.2, command_s=0.2, data_s=0.2, block_s=0.2, final_s=0.2)
+HANG_S = 1.0
+HANGING = {
+    "greeting": StageTimeouts(greeting_s=HANG_S),
+    "data": StageTimeouts(data_s=HANG_S),
+    "final": StageTimeouts(final_s=HANG_S),
+}
+"""Stage -> timeouts that are short for it alone, so that no other stage fails on a slow machine."""
 
 
 def envelope(key: str = "k1", to: str = "a@example.com", body: bytes = BODY) -> Envelope:
@@ -39,9 +45,9 @@ class Mark:
         return self.answer
 
 
-def loopback(port: int, connections: int = 2, timeouts: StageTimeouts = SHORT, **more: object) -> SmtpChannel:
-    settings = {"host": "127.0.0.1", "port": port, "tls": "off", "connections": connections, "timeouts": timeouts}
-    return SmtpChannel(SmtpSettings(**{**settings, **more}))
+def loopback(port: int, connections: int = 2, timeouts: StageTimeouts | None = None, **more: object) -> SmtpChannel:
+    settings = {"host": "127.0.0.1", "port": port, "tls": "off", "connections": connections}
+    return SmtpChannel(SmtpSettings(**{**settings, "timeouts": timeouts or StageTimeouts(), **more}))
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +61,7 @@ async def sending_to(server: FaultySmtp, **settings: object) -> AsyncIterator[Sm
 @contextlib.asynccontextmanager
 async def smtp_adapter(folder: Path) -> AsyncIterator[Channel]:
     async with receiving(folder) as port:
-        channel = loopback(port, timeouts=StageTimeouts())
+        channel = loopback(port)
         yield channel
         await channel.close()
 
@@ -141,10 +147,11 @@ KEPT = [(*case, 1) for case in CASES if case[0] not in ("greeting", "ehlo")]  # 
 @pytest.mark.parametrize(("stage", "fault", "expected", "n_taken", "after"), [*((*case, 0) for case in CASES), *KEPT])
 def test_class_of_a_fault(stage: str, fault: str, expected: type, n_taken: int, after: int) -> None:
     server, mark = FaultySmtp({stage: fault}, after=after), Mark()
+    hanging = HANGING.get(stage, StageTimeouts(command_s=HANG_S)) if fault == "hang" else None
     body = BODY + b"\r\n" + b"x" * 16_000_000 if stage == "body" else BODY
 
     async def work() -> Outcome:
-        async with sending_to(server, connections=1) as channel:
+        async with sending_to(server, connections=1, timeouts=hanging) as channel:
             for _ in range(after):
                 assert isinstance(await channel.send(envelope(), Mark()), Sent)
             return await channel.send(envelope(body=body), mark)
@@ -324,7 +331,7 @@ def test_bytes_on_the_wire(body: bytes, wire: bytes) -> None:
 def test_a_body_cannot_end_itself(smuggled: bytes, tmp_path: Path) -> None:
     async def work() -> Outcome:
         async with receiving(tmp_path) as port:
-            channel = loopback(port, timeouts=StageTimeouts())
+            channel = loopback(port)
             outcome = await channel.send(envelope(body=BODY + b"\r\n" + smuggled), Mark())
             await channel.close()
             return outcome
@@ -467,7 +474,7 @@ def test_tls_policy(
 def test_a_mail_taken_twice_leaves_two_lines_also_over_a_restart(tmp_path: Path) -> None:
     async def once() -> None:
         async with receiving(tmp_path) as port:
-            channel = loopback(port, timeouts=StageTimeouts())
+            channel = loopback(port)
             await channel.send(envelope(), Mark())
             await channel.close()
 
@@ -486,7 +493,7 @@ def test_what_cannot_be_stored_is_deferred_and_not_in_the_ledger(tmp_path: Path)
 
     async def work() -> list[Outcome]:
         async with receiving(folder) as port:
-            channel = loopback(port, timeouts=StageTimeouts())
+            channel = loopback(port)
             folder.rename(tmp_path / "moved")
             refused = await channel.send(envelope(), Mark())
             (tmp_path / "moved").rename(folder)

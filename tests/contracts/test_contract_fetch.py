@@ -60,7 +60,7 @@ def fetch(request, hands, changes, tmp_path):
 
 
 def asking(url: str, **more) -> FetchRequest:
-    return FetchRequest(service="weather", url=url, **{"timeout_s": 5.0, **more})
+    return FetchRequest(service="weather", url=url, **{"timeout_s": 60.0, **more})
 
 
 def refused(make: Callable[[], object]) -> MailwrightError:
@@ -404,14 +404,14 @@ def test_while_the_probe_is_out_nobody_else_asks(fetch, server, hands):
 
     def waiting(asked: object, write: Callable[[bytes], None]) -> None:
         reached.set()
-        go_on.wait(5)
+        go_on.wait(60)
         write(reply(b"back"))
 
     server.answers["/"] = waiting
     answers = []
     probe = threading.Thread(target=lambda: answers.append(fetch.fetch(asking(server.url("/"))).body))
     probe.start()
-    assert reached.wait(5)
+    assert reached.wait(60)
     assert refused(lambda: fetch.fetch(asking(server.url("/")))).code == "fetch.paused"
     go_on.set()
     probe.join()
@@ -493,7 +493,7 @@ def test_two_processes_have_one_budget(server, tmp_path):
     for each in askers:  # both at once
         each.stdin.write(b"go\n")
         each.stdin.flush()
-    told = b"".join(each.communicate(timeout=60)[0] for each in askers).split()
+    told = b"".join(each.communicate(timeout=240)[0] for each in askers).split()
     assert (told.count(b"200"), told.count(b"fetch.budget"), len(server.seen)) == (9, 15, 9)
 
 

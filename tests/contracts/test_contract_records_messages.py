@@ -84,7 +84,7 @@ def test_two_processes_never_claim_one_message(records, records_url):
     queue(records, *(request(f"k{n}") for n in range(300)))
     command = [sys.executable, str(Path(__file__).with_name("claimer.py")), records_url]
     processes = [subprocess.Popen([*command, f"w{n}"], stdout=subprocess.PIPE, text=True) for n in range(3)]
-    lines = [line for process in processes for line in process.communicate(timeout=60)[0].splitlines()]
+    lines = [line for process in processes for line in process.communicate(timeout=240)[0].splitlines()]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert sorted(lines) == sorted(f"k{n} 1" for n in range(300))
 

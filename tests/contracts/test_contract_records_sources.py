@@ -95,7 +95,7 @@ def test_two_processes_use_one_assertion_once(postgres):  # noqa: F811
                 while not used.done() and not watching.execute(waiting).scalar_one():
                     time.sleep(0.02)
         engine.dispose()
-        assert used.result(30) is False
+        assert used.result(60) is False
         assert records.sources.use_assertion("b", Instant(9), Instant(1)) is True
 
 

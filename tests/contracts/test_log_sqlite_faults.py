@@ -39,7 +39,7 @@ def test_processes_that_append_at_once_lose_nothing(tmp_path):
     processes = [start_appender(path, name, 150) for name in ("a", "b", "c")]
     acks = {}
     for process in processes:
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
         assert process.returncode == 0
         acks |= acknowledged(output)
     assert len(acks) == 450
@@ -70,7 +70,7 @@ def test_processes_may_make_and_open_the_log_at_once(tmp_path):
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=120)
+        process.communicate(timeout=240)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     for n in range(60):
         with SqliteEventLog(tmp_path / str(n) / "log.sqlite") as log:
@@ -84,7 +84,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path):
         process = start_appender(path, f"r{round_}", 1_000_000)
         lines = [process.stdout.readline() for _ in range(7 * round_ + 1)]
         process.kill()
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=240)
         acks |= acknowledged("".join(lines) + rest)
     found = stored(path)
     assert len(acks) >= sum(7 * round_ + 1 for round_ in range(8))
@@ -284,7 +284,7 @@ def test_a_disk_that_reports_an_error_acknowledges_nothing_that_it_did_not_keep(
     SqliteEventLog(path).close()
     inject = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=5+"]
     command = [*inject, sys.executable, str(APPENDER), str(path), "a", "40"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     acks = acknowledged(ran.stdout)
     if call != "fsync":  # SQLite syncs its WAL by fdatasync; fsync serves folders alone
         assert ran.returncode != 0

@@ -184,9 +184,9 @@ def serving(
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.wait(60)
+            process.wait(PATIENCE_S)
             for reader in readers:
-                reader.join(60)
+                reader.join(PATIENCE_S)
 
 
 # --- a shop as a client of the door ----------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ class Shop:
 
         def answer() -> httpx.Response | None:
             try:
-                found = httpx.post(self.base_url + path, json=body, auth=(self.key, ""), timeout=30)
+                found = httpx.post(self.base_url + path, json=body, auth=(self.key, ""), timeout=60)
             except httpx.TransportError:
                 return None
             return None if found.status_code in (429, 503) else found
@@ -220,7 +220,7 @@ class Shop:
 
         def answer() -> httpx.Response | None:
             try:
-                found = httpx.get(self.base_url + path, auth=(self.key, ""), timeout=30)
+                found = httpx.get(self.base_url + path, auth=(self.key, ""), timeout=60)
             except httpx.TransportError:
                 return None
             return None if found.status_code == 503 else found

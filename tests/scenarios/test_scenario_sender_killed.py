@@ -53,7 +53,7 @@ def prepare(folder: Path) -> None:
 
 def send(folder: Path, port: int, number: int, *more: str) -> int:
     options = ["--folder", str(folder), "--port", str(port), "--people", str(PEOPLE), "--round", str(number), *more]
-    return subprocess.run([sys.executable, str(HERE / "killed_sender.py"), *options], timeout=120).returncode
+    return subprocess.run([sys.executable, str(HERE / "killed_sender.py"), *options], timeout=240).returncode
 
 
 def run_rounds(folder: Path, kills: list[tuple[str, int]], *more: str) -> tuple[Counter, dict[str, str]]:

@@ -15,6 +15,7 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent)]
 
 from running_project import (  # noqa: E402
+    PATIENCE_S,
     SETTINGS,
     Shop,
     alive,
@@ -63,14 +64,14 @@ def test_from_an_order_to_a_mail_and_back(tmp_path: Path) -> None:
         assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
         click = re.search(r'href="([^"]+/c/[^"]+)"', html)[1]
-        answer = httpx.get(click)
+        answer = httpx.get(click, timeout=60)
         assert answer.status_code == 302
         assert answer.headers["location"] == "https://my-shop.example"
-        pixel = httpx.get(re.search(r'src="([^"]+/o/[^"]+\.gif)"', html)[1])
+        pixel = httpx.get(re.search(r'src="([^"]+/o/[^"]+\.gif)"', html)[1], timeout=60)
         assert pixel.headers["content-type"] == "image/gif"
         unsubscribe = re.fullmatch(r"<(http[^>]+)>", mail["List-Unsubscribe"])[1]
         body = {"List-Unsubscribe": "One-Click"}
-        assert httpx.post(unsubscribe, data=body).status_code == 200
+        assert httpx.post(unsubscribe, data=body, timeout=60).status_code == 200
         assert [
             row.granted for row in there.records.consents.ledger(there.sealer.hash("email", "ada@example.com"))
         ] == [
@@ -141,7 +142,7 @@ def test_damaged_data_stops_everything(tmp_path: Path) -> None:
         database.execute("UPDATE record SET checksum = checksum + 1 WHERE number = 2")
     database.close()
     with serving(folder, ready=False) as served:
-        assert served.process.wait(60) == 6
+        assert served.process.wait(PATIENCE_S) == 6
     assert "error: the engine found damaged data and stopped" in served.told()
     assert re.search(r"error: .*record 2", served.told())
     assert "Traceback" not in served.told()

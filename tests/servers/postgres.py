@@ -72,7 +72,7 @@ def postgres_server() -> Iterator[Postgres]:
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
         init = [str(folder_of_programs / "initdb"), "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8"]
-        subprocess.run([*init, "--no-sync", "--locale=C"], check=True, capture_output=True, timeout=120, **_as(user))
+        subprocess.run([*init, "--no-sync", "--locale=C"], check=True, capture_output=True, timeout=240, **_as(user))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

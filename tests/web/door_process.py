@@ -50,7 +50,7 @@ class RunningDoor:
         return found
 
     def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = httpx.get(f"{self.base_url}/v1/status", auth=(self.server_key, ""), timeout=30).json()
+        told: dict[str, Any] = httpx.get(f"{self.base_url}/v1/status", auth=(self.server_key, ""), timeout=60).json()
         return told
 
 
@@ -107,7 +107,7 @@ def breaking_proxy(to: str) -> Iterator[tuple[str, list[int]]]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             passed = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            answer = httpx.post(to + self.path, content=body, headers=passed, timeout=30)
+            answer = httpx.post(to + self.path, content=body, headers=passed, timeout=60)
             status = answer.status_code if given else 500
             given.append(status)
             self.send_response(status)

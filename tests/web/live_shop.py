@@ -157,5 +157,5 @@ def _served(app: FastAPI, bound: Any) -> Iterator[None]:
     finally:
         server.should_exit = True
         app.state.tail.close_soon()
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive(), "the door does not stop while somebody waits for transitions"

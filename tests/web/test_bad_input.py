@@ -244,9 +244,11 @@ def test_under_pressure_it_is_429_and_nothing_is_lost(fresh_shop: Shop, monkeypa
     monkeypatch.setattr(door_module, "MOST_WAITING", 3)
     app = create_app(fresh_shop.context)
     statuses: list[tuple[int, str]] = []
+    reading: list[int] = []
 
     async def one(number: int, gate: asyncio.Event) -> None:
         async def receive() -> Any:
+            reading.append(number)
             await gate.wait()
             body = raw_batch(json.dumps({**GOOD, "messageId": f"m{number}"}))
             return {"type": "http.request", "body": body, "more_body": False}
@@ -262,7 +264,8 @@ def test_under_pressure_it_is_429_and_nothing_is_lost(fresh_shop: Shop, monkeypa
     async def all_at_once() -> None:
         gate = asyncio.Event()
         running = [asyncio.create_task(one(number, gate)) for number in range(5)]
-        await asyncio.sleep(0.05)
+        while len(reading) < 5:
+            await asyncio.sleep(0)
         gate.set()
         await asyncio.gather(*running)
 

@@ -283,7 +283,7 @@ def test_a_form_is_confirmed_by_mail_and_an_answer_in_a_mail_changes_a_segment(s
     assert welcome["To"] == ANNA
     assert site.size("fans") == 0
     answer = _link(welcome, "/a/")
-    assert httpx.get(answer).status_code == 200
+    assert httpx.get(answer, timeout=60).status_code == 200
     assert httpx.head(answer).status_code in (200, 405)
     page.goto(answer)
     assert page.get_by_label("9", exact=True).is_checked()

@@ -229,9 +229,9 @@ def test_a_number_of_thousands_of_digits_is_malformed(world: tuple[Shop, TestCli
 # --- what is answered to whatever may come ---------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def schema(world: tuple[Shop, TestClient]) -> Any:
-    return schemathesis.openapi.from_asgi("/v1/openapi.json", create_app(world[0].context))
+@pytest.fixture
+def schema(fresh_shop: Shop) -> Any:
+    return schemathesis.openapi.from_asgi("/v1/openapi.json", create_app(fresh_shop.context))
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi.testclient import TestClient
 from form_site import ANNA, BROWSER, PERSON, Site
 from seeded_shop import NOW, Shop
+from visitors import client_of, sign_in
 
 from mailwright.core.instants import SECOND, Instant
 from mailwright.core.ports import OptIn
@@ -63,7 +64,9 @@ def test_the_pages_and_the_api_need_somebody_signed_in(site: Site) -> None:
     assert one["embed"] == '<script src="http://testserver/forms.js" data-form="club" async></script>'
 
 
-def test_the_person_page_and_the_api_show_the_proof(shop: Shop, marketer: TestClient) -> None:
+def test_the_person_page_and_the_api_show_the_proof(fresh_shop: Shop) -> None:
+    shop, marketer = fresh_shop, client_of(fresh_shop)
+    sign_in(marketer, shop)
     address = shop.engine.people[PERSON].traits["email"].value
     opt_in = OptIn(
         id="proof-1",

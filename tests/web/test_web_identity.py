@@ -172,8 +172,9 @@ def test_a_browser_key_merges_no_known_users_and_proves_no_address(shop):
     for path in ("merge", "user_id:victim/split"):
         answer = httpx.post(f"{shop.base_url}/v1/people/{path}", headers=BROWSER, json={}, timeout=60)
         assert answer.status_code == 401
-    assert httpx.get(f"{shop.base_url}/v1/people/user_id:victim/graph", headers=BROWSER).status_code == 401
-    assert httpx.get(f"{shop.base_url}/v1/people/user_id:victim/graph").status_code == 401
+    for headers in (BROWSER, {}):
+        answer = httpx.get(f"{shop.base_url}/v1/people/user_id:victim/graph", headers=headers, timeout=60)
+        assert answer.status_code == 401
 
 
 def test_the_page_shows_the_graph_and_parts_and_joins(shop):
@@ -234,7 +235,8 @@ def test_a_trait_is_corrected_over_the_api_as_the_door_would_take_it(shop):
         assert shop.post(path, body).json()["error"]["code"] == code
     assert person(shop, "user_id:kim")["traits"]["city"]["value"] == "Wien"
     assert person(shop, "user_id:max")["person"] != person(shop, "user_id:kim")["person"]
-    refused = httpx.post(shop.base_url + path, headers=BROWSER, json={"traits": {"city": "X"}, "because": "x"})
+    body = {"traits": {"city": "X"}, "because": "x"}
+    refused = httpx.post(shop.base_url + path, headers=BROWSER, json=body, timeout=60)
     assert refused.status_code == 401
 
 

@@ -121,15 +121,16 @@ def test_other_bad_input(shop: Live, body: dict[str, object], status: int, code:
 
 def test_a_tree_that_is_nested_too_deep_is_refused(shop: Live) -> None:
     deep = '{"rule":' + '{"node":"not","term":' * 3000 + '{"node":"everyone"}' + "}" * 3000 + "}"
-    answer = httpx.post(f"{shop.base_url}/v1/segments/preview", headers=shop.auth, content=deep)
+    answer = httpx.post(f"{shop.base_url}/v1/segments/preview", headers=shop.auth, content=deep, timeout=60)
     assert answer.status_code in (400, 422)
 
 
 def test_only_a_server_key_or_our_own_page_may_ask(shop: Live) -> None:
-    assert httpx.post(f"{shop.base_url}/v1/segments/preview", json={"rule": "everyone"}).status_code == 401
+    answer = httpx.post(f"{shop.base_url}/v1/segments/preview", json={"rule": "everyone"}, timeout=60)
+    assert answer.status_code == 401
     browser = {"Authorization": "Bearer pk_live"}
     for path in ("/v1/segments/loyal/members", "/v1/segments/loyal/overlap", "/v1/transitions", "/v1/people/0"):
-        assert httpx.get(shop.base_url + path, headers=browser).status_code == 401
+        assert httpx.get(shop.base_url + path, headers=browser, timeout=60).status_code == 401
 
 
 def test_people_are_found_by_any_identifier(shop: Live) -> None:
@@ -212,7 +213,8 @@ def test_without_leaves_an_estimate_comes_first_and_the_exact_figure_by_its_id(
 
 def test_nobody_waits_any_more(shop: Live, folding: SlowFolding) -> None:
     name = preview(shop, RULE).json()["id"]
-    assert httpx.delete(f"{shop.base_url}/v1/segments/previews/{name}", headers=shop.auth).status_code == 204
+    answer = httpx.delete(f"{shop.base_url}/v1/segments/previews/{name}", headers=shop.auth, timeout=60)
+    assert answer.status_code == 204
     wait_for(lambda: folding.stopped, "it folds on")
     assert shop.get(f"/v1/segments/previews/{name}").status_code == 404
 

@@ -268,7 +268,8 @@ def with_keys(shop: Shop) -> Shop:
 
 
 def test_a_key_is_made_used_and_revoked(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop = with_keys(fresh_shop)
+    shop, now = with_keys(fresh_shop), write_keys.time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now)  # however long it takes until the key is used again
     first = create_key(shop.records.sources, "till", server=True, now=shop.wall.now())
     client = client_of(shop)
     csrf = sign_in(client, shop)
@@ -282,8 +283,7 @@ def test_a_key_is_made_used_and_revoked(fresh_shop: Shop, monkeypatch: pytest.Mo
     key_id = door.get("/v1/keys", headers=bearer).json()["keys"][0]["id"]
     assert door.delete(f"/v1/keys/{key_id}", headers={"Authorization": f"Bearer {first}"}).json()["name"] == "app"
     assert door.post("/v1/track", json=call, headers=bearer).status_code == 200  # still remembered
-    later = write_keys.time.monotonic() + write_keys.REVOKED_WITHIN_S
-    monkeypatch.setattr("time.monotonic", lambda: later)
+    monkeypatch.setattr("time.monotonic", lambda: now + write_keys.REVOKED_WITHIN_S)
     assert door.post("/v1/track", json=call, headers=bearer).status_code == 401
     assert door.get("/v1/keys", headers=bearer).status_code == 401
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from live_shop import Live, live_shop
+from live_shop import Live, live_shop, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -39,7 +39,7 @@ def received(socket: ClientConnection, n: int) -> list[dict[str, Any]]:
     """The next `n` transitions; messages that only tell a cursor are passed over."""
     found: list[dict[str, Any]] = []
     while len(found) < n:
-        told = json.loads(socket.recv(timeout=30))
+        told = json.loads(socket.recv(timeout=60))
         if "segment" in told:
             found.append(told)
     return found
@@ -57,20 +57,16 @@ def polled(shop: Live, after: str, n: int, **params: Any) -> list[dict[str, Any]
 
 def test_an_event_at_the_door_is_seen_at_the_socket(shop: Live) -> None:
     with opened(shop, "?segment=customers") as socket:
-        first = json.loads(socket.recv(timeout=30))
+        first = json.loads(socket.recv(timeout=60))
         assert list(first) == ["cursor"]
-        began = time.monotonic()
         shop.track("seen", "Order Completed", "seen-1")
         (told,) = received(socket, 1)
-        took_s = time.monotonic() - began
     assert {key: told[key] for key in ("identifier", "segment", "entered", "cause")} == {
         "identifier": "user_id:seen",
         "segment": "customers",
         "entered": True,
         "cause": "event",
     }
-    assert took_s < 20
-    print(f"door to socket: {took_s * 1000:.0f} ms")
     profile = shop.get("/v1/people/user_id:seen").json()
     assert profile["person"] == told["person"]
     assert profile["segments"] == ["customers"]
@@ -109,7 +105,7 @@ def test_what_the_engine_has_forgotten_comes_from_history(shop: Live) -> None:
         state.recent._rows.clear()
         state.recent.since = state.recent.upto
 
-    shop.engine.ask(forget).result(30)
+    shop.engine.ask(forget).result(60)
     with opened(shop, f"?after={start}") as socket:
         assert received(socket, 9) == whole
         shop.track("old-new", "Order Completed", "on")
@@ -136,15 +132,20 @@ def test_a_poll_waits_for_what_comes_and_no_longer(shop: Live) -> None:
 def test_a_slow_reader_is_cut_off_with_a_code_and_goes_on_where_it_was(
     shop: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api_transitions, "SLOW_S", 0.5)
     start = shop.get("/v1/transitions").json()["cursor"]
     n = 24_000
     users = [f"slow-{number:0100}" for number in range(n)]  # long names: more than the buffers on the way take
-    with opened(shop, f"?after={start}&segment=lookers", max_queue=1, compression=None) as socket:
+    with (
+        monkeypatch.context() as patch,
+        opened(shop, f"?after={start}&segment=lookers", max_queue=1, compression=None) as socket,
+    ):
+        patch.setattr(api_transitions, "SLOW_S", 0.5)
+        patch.setattr(api_transitions, "FAREWELL_S", 60)
         for place in range(0, n, 1000):
             shop.tracks(users[place : place + 1000], "Product Viewed", f"s{place}")
         polled(shop, start, n, segment="lookers", limit=5000)
-        threading.Event().wait(2)  # it reads nothing: the stream must not wait for it, nor keep what it does not take
+        # It reads nothing: the stream must not wait for it, nor keep what it does not take.
+        wait_for(lambda: not shop.app.state.tail._followers, "the slow reader is not cut off")
         found: list[dict[str, Any]] = []
         with pytest.raises(ConnectionClosed) as closed:
             found.extend(iter(lambda: received(socket, 1)[0], None))
@@ -175,12 +176,12 @@ def test_strangers_are_refused_before_the_socket_opens(
 
 def test_a_session_opens_the_socket_from_our_own_pages_alone(shop: Live) -> None:
     context = shop.app.state.context
-    with httpx.Client(base_url=shop.base_url) as browser:
+    with httpx.Client(base_url=shop.base_url, timeout=60) as browser:
         link = new_login_link(context.records.users, context.lease_clock, shop.base_url, "ada")
         browser.post(link, headers={"Sec-Fetch-Site": "same-origin"})
         cookie = {"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())}
     with connect(shop.stream(), additional_headers=cookie, origin=shop.base_url) as socket:
-        assert "cursor" in json.loads(socket.recv(timeout=30))
+        assert "cursor" in json.loads(socket.recv(timeout=60))
     for origin in ("https://elsewhere.example", None):
         with pytest.raises(InvalidStatus) as refused:
             connect(shop.stream(), additional_headers=cookie, origin=origin)
@@ -192,13 +193,14 @@ def test_a_wrong_parameter_is_told(shop: Live, query: str, status: int) -> None:
     with pytest.raises(InvalidStatus) as refused:
         opened(shop, query)
     assert refused.value.response.status_code == status
-    assert httpx.get(f"{shop.base_url}/v1/transitions{query}", headers=shop.auth).status_code == status
+    answer = httpx.get(f"{shop.base_url}/v1/transitions{query}", headers=shop.auth, timeout=60)
+    assert answer.status_code == status
 
 
 def test_too_many_readers_are_told_so(shop: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailwright.web.tail.MOST_FOLLOWERS", 0)
     with opened(shop) as socket, pytest.raises(ConnectionClosed) as closed:
-        socket.recv(timeout=30)
+        socket.recv(timeout=60)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1013
 
@@ -208,12 +210,12 @@ def test_the_door_stops_although_somebody_waits(own_shop: Live) -> None:
     poll = threading.Thread(target=own_shop.get, args=("/v1/transitions",), kwargs={"after": cursor, "wait": 50})
     poll.start()
     with opened(own_shop) as socket:
-        socket.recv(timeout=30)
+        socket.recv(timeout=60)
         # The rest is in the fixture: it fails if the server has not ended within 30 s.
         own_shop.app.state.tail.close_soon()
-        poll.join(20)
+        poll.join(40)  # it asked for 50 s
         assert not poll.is_alive()
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=30)
+            socket.recv(timeout=60)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 1001

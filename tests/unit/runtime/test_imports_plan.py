@@ -191,7 +191,7 @@ def test_killed_at_any_place_it_goes_on_and_counts_once(shop: Path, call: int, w
     rows = "id,who,total,what\n" + "".join(f"{n},u{n},1,{'Paid' if n % 3 == 0 else 'Left'}\n" for n in range(900))
     (shop / "paid.csv").write_text(rows)
     asked = [sys.executable, "-c", KILLED, str(SCENARIOS), str(shop), str(call), when]
-    assert subprocess.run(asked, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(asked, timeout=240).returncode == -signal.SIGKILL
     run(shop, rows)
     assert counts(shop) == {"import:paid events": (600, 0, 300, 0)}
     with opened(shop) as there:
@@ -239,8 +239,8 @@ def test_a_replay_that_is_killed_anywhere_is_counted_once(shop: Path, call: int,
     with opened(shop) as there:
         apply(there, plan(there))
     asked = [sys.executable, "-c", REPLAYED, str(SCENARIOS), str(shop)]
-    assert subprocess.run([*asked, str(call), when, "replay"], timeout=60).returncode == -signal.SIGKILL
-    assert subprocess.run([*asked, "0", "", "replay"], timeout=60).returncode == 0
+    assert subprocess.run([*asked, str(call), when, "replay"], timeout=240).returncode == -signal.SIGKILL
+    assert subprocess.run([*asked, "0", "", "replay"], timeout=240).returncode == 0
     assert counts(shop) == {"import:paid events": (3, 0, 0, 0)}
     assert len({event.message_id for event in events(shop) if event.name == "Paid"}) == 3
 
@@ -249,8 +249,8 @@ def test_a_replay_that_is_killed_anywhere_is_counted_once(shop: Path, call: int,
 def test_a_discard_that_is_killed_is_counted_once(shop: Path, when: str) -> None:
     run(shop, "id,who,total,what\n" + "".join(f"{n},u{n},{n},Paid\n" for n in range(3)))
     asked = [sys.executable, "-c", REPLAYED, str(SCENARIOS), str(shop)]
-    assert subprocess.run([*asked, "1", when, "discard"], timeout=60).returncode == -signal.SIGKILL
-    assert subprocess.run([*asked, "0", "", "discard"], timeout=60).returncode == 0
+    assert subprocess.run([*asked, "1", when, "discard"], timeout=240).returncode == -signal.SIGKILL
+    assert subprocess.run([*asked, "0", "", "discard"], timeout=240).returncode == 0
     assert counts(shop) == {"import:paid events": (0, 3, 0, 0)}
 
 

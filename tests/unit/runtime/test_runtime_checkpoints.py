@@ -49,7 +49,7 @@ class Held:
 
     def put(self, data: bytes) -> str:
         self.n_waiting += 1
-        assert self.go.wait(30)
+        assert self.go.wait(120)
         return self._blobs.put(data)
 
     def __getattr__(self, name: str) -> object:
@@ -68,7 +68,7 @@ def test_the_engine_answers_and_goes_on_while_one_is_written(there: World) -> No
     with there.running(there.engine(checkpoint_events=1, blobs=held)) as engine:
         there.caught_up(engine)
         wait_for(lambda: held.n_waiting, "no checkpoint is begun")
-        assert engine.ask(reads.status).result(5).n_persons == 2
+        assert engine.ask(reads.status).result(60).n_persons == 2
         there.append(STORY[5:])
         state = there.caught_up(engine)
         assert view(state) == view(fold(records(STORY))[0])

@@ -80,7 +80,7 @@ def test_from_defined_to_installed(there: World) -> None:
 def test_the_stream_goes_on_meanwhile(there: World) -> None:
     go = threading.Event()
     job = there.backfill
-    there.backfill = lambda order, tell: go.wait(30) and job(order, tell)
+    there.backfill = lambda order, tell: go.wait(120) and job(order, tell)
     there.append([*STORY[:6], (1.0, defined(MORE_FILES, 2))])
     with there.running(there.engine()) as engine:
         wait_for(lambda: installing(engine), "nothing is on its way")
@@ -127,7 +127,7 @@ def test_a_failed_job_is_seen_and_tried_again(there: World) -> None:
 def test_a_restart_on_the_way_takes_the_job_up_again(there: World) -> None:
     job = there.backfill
     never = threading.Event()
-    there.backfill = lambda order, tell: never.wait(20) and ""
+    there.backfill = lambda order, tell: never.wait(120) and ""
     there.append([*STORY[:6], (1.0, defined(MORE_FILES, 2)), *STORY[6:9]])
     with there.running(there.engine(checkpoint_events=1)) as engine:
         wait_for(lambda: installing(engine), "nothing is on its way")
@@ -189,7 +189,7 @@ def test_senders_follow_the_version_that_is_in_force(there: World) -> None:
         )
     assert in_force(there.stored.definitions, there.stored.meta).version == 2  # nobody has told otherwise
     go, job = threading.Event(), there.backfill
-    there.backfill = lambda order, tell: go.wait(30) and job(order, tell)
+    there.backfill = lambda order, tell: go.wait(120) and job(order, tell)
     there.append(
         [(0, Defined(1, FILES)), (0.1, Events([event(1, "ada")])), (0.2, Tick()), (0.3, defined(MORE_FILES, 2))]
     )

@@ -120,7 +120,7 @@ def test_a_long_run_holds_up_no_other_and_is_not_started_twice(there: Installati
     def long(context: JobContext) -> str:
         runs.append("long")
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(120)
         return "done"
 
     jobs = {
@@ -130,7 +130,7 @@ def test_a_long_run_holds_up_no_other_and_is_not_started_twice(there: Installati
     worker = Worker(there, lambda project: jobs)
     with ThreadPoolExecutor(2) as pool:
         worker.look(pool)
-        assert begun.wait(30)
+        assert begun.wait(60)
         while runs.count("quick") < 2:
             wait(list(worker._running.values()), 0.05)
             worker.look(pool)
@@ -360,7 +360,7 @@ def test_while_a_job_runs_or_the_engine_is_away_the_worker_is_not_at_rest(virtua
     engine = Ticks(START)
     there = replace(virtual, engine=engine)  # type: ignore[arg-type]
     go_on = threading.Event()
-    jobs = {"long": job("long", lambda context: "done" if go_on.wait(30) else "late")}
+    jobs = {"long": job("long", lambda context: "done" if go_on.wait(120) else "late")}
     worker = Worker(there, lambda project: jobs)
     with ThreadPoolExecutor(1) as pool:
         worker.look(pool)

@@ -107,7 +107,7 @@ def test_the_engine_does_not_wait_for_a_query(there: World) -> None:
         def query(self, sql: str, parameters: Any = None) -> Any:
             if "Order Completed" in sql:
                 going.set()
-                assert let_go.wait(20)
+                assert let_go.wait(120)
             return there.history.query(sql, parameters)
 
         def offset(self, table: str) -> Any:
@@ -115,7 +115,7 @@ def test_the_engine_does_not_wait_for_a_query(there: World) -> None:
 
     there.append([(0, Defined(1, FILES)), (0, Events([event(1, "ada")])), (0, Tick())])
     with there.running(there.engine(sql_segments=runner(there, inline=False, history=Slow()))) as engine:
-        assert going.wait(15)
+        assert going.wait(60)
         there.append([(2, Events([event(2, "bob")])), (2, Tick())])
         assert there.caught_up(engine).tick_offset > 0  # while the query still runs
         let_go.set()

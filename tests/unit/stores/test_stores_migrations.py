@@ -68,7 +68,7 @@ def test_processes_may_make_the_database_at_once(tmp_path):
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=120)
+        process.communicate(timeout=240)
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     for n in range(20):
         with SqlRecords.open(tmp_path / str(n) / "records.sqlite") as records:
