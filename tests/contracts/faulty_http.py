@@ -39,7 +39,7 @@ def reply(body: bytes, status: int = 200, headers: str = "") -> bytes:
 
 
 def zipped(body: bytes) -> bytes:
-    return reply(gzip.compress(body), 200, "content-encoding: gzip\r\n")
+    return reply(gzip.compress(body, mtime=0), 200, "content-encoding: gzip\r\n")
 
 
 @contextmanager
