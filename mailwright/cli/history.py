@@ -48,14 +48,20 @@ def run_sql(
 @history.command("views")
 def show_views(
     dialect: Annotated[str, typer.Option(metavar="duckdb|spark", help="In whose words.")] = "duckdb",
+    project: ProjectOption = HERE,
 ) -> None:
-    """Print the star-shaped views as SQL."""
-    from mailwright.rules.sql.star import TITLES, views
+    """Print the star-shaped views as SQL, by the project's order of kinds if there is one."""
+    from mailwright.rules.sql.star import TITLES
+    from mailwright.runtime.history_views import kept_views
 
     if dialect not in ("duckdb", "spark"):
         hint = nearest(dialect, ["duckdb", "spark"])
         raise InvalidInput.one("history.dialect", f"views are not printed for {dialect!r}", hint=hint)
-    for name, sql in views(dialect).items():
+    current = None
+    if (project / "mailwright.toml").exists():
+        with opened(project) as there:
+            current = there.records.definitions.current()
+    for name, sql in kept_views(current, dialect).items():  # type: ignore[arg-type] # as just checked
         print(f"-- {TITLES[name]}\nCREATE OR REPLACE VIEW {name} AS\n{sql};\n")
 
 

@@ -229,7 +229,8 @@ class History(Protocol):
         """The change feed from version `since` on; ``_change_type`` and ``_commit_version`` stand beside each row.
 
         Raises:
-            Permanent: If files of those versions were deleted by `vacuum`, or the feed began later.
+            NotFound: If files of those versions were deleted by `vacuum` or `erase`, or the feed began later; it
+                says which is the oldest that can be asked.
         """
         ...
 

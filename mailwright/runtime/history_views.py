@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Offset
 from mailwright.core.instants import Instant, to_datetime
-from mailwright.core.ports import History
-from mailwright.rules.sql.star import views
+from mailwright.core.ports import DefinitionRecords, DefinitionVersion, History
+from mailwright.rules.sql.star import StarDialect, views
 from mailwright.runtime.engine import history_rows as rows
+from mailwright.runtime.project.load import load_project
 from mailwright.stores.history_queries import Star
 from mailwright.stores.view_files import Format, write_view
 
@@ -24,10 +24,31 @@ SCHEMAS = {
 """Tables that views read."""
 
 
-@lru_cache(maxsize=1)
-def star() -> Star:
-    """What queries may name beside the tables."""
-    return Star(views(), SCHEMAS)
+def star(definitions: DefinitionRecords | None = None) -> Star:
+    """What queries may name beside the tables: views, of a project by its newest definitions."""
+    return Star(views() if definitions is None else _Views(definitions), SCHEMAS)
+
+
+class _Views(Mapping[str, str]):
+    """The views; only for that one which shows people by an identifier the definitions are asked how kinds rank."""
+
+    def __init__(self, definitions: DefinitionRecords) -> None:
+        self._definitions = definitions
+
+    def __getitem__(self, name: str) -> str:
+        return (kept_views(self._definitions.current()) if name == "people" else views())[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(views())
+
+    def __len__(self) -> int:
+        return len(views())
+
+
+def kept_views(current: DefinitionVersion | None, dialect: StarDialect = "duckdb") -> Mapping[str, str]:
+    """The views as a version of the definitions has them."""
+    told = {} if current is None else {path: text for path, text in current.files.items() if path == "identity.yaml"}
+    return views(dialect, tuple(load_project(told).identity.priority)) if told else views(dialect)
 
 
 _NEWEST = {

@@ -110,7 +110,7 @@ def open_installation(settings: Settings) -> Installation:
         settings=settings,
         log=log,
         records=records,
-        history=DeltaHistory(folder / "history", star()),
+        history=DeltaHistory(folder / "history", star(records.definitions)),
         blobs=FolderBlobs(folder / "blobs"),
         keys=keys,
         sealer=Sealer(keys, DEFAULT_PERSONAL | frozenset(settings.privacy.personal)),

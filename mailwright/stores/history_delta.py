@@ -30,6 +30,7 @@ from mailwright.core.events import Offset, Person
 from mailwright.core.instants import Instant, from_datetime
 from mailwright.stores.files import file_error, locked_file, make_folder, sync_folder, sync_path, write_durably
 from mailwright.stores.history_erasing import ERASED_TABLES, Erased
+from mailwright.stores.history_feed import HAS_FEED, oldest_told
 from mailwright.stores.history_pieces import FilePiece, pieces_of, rewritten_since
 from mailwright.stores.history_queries import Star, run_query, stream_query
 from mailwright.stores.history_rewriting import (
@@ -47,7 +48,6 @@ from mailwright.stores.history_rewriting import (
 _APP = "mailwright"
 _SYNCED = "synced"
 _FOREVER_MS = 2**62
-_FEED = "delta.enableChangeDataFeed"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -140,7 +140,12 @@ class DeltaHistory:
             handle = self._fresh(table)
             if handle is None or since > handle.version():
                 return pa.table({})
-            return pa.table(handle.load_cdf(since).read_all())
+            try:
+                return pa.table(handle.load_cdf(since).read_all())
+            except Exception as error:  # a missing file comes as a bare Exception out of Rust
+                if since < (oldest := oldest_told(self._path(table), handle.version())):
+                    raise _not_told(table, since, oldest) from error
+                raise
 
     def files(self, table: str, version: int | None = None) -> list[str]:
         """The data files of a version (None: the newest), in offset order: what any reader of Parquet can open.
@@ -240,8 +245,8 @@ class DeltaHistory:
     def _with_feed(self, table: str) -> deltalake.DeltaTable | None:
         """The table at its newest version; one that was made without a change feed has one from now on."""
         handle = self._fresh(table)
-        if handle is not None and handle.metadata().configuration.get(_FEED) != "true":
-            handle.alter.set_table_properties({_FEED: "true"})
+        if handle is not None and handle.metadata().configuration.get(HAS_FEED) != "true":
+            handle.alter.set_table_properties({HAS_FEED: "true"})
             self._make_durable(table, set(self._sorted_files(table, handle)))
             handle = self._fresh(table)
         return handle
@@ -359,6 +364,15 @@ def _refuse_folder(folder: Path) -> None:
         )
 
 
+def _not_told(table: str, since: int, oldest: int) -> NotFound:
+    return NotFound(
+        "history.changes",
+        f"what changed in {table} from version {since} on cannot be told any more: files of versions before {oldest}"
+        " are gone, since somebody was erased, old versions were swept, or the feed began only there",
+        f"ask from version {oldest} on; whoever follows the changes reads the table anew once, and goes on from there",
+    )
+
+
 def _is_before(file: DataFile, column: str, before: Instant) -> bool:
     newest = file.columns.get(f"max.{column}")
     return newest is not None and from_datetime(newest.replace(tzinfo=newest.tzinfo or UTC)) < before
@@ -383,7 +397,7 @@ def _write(path: Path, handle: deltalake.DeltaTable | None, rows: pa.Table, upto
 def _configuration(schema: pa.Schema) -> dict[str, str | None]:
     # Statistics lie in Delta's own log, which no erasure rewrites: of text they would keep addresses and names there.
     plain = [field.name for field in schema if _is_plain(field.type)]
-    return {"delta.dataSkippingStatsColumns": ",".join(plain), _FEED: "true"}
+    return {"delta.dataSkippingStatsColumns": ",".join(plain), HAS_FEED: "true"}
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import deltalake
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -138,6 +140,46 @@ def test_forgetting_takes_whole_files_whose_newest_row_is_old_enough(history):
     assert history.offset("events") == 22
     gone = history.changes("events", 3).to_pylist()
     assert sorted(row["offset"] for row in gone if row["_change_type"] == "delete") == [1, 2, 11, 12]
+
+
+def told_from(history) -> int:
+    """The oldest version whose changes are told; of every older one it is said that it is that one."""
+    newest = history.versions("events")[0]["version"]
+    for oldest in range(newest + 2):
+        with suppress(NotFound):
+            history.changes("events", oldest)
+            break
+    for version in range(oldest):
+        with pytest.raises(NotFound, match=f"versions before {oldest} are gone") as told:
+            history.changes("events", version)
+        assert f"ask from version {oldest} on" in told.value.hint
+    for version in range(oldest, newest + 1):
+        history.changes("events", version)
+    return oldest
+
+
+def test_changes_that_cannot_be_told_any_more_name_the_oldest_that_can(history):
+    filled(history, 4)
+    history.compact("events", NOW, least=2)
+    assert told_from(history) == 0
+    history.append("events", events(200, who="bob-4711"), Offset(200))
+    history.append("events", events(300), Offset(300))
+    history.vacuum("events", 0, Instant(time.time_ns() // 1000 + DAY))
+    assert told_from(history) == 4
+    history.erase(["user_id:bob-4711"], [], NOW)
+    assert told_from(history) == 6
+    assert sorted(history.changes("events", 6)["_change_type"].to_pylist()) == ["delete"] * 3 + ["insert"]
+    assert history.changes("events", 8).num_rows == 0
+
+
+def test_a_feed_that_began_later_is_told_from_its_beginning(folder):
+    deltalake.write_deltalake(folder / "events", events(1))
+    history = DeltaHistory(folder)
+    (folder / "events" / "synced").write_text("0")
+    with pytest.raises(NotFound, match="the feed began only there"):
+        history.changes("events", 0)
+    history.erase(["user_id:ada"], [], NOW)
+    assert told_from(history) in (1, 2)
 
 
 BODY = '{"added":["user_id:bob-4711","user_id:eve"],"graph":[["user_id","bob-4711"],["user_id","x"]],"by":"bob-4711"}'

@@ -25,7 +25,8 @@ VIEWS = """## Views
 Star-shaped: `people` is the dimension, the others are facts, joined by `person`. They are there in `mailwright
 history sql` and in SQL segments; `mailwright export-views --to FOLDER` writes them as files; `mailwright
 history views --dialect spark` prints them. Whose an event is, is as known now; with `--as-of TIME` all is as
-known then. Personal values stay sealed. `people.identifier` is the most telling one: a `user_id`, else the hash
+known then. Personal values stay sealed. `people.identifier` is the most telling one, by the `priority` of
+`identity.yaml`, kinds that it does not name before an `anonymous_id` at its end; without it a `user_id`, else the hash
 of an e-mail or a phone, another kind, an `anonymous_id`; `people.consents` are purposes that at least one of their
 addresses granted. `accounts.traits` is a JSON object, `accounts.people` lists who is in it; `consents.since_at` is
 when the newest word was told."""

@@ -1,13 +1,14 @@
 """Star-shaped views of History: people, and what they did, ordered and were sent, joined by `person`.
 
-Written once, in DuckDB's words but for five functions, and printed for DuckDB or Spark: ``json_text(document, name)``
+Written once, in DuckDB's words but for six functions, and printed for DuckDB or Spark: ``json_text(document, name)``
 is the text of a property, ``json_names(document)`` the names in it, ``json_items(document, name)`` the elements of a
-list in it, ``json_of(name, value)`` the object of many names and values, ``time_of(micros)`` an instant.
+list in it, ``json_of(name, value)`` the object of many names and values, ``time_of(micros)`` an instant,
+``rank_of(kind)`` the place of a kind of identifier, as text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -90,10 +91,8 @@ _VIEWS: Mapping[str, str] = {
         SELECT p.person, p.identifier, p.identifiers, s.first_seen_at, s.last_seen_at, s.events, t.traits, m.segments,
             c.consents
         FROM (
-            SELECT person, count(*) AS identifiers, min_by(identifier, concat(
-                CASE split_part(identifier, ':', 1) WHEN 'user_id' THEN '1' WHEN 'email' THEN '2' WHEN 'phone' THEN '3'
-                    WHEN 'anonymous_id' THEN '5' ELSE '4' END, identifier
-            )) AS identifier
+            SELECT person, count(*) AS identifiers,
+                min_by(identifier, concat(rank_of(split_part(identifier, ':', 1)), identifier)) AS identifier
             FROM owners GROUP BY person
         ) AS p
         LEFT JOIN (
@@ -200,10 +199,18 @@ _VIEWS: Mapping[str, str] = {
 }
 
 
-@lru_cache(maxsize=4)
-def views(dialect: StarDialect = "duckdb") -> Mapping[str, str]:
-    """Name -> the SELECT that a view is, each after those that it reads."""
-    functions = _FUNCTIONS[dialect]
+KINDS = ("user_id", "email", "phone", "anonymous_id")
+"""Kinds of identifiers where a project says nothing, the most telling first."""
+
+
+@lru_cache(maxsize=8)
+def views(dialect: StarDialect = "duckdb", kinds: Sequence[str] = KINDS) -> Mapping[str, str]:
+    """Name -> the SELECT that a view is, each after those that it reads.
+
+    `kinds`: of identifiers, as `identity.yaml` ranks them; a person is shown by the first. Others come after them, but
+    before an ``anonymous_id`` that stands last: it tells least.
+    """
+    functions = {**_FUNCTIONS[dialect], "rank_of": lambda kind: _rank(kind, kinds)}
 
     def said(node: exp.Expression) -> exp.Expression:
         make = functions.get(node.name.lower()) if isinstance(node, exp.Anonymous) else None
@@ -220,6 +227,15 @@ def _call(name: str, *arguments: exp.Expression | str) -> exp.Expression:
     """A function that SQLGlot leaves as it is."""
     told = [exp.Literal.string(each) if isinstance(each, str) else each for each in arguments]
     return exp.Anonymous(this=name, expressions=told)
+
+
+def _rank(kind: exp.Expression, kinds: Sequence[str]) -> exp.Expression:
+    """Three digits, which sort as text."""
+    case, last = exp.Case(this=kind), len(kinds)
+    for place, each in enumerate(kinds):
+        place = last + 1 if each == "anonymous_id" and place == last - 1 else place
+        case = case.when(exp.Literal.string(each), exp.Literal.string(f"{place:03}"))
+    return case.else_(exp.Literal.string(f"{last:03}"))
 
 
 def _path(name: exp.Expression, before: str, after: str) -> exp.Expression:

@@ -20,13 +20,16 @@ import pytest
 from mailwright.core.errors import InvalidInput
 from mailwright.core.events import ConsentChanged, Event, Identifier, Offset, Person
 from mailwright.core.instants import DAY, HOUR, Instant, parse_iso, to_datetime
+from mailwright.core.ports import DefinitionVersion
 from mailwright.core.presence import OF_MAILS, is_sign_of_life
 from mailwright.profiles.identity import Belonging
+from mailwright.profiles.identity_rules import IdentityRules
 from mailwright.rules.fold import Change
-from mailwright.rules.sql.star import TITLES, views
+from mailwright.rules.sql.star import KINDS, TITLES, views
 from mailwright.runtime.engine import history_rows as rows
 from mailwright.runtime.history_views import export_views, offset_by, star
 from mailwright.stores.history_delta import DeltaHistory
+from mailwright.stores.records_sql import SqlRecords
 
 T = parse_iso("2026-05-01T10:00:00Z")
 ADA, BOB = Person(0), Person(1)
@@ -258,6 +261,28 @@ def test_a_person_is_named_by_the_most_telling_identifier(tmp_path: Path) -> Non
         history.append("belonging", rows.belonging_table([(Offset(n + 1), told)]), Offset(n + 1))
         named = history.query("SELECT identifier FROM people").column(0).to_pylist()
         assert named == [["anonymous_id:a"], ["card:c"], ["phone:p"], ["email:e"], ["user_id:z"]][n]
+
+
+def test_a_project_says_which_identifier_tells_most(tmp_path: Path) -> None:
+    stored = SqlRecords.open(tmp_path / "records.sqlite")
+    history = DeltaHistory(tmp_path / "history", star(stored.definitions))
+    names = ["anonymous_id:a", "card:c", "shop:s", "email:e", "user_id:z"]
+    told = [(Offset(n + 1), Belonging(each, ADA, Offset(n + 1), None)) for n, each in enumerate(names)]
+    history.append("belonging", rows.belonging_table(told), Offset(len(names)))
+    expected = {
+        "": "user_id:z",
+        "priority: [card, user_id]": "card:c",
+        "priority: [anonymous_id, email]": "anonymous_id:a",
+        "priority: [phone, anonymous_id]": "card:c",  # who is not named comes before an anonymous_id at the end
+        "external: [card]": "user_id:z",
+    }
+    assert tuple(IdentityRules().priority) == KINDS
+    for version, (text, shown) in enumerate(expected.items(), 1):
+        files = {"identity.yaml": text} if text else {}
+        stored.definitions.store(DefinitionVersion(version=version, applied_at=Instant(T), digest="d", files=files))
+        found = history.query("SELECT p.identifier FROM people AS p").column(0).to_pylist()
+        assert found == [shown], text
+    stored.close()
 
 
 def test_views_of_an_empty_history_are_empty(tmp_path: Path) -> None:
