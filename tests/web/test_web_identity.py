@@ -320,7 +320,7 @@ def test_a_persons_addresses_are_shown_and_their_consents_told_by_purpose(shop):
     assert "fay@new.example" in who
     assert f"hash {old[:8]}" not in page
     consents = page[page.index("<h2>Consent</h2>") :]
-    assert consents.index("withdrawn") < consents.index("fay@old.example") < consents.index("3 words on record")
+    assert consents.index("withdrawn") < consents.index("fay@old.example") < consents.index("3 entries on record")
 
 
 def test_a_merge_or_split_that_cannot_be_is_told_on_the_persons_page_with_the_form_kept(shop):

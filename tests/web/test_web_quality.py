@@ -107,7 +107,7 @@ def test_findings_stand_with_example_and_suggestion_and_nothing_runs(fresh_shop:
     assert "mend the code" in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<script>alert" not in page
-    assert "1 that are gone" in page
+    assert "1 that is gone" in page
     assert "1,234" in page
     told = client.get("/v1/quality").json()["findings"]
     assert [(one["subject"], one["resolved_at"] is None) for one in told] == [

@@ -20,7 +20,7 @@ def source_jobs(project: Project, settings: Settings) -> Iterable[Job]:
     """The job that forgets what is too old."""
     del project, settings
     schedule = Schedule(every="1 hour")
-    return [Job(name="sources", title="Forgets old counts and held events", schedule=schedule, run=_run)]
+    return [Job(name="sources", title="Forget old counts and held events", schedule=schedule, run=_run)]
 
 
 def _run(context: JobContext) -> str:

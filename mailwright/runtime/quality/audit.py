@@ -47,7 +47,7 @@ def audit_jobs(project: Project, settings: Settings) -> Iterable[Job]:
     """The audit, as a job."""
     del settings
     schedule = project.quality.audit.schedule
-    title = "looks at the profiles and cleans up as declared"
+    title = "Look at the profiles and clean up as declared"
     yield Job(name="audit", title=title, schedule=schedule, run=run_audit, waits=True)
 
 

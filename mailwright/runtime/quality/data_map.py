@@ -28,7 +28,7 @@ class DataMap(msgspec.Struct, frozen=True, kw_only=True):
 def data_map_jobs(project: Project, settings: Settings) -> Iterable[Job]:
     """Making the data map, as a job."""
     del project, settings
-    yield Job(name="data-map", title="makes the data map", schedule=Schedule(daily_at="05:00"), run=make_map)
+    yield Job(name="data-map", title="Make the data map", schedule=Schedule(daily_at="05:00"), run=make_map)
 
 
 def newest_map(meta: MetaRecords) -> DataMap | None:

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 def quality_jobs(project: Project, settings: Settings) -> Iterable[Job]:
     """The monitors, as a job."""
     del settings
-    yield Job(name="quality", title="looks for faults in the data", schedule=project.quality.schedule, run=watch)
+    yield Job(name="quality", title="Look for faults in the data", schedule=project.quality.schedule, run=watch)
 
 
 def watch(context: JobContext) -> str:

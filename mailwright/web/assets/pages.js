@@ -3,6 +3,3 @@
 import htmx from "htmx.org";
 
 window.htmx = htmx;
-
-// On a phone the pages' list scrolls sideways: where one is shall be seen.
-document.querySelector(".side nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });

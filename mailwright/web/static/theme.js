@@ -37,6 +37,15 @@
     apply();
   });
 
+  // On a phone the menu of more pages closes by Escape, which gives the focus back, and by a tap elsewhere.
+  const menu = () => document.querySelector(".more-pages[open]");
+  document.addEventListener("click", (event) => menu()?.contains(event.target) || menu()?.removeAttribute("open"));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu()) return;
+    menu().querySelector("summary").focus();
+    menu().removeAttribute("open");
+  });
+
   // A select or checkbox with data-submit sends its form when changed; without JavaScript the form has a button.
   document.addEventListener("change", (event) => event.target.closest("[data-submit]")?.form.requestSubmit());
 })();
