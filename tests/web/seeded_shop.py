@@ -5,419 +5,44 @@ Everybody and everything in it is derived from numbers, so that a test can count
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 import pyarrow as pa
 from fastapi import FastAPI
+from seeded_definitions import EXPERIMENT, HERO, MAIL, NOW, PRODUCTS, SEGMENTS, START, ShopProject
+from seeded_engine import ACCOUNTS, FixedEngine, StandingClock
 
 from mailwright.core.commits import TickCommit
-from mailwright.core.errors import NotFound
-from mailwright.core.events import Event, Events, Identifier, Item, Offset, Person
-from mailwright.core.facts import AccountFacts, EngineStatus, Known, Member, PersonFacts
-from mailwright.core.happenings import Place, Unwritten, Whose
+from mailwright.core.events import Event, Events, Identifier, Offset, Person
+from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, parse_iso
 from mailwright.core.messages import Failed, Message, MessageState, SendRequest, Sent, Unknown
-from mailwright.core.person_graph import GraphIdentifier, PersonGraph
 from mailwright.core.ports import Consent, DefinitionVersion, Handing, ModelVersion, Refusal
-from mailwright.core.previews import Count, Preview
-from mailwright.core.transitions import Cursor, TransitionPage
-from mailwright.decisions.content_rules import ContentRuleDefinition, RowDefinition, condition_name
+from mailwright.decisions.content_rules import condition_name
 from mailwright.decisions.decide import Decision, decide
-from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
 from mailwright.decisions.matched import Match
 from mailwright.decisions.recommend import Ranked
 from mailwright.decisions.record import Refused, record
 from mailwright.delivery.links import MailLinks
-from mailwright.experiments.definitions import ExperimentDefinition, VariantDefinition
-from mailwright.ingest.definitions import CatalogDefinition, TrackingPlan
-from mailwright.ingest.forms.definitions import FormDefinition
-from mailwright.ingest.hooks import IngestRules, Normaliser, Resolve
-from mailwright.ingest.identifiers import Seal
-from mailwright.ingest.imports import ImportDefinition
-from mailwright.ingest.limits import LIMITS, Limits
-from mailwright.ingest.lookups import LookupDefinition
-from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
-from mailwright.ingest.schema import AccountsDefinition, ProfileSchema, RollUp, TraitDefinition
 from mailwright.ingest.segment import Source
-from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.privacy.keys import KeyRing
 from mailwright.privacy.sealing import Sealer
 from mailwright.privacy.tokens import Tokens
-from mailwright.reports.quality.definitions import QualityDefinition
-from mailwright.rules.parse import parse
-from mailwright.rules.syntax import Expression, InSegment, from_json
 from mailwright.runtime.engine.history_rows import EVENTS, TRANSITIONS
-from mailwright.runtime.project.asked import asked_rule
-from mailwright.runtime.project.load import Project
 from mailwright.stores.history_delta import DeltaHistory
 from mailwright.stores.memory import MemoryBlobs, MemoryEventLog
 from mailwright.stores.records_sql import SqlRecords
-from mailwright.web.context import Definition, WebContext, WebSettings
+from mailwright.web.context import WebContext, WebSettings
 
-NOW = parse_iso("2017-12-28T13:00:00Z")
-START = parse_iso("2017-11-30T00:00:00Z")
 N_PEOPLE = 140
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 FIRST = ["Ada", "Bruno", "Chloe", "Deniz", "Edda", "Farid", "Greta", "Hugo", "Ines", "Jonas"]
 LAST = ["Keller", "Lindqvist", "Moreau", "Novak", "Okafor", "Petrov", "Quist", "Rossi", "Silva", "Toth"]
-PRODUCTS = {
-    "1029743": "Whole milk, 1 gallon",
-    "1082185": "Bananas",
-    "995242": "Skim milk, half gallon",
-    "1106523": "Orange juice, not from concentrate",
-    "981760": "Large eggs, 12",
-    "1127831": "Strawberries, 1 lb",
-    "840361": "Sourdough loaf",
-}
-
-
-ACCOUNTS = {
-    name: AccountFacts(
-        id=name,
-        traits={"plan": Known(value="gold", at=NOW, source="crm")},
-        history={
-            "plan": [Known(value="gold", at=NOW, source="crm"), Known(value=None, at=START, source="till")],
-            "city": [Known(value=None, at=START, source="till")],
-        },
-        n_members=3,
-        first_seen_at=START,
-        last_seen_at=NOW,
-        members=[Member(person=Person(n), first_at=START, last_at=NOW) for n in (1, 2, 13)],
-        figures={"people": 3},
-    )
-    for name in ["acme", "a/b <script>alert(1)</script>"]
-}
-
-
-class StandingClock:
-    """A clock that a test moves by hand."""
-
-    def __init__(self, at: Instant) -> None:
-        self.at = at
-
-    def now(self) -> Instant:
-        return self.at
-
-
-class FixedEngine:
-    """EngineReads over facts that a test made."""
-
-    def __init__(self, people: dict[Person, PersonFacts]) -> None:
-        self.people = people
-        self.down: Exception | None = None
-
-    def status(self) -> EngineStatus:
-        self._answer()
-        names = [name for facts in self.people.values() for name in facts.segments]
-        return EngineStatus(
-            offset=Offset(4096 * 900),
-            tick_offset=Offset(4096 * 899),
-            at=NOW,
-            version=3,
-            n_persons=len(self.people),
-            n_events=sum(facts.n_events for facts in self.people.values()),
-            n_duplicates=12,
-            n_items=len(PRODUCTS),
-            segments={name: names.count(name) for name in SEGMENTS},
-        )
-
-    def facts(
-        self, persons: Sequence[Person], conditions: Sequence[str] = (), *, past: bool = False
-    ) -> dict[Person, PersonFacts]:
-        self._answer()
-        found = {person: self.people[person] for person in persons if person in self.people}
-        return found if past else {n: msgspec.structs.replace(one, history={}) for n, one in found.items()}
-
-    def having(self, trait: str, value: Any) -> list[Person]:
-        self._answer()
-        told = {person: facts.traits[trait].value for person, facts in self.people.items() if trait in facts.traits}
-        asked = value["hash"] if isinstance(value, dict) else value
-        return [n for n, one in told.items() if (one["hash"] if isinstance(one, dict) else one) == asked]
-
-    def accounts(self, after: str | None, limit: int) -> list[AccountFacts]:
-        self._answer()
-        if after is not None and after not in ACCOUNTS:
-            raise NotFound("account.unknown", f"there is no account {after!r}")
-        start = 0 if after is None else list(ACCOUNTS).index(after) + 1
-        return list(ACCOUNTS.values())[start : start + limit]
-
-    def account(self, group: str) -> AccountFacts | None:
-        self._answer()
-        return ACCOUNTS.get(group)
-
-    def find(self, kind: str, value: str) -> Person | None:
-        self._answer()
-        wanted = Identifier(kind, value)
-        return next((facts.person for facts in self.people.values() if wanted in facts.identifiers), None)
-
-    def graph(self, person: int) -> PersonGraph:
-        """Everybody's identifiers came with their first one; nobody was ever merged."""
-        facts = self.people[Person(person)]
-        keys = [f"{one.kind}:{one.value}" for one in facts.identifiers]
-        return PersonGraph(
-            person=facts.person,
-            numbers=[facts.person],
-            identifiers=[
-                GraphIdentifier(key=key, since_at=START, offset=Offset(4096), via=keys[0] if place else "")
-                for place, key in enumerate(keys)
-            ],
-            merges=[],
-            refused=[],
-            apart=[],
-        )
-
-    def members(self, segment: str, after: Person | None, limit: int) -> list[Person]:
-        self._answer()
-        if segment not in SEGMENTS:
-            raise NotFound("segment.unknown", f"there is no segment {segment!r}")
-        start = -1 if after is None else after
-        inside = (person for person, facts in self.people.items() if segment in facts.segments and person > start)
-        return list(itertools.islice(inside, limit))
-
-    def first_identifiers(self, persons: Sequence[Person]) -> dict[Person, str]:
-        self._answer()
-        return {person: self.people[person].first_identifier for person in persons if person in self.people}
-
-    def overlap(self, segment: str, others: Sequence[str]) -> dict[str, int]:
-        members = {name: set(self.members(name, None, 10**6)) for name in (segment, *others)}
-        return {name: len(members[segment] & members[name]) for name in others}
-
-    def preview(self, rule: bytes, against: str | None, limit: int) -> Preview:
-        """Understands ``in segment X`` alone; anything else needs leaves that are not kept."""
-        self._answer()
-        node = from_json(rule)
-        if not isinstance(node, InSegment):
-            return Preview(at=NOW, n_persons=len(self.people), exact=False, missing=["leaf"])
-        inside = self.members(node.name, None, 10**6)
-        before = self.members(against, None, 10**6) if against in SEGMENTS else []
-        entering, leaving = sorted(set(inside) - set(before)), sorted(set(before) - set(inside))
-        return Preview(
-            at=NOW,
-            n_persons=len(self.people),
-            exact=True,
-            size=Count.of(len(inside)),
-            entering=Count.of(len(entering)) if against is not None else None,
-            leaving=Count.of(len(leaving)) if against is not None else None,
-            sample=inside[:limit],
-            entering_sample=entering[:limit],
-            leaving_sample=leaving[:limit],
-        )
-
-    def transitions(self, after: Cursor | None, segments: Sequence[str] | None, limit: int) -> TransitionPage:
-        """It remembers nothing: History has all."""
-        self._answer()
-        since = Cursor(Offset(4096 * 899))
-        return TransitionPage(changes=[], cursor=after or since, kept_since=since)
-
-    def latest_transitions(self, segment: str, limit: int) -> TransitionPage:
-        self._answer()
-        return TransitionPage(changes=[], cursor=Cursor(Offset(4096 * 899)))
-
-    def unwritten(self, whose: Whose, before: Place, limit: int) -> Unwritten:
-        """History has all."""
-        self._answer()
-        return Unwritten(rows=[], after=Offset(2**62))
-
-    def items(self, catalog: str, item_ids: Sequence[str]) -> dict[str, Item]:
-        return {
-            i: Item(catalog=catalog, item_id=i, stamp_at=START, facts={"title": PRODUCTS[i]})
-            for i in item_ids
-            if i in PRODUCTS
-        }
-
-    def _answer(self) -> None:
-        if self.down:
-            raise self.down
-
-
-SEGMENTS = {
-    "frequent_buyers": Definition(
-        name="frequent_buyers",
-        title="Frequent buyers",
-        description="Shop at least weekly",
-        text="did 'Order Completed' at least 4 times within the last 28 days",
-    ),
-    "high_value": Definition(
-        name="high_value",
-        title="High value",
-        text="sum of 'Order Completed'.total within the last 90 days >= 500\nand not in segment lapsing",
-    ),
-    "lapsing": Definition(
-        name="lapsing",
-        title="Lapsing",
-        description="Used to come, and stopped",
-        text="orders >= 3 and time since last 'Order Completed' > 21 days",
-    ),
-    "coupon_lovers": Definition(
-        name="coupon_lovers", title="Coupon lovers", text="did 'Coupon Applied' at least 2 times within 90 days"
-    ),
-    "produce_fans": Definition(
-        name="produce_fans",
-        title="Produce fans",
-        text="most frequent of 'Order Completed'.products.product.department = 'PRODUCE'",
-    ),
-    "everyone": Definition(name="everyone", title="Everyone with an order", text="did 'Order Completed'"),
-}
-ATTRIBUTES = {
-    "orders": Definition(name="orders", title="Orders", text="count of 'Order Completed'"),
-    "spend": Definition(name="spend", title="Spend, all time", text="sum of 'Order Completed'.total"),
-    "favourite_department": Definition(name="favourite_department", title="Favourite department", text="..."),
-    "since_order": Definition(name="since_order", title="Since the last order", text="...", kind="duration"),
-    "first_order": Definition(name="first_order", title="First order", text="...", kind="instant"),
-    "engagement": Definition(name="engagement", title="Engagement, 0 to 100", text="..."),
-    "recently_bought": Definition(name="recently_bought", title="Recently bought", text="..."),
-}
-EXPERIMENT = ExperimentDefinition(
-    name="personal_offers",
-    variants={"popular": VariantDefinition(share=0.5), "personalised": VariantDefinition(share=0.5)},
-)
-HERO = ContentRuleDefinition(
-    title="Hero",
-    slot="hero",
-    rows=[
-        RowDefinition(name="produce", when="in segment produce_fans", use={"headline": "Fresh this week"}),
-        RowDefinition(name="frequent", when="in segment frequent_buyers", use={"headline": "Your weekly basket"}),
-    ],
-    otherwise={"headline": "Offers for your week"},
-)
-MAIL = MailDefinition(
-    template="weekly_offers",
-    content_rules=["hero"],
-    recommend=RecommendDefinition(sources=["for_you", "popular"], n=4, exclude_recent=True),
-    variables={
-        "first_name": VariableDefinition(source="trait firstName", fallback="there"),
-        "department": VariableDefinition(source="attribute favourite_department", fallback="grocery"),
-    },
-)
-
-
-FORMS = {
-    "club": msgspec.convert(
-        {
-            "title": "Our club",
-            "fields": [
-                {"trait": "email", "label": "E-mail", "type": "email", "required": True},
-                {"trait": "firstName", "label": "First name", "worth": 5},
-                {"trait": "city", "label": "City", "type": "city", "worth": 4},
-                {"trait": "postalCode", "label": "Postal code", "type": "postal_code", "worth": 3},
-                {"trait": "birthday", "label": "Birthday", "type": "date", "worth": 2},
-            ],
-            "at_once": 3,
-            "country": "DE",
-            "purposes": [{"purpose": "marketing", "wording": "Yes, write to me."}],
-            "double_opt_in": {},
-        },
-        FormDefinition,
-    ),
-    "plain": msgspec.convert(
-        {
-            "title": "Short",
-            "fields": [
-                {"trait": "email", "label": "E-mail", "type": "email", "required": True},
-                {"trait": "firstName", "label": "First name"},
-            ],
-            "purposes": [{"purpose": "marketing", "wording": "Yes, write to me."}],
-            "domains": ["shop.example"],
-            "redirect": "https://shop.example/thanks",
-        },
-        FormDefinition,
-    ),
-    "nps": msgspec.convert(
-        {
-            "title": "How do you like us?",
-            "kind": "survey",
-            "fields": [
-                {"trait": "score", "label": "Tell friends?", "type": "rating", "required": True},
-                {
-                    "trait": "sport",
-                    "label": "Your sport",
-                    "type": "choice",
-                    "options": [
-                        {"value": "run", "label": "Running", "set": {"interest": "running"}, "tag": "trail"},
-                        {"value": "swim", "tag": "water"},
-                    ],
-                },
-            ],
-        },
-        FormDefinition,
-    ),
-    "centre": msgspec.convert(
-        {
-            "title": "Your mail",
-            "kind": "preferences",
-            "purposes": [{"purpose": "marketing", "wording": "Yes, write to me."}],
-            "fields": [{"trait": "city", "label": "City", "type": "city"}],
-            "thanks": "Saved.",
-        },
-        FormDefinition,
-    ),
-}
-
-
-@dataclass
-class ShopProject:
-    """The definitions of the shop, as runtime would show them."""
-
-    name: str = "Corner Grocery"
-    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("America/New_York"))
-    segments: Mapping[str, Definition] = field(default_factory=lambda: SEGMENTS)
-    attributes: Mapping[str, Definition] = field(default_factory=lambda: ATTRIBUTES)
-    campaigns: Mapping[str, Definition] = field(
-        default_factory=lambda: {"weekly_offers": Definition(name="weekly_offers", title="Weekly offers")}
-    )
-    journeys: Mapping[str, Definition] = field(
-        default_factory=lambda: {"win_back": Definition(name="win_back", title="Win-back")}
-    )
-    models: Mapping[str, Definition] = field(
-        default_factory=lambda: {"for_you": Definition(name="for_you", title="For you")}
-    )
-    experiments: Mapping[str, ExperimentDefinition] = field(default_factory=lambda: {EXPERIMENT.name: EXPERIMENT})
-    catalogs: Mapping[str, CatalogDefinition] = field(
-        default_factory=lambda: {
-            "products": msgspec.convert({"title": "Products", "facts": {"title": "text"}}, CatalogDefinition)
-        }
-    )
-    tracking_plan: TrackingPlan = field(default_factory=TrackingPlan)
-    profile: ProfileSchema = field(
-        default_factory=lambda: ProfileSchema(
-            traits={
-                "kids": TraitDefinition(title="Children", type="number", index=True),
-                "lastName": TraitDefinition(policy="personal", index=True),
-            },
-            accounts=AccountsDefinition(rollup={"people": RollUp(people="count", title="People")}),
-        )
-    )
-
-    @property
-    def quality(self) -> QualityDefinition:
-        return QualityDefinition()
-
-    @property
-    def normaliser(self) -> Normaliser:
-        return SchemaNormaliser(self.profile)
-
-    def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
-        return IngestRules(
-            sealer=sealer, plan=self.tracking_plan, normaliser=self.normaliser, resolve=resolve, limits=limits
-        )
-
-    forms: Mapping[str, FormDefinition] = field(default_factory=lambda: FORMS)
-    webhooks: Mapping[str, WebhookDefinition] = field(default_factory=dict)
-    lookups: Mapping[str, LookupDefinition] = field(default_factory=dict)
-    imports: Mapping[str, ImportDefinition] = field(default_factory=dict)
-
-    def asked_rule(self, rule: str | Mapping[str, Any], name: str = "") -> Expression:
-        parsed = {segment: parse(one.text) for segment, one in self.segments.items()}
-        return asked_rule(
-            Project(memberships=parsed, expressions={"orders": parse("count of 'Order Completed'")}), rule, name
-        )
 
 
 class ShopRecommender:

@@ -6,44 +6,51 @@ import io
 import json
 import wave
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from live_shop import Live, wait_for
+from live_shop import Live, live_shop, wait_for
+from serving import free_socket, served
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from mailwright.core.events import Event, Events
+from mailwright.ingest.segment import Source
+from mailwright.web.context import WebContext
 
-KEY = "pk_live"
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 def stub(door: str, **options: Any) -> str:
     """The install line, as docs/how-to/install-the-snippet.md has it."""
-    told = json.dumps({"key": KEY, **options})
+    told = json.dumps({"key": "pk_live", **options})
     return f"""!function(w,d,u,o){{var m=w.mailwright=w.mailwright||function(){{(m.q=m.q||[]).push(arguments)}};
 if(m.o||m.live)return;m.o=o;var s=d.createElement('script');s.async=1;s.src=u+'/snippet.js';d.head.appendChild(s)
 }}(window,document,'{door}',{told});"""
 
 
-def by_hand(door: str, **options: Any) -> str:
+def by_hand(to: Heard, **options: Any) -> str:
     """In the page's head, as text."""
-    return f"<script>{stub(door, **options)}</script>"
+    return f"<script>{stub(to.door, key=to.key, **options)}</script>"
 
 
-def by_tag(door: str, **options: Any) -> str:
+def by_tag(to: Heard, **options: Any) -> str:
     """One tag without any inline script, for pages with a strict policy."""
     told = "".join(f' data-{name}="{str(value).lower()}"' for name, value in options.items())
-    return f'<script async src="{door}/snippet.js" data-key="{KEY}"{told}></script>'
+    return f'<script async src="{to.door}/snippet.js" data-key="{to.key}"{told}></script>'
 
 
-def by_container(door: str, **options: Any) -> str:
+def by_container(to: Heard, **options: Any) -> str:
     """As a tag manager does it: a container that takes over the data layer and later injects a custom HTML tag."""
-    tag = json.dumps(f"<script>{stub(door, **options)}</script>").replace("</", "<\\/")
+    tag = json.dumps(by_hand(to, **options)).replace("</", "<\\/")
     return f"""<script>(function(w){{
   w.dataLayer=w.dataLayer||[];w.dataLayer.push({{'gtm.start':Date.now(),event:'gtm.js'}});
   var push=w.dataLayer.push;w.dataLayer.push=function(){{return push.apply(w.dataLayer,arguments)}};
@@ -54,9 +61,9 @@ def by_container(door: str, **options: Any) -> str:
 }})(window)</script>"""
 
 
-def both(door: str, **options: Any) -> str:
+def both(to: Heard, **options: Any) -> str:
     """By a tag, by hand and through the tag manager, so that the script itself is loaded twice."""
-    return by_tag(door, **options) + by_hand(door, **options) + by_container(door, **options)
+    return by_tag(to, **options) + by_hand(to, **options) + by_container(to, **options)
 
 
 INSTALLS = {"hand": by_hand, "tag": by_tag, "container": by_container, "both": both}
@@ -108,19 +115,47 @@ class ShopPages:
         return Response("{}", status_code=trouble)
 
 
+@contextmanager
+def shop_pages() -> Iterator[ShopPages]:
+    """Pages behind a server of their own, on another host than the door's."""
+    made, bound = ShopPages(), free_socket()
+    made.base_url = f"http://localhost:{bound.getsockname()[1]}"
+    with served(made.app(), bound):  # type: ignore[arg-type]
+        yield made
+
+
+@contextmanager
+def snippet_door(folder: Path) -> Iterator[Live]:
+    """A door and engine that know the shop's host as one of ours."""
+
+    def adapt(context: WebContext) -> WebContext:
+        return replace(context, settings=replace(context.settings, shop_domains=("localhost",)))
+
+    with live_shop(folder, adapt=adapt) as made:
+        yield made
+
+
 @dataclass
 class Heard:
-    """What the door took from browsers since this was made, repeats left out as the engine does."""
+    """A test's own key at the door, and what came in by it; repeats left out as the engine does.
+
+    Pages of earlier tests may still send something, by the keys of those.
+    """
 
     live: Live
-    after: int = 0
+    key: str = field(default_factory=lambda: f"pk_{token_hex(8)}")
 
     def __post_init__(self) -> None:
-        self.after = self.live.world.log.last()[0]
+        self.live.app.state.context.sources[self.key] = Source(self.key, "browser")
+
+    @property
+    def door(self) -> str:
+        return self.live.base_url
 
     def all(self) -> list[Event]:
-        records = self.live.world.log.read(self.after, 10_000)
+        records = self.live.world.log.read(0, 100_000)
         events = [event for record in records if isinstance(record.body, Events) for event in record.body.events]
+        events = [event for event in events if event.source == self.key]
         return list({(event.source, event.message_id): event for event in reversed(events)}.values())[::-1]
 
     def names(self) -> Counter[str]:
@@ -146,3 +181,12 @@ def data_layer(*pushes: dict[str, Any] | Sequence[Any]) -> str:
         told = json.dumps(push)
         lines.append(f"dataLayer.push({told})" if isinstance(push, dict) else f"gtag(...{told})")
     return f"<script>{';'.join(lines)}</script>"
+
+
+def stored(page: Page) -> dict[str, str]:
+    return page.evaluate("({...localStorage})")
+
+
+def sent_all(page: Page) -> None:
+    """Wait until the page knows that the door has everything."""
+    page.wait_for_function("!Object.keys(localStorage).some(name => name.startsWith('mw.q'))")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from seeded_shop import START, StandingClock
+from seeded_definitions import START
+from seeded_engine import StandingClock
 
 from mailwright.core.instants import Instant
 from mailwright.core.ports import DefinitionVersion

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi.testclient import TestClient
-from seeded_shop import Shop, ShopProject
+from seeded_definitions import ShopProject
+from seeded_shop import Shop
 from visitors import OURS, client_of, sign_in
 
 from mailwright.core.instants import HOUR, Instant

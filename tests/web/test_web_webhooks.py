@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 import pytest
 from fastapi.testclient import TestClient
-from seeded_shop import Shop, StandingClock
+from seeded_engine import StandingClock
+from seeded_shop import Shop
 from visitors import client_of, sign_in
 
 from mailwright.core.errors import Transient

@@ -1,7 +1,7 @@
 """What the snippet and the pixel send, through the door and the engine: attributes move, named segments follow.
 
-The calls have exactly the shape that `web/assets/snippet` gives them (a browser's own test is tests/web/
-test_browser_snippet.py); the pixel's are read from addresses, as the door does.
+The calls have exactly the shape that `web/assets/snippet` gives them (a browser's own tests are tests/web/snippet);
+the pixel's are read from addresses, as the door does.
 """
 
 from __future__ import annotations
