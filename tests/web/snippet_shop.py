@@ -24,6 +24,7 @@ from starlette.routing import Route
 from mailwright.core.events import Event, Events
 from mailwright.ingest.segment import Source
 from mailwright.web.context import WebContext
+from mailwright.web.visits import VISIT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -155,8 +156,13 @@ class Heard:
     def all(self) -> list[Event]:
         records = self.live.world.log.read(0, 100_000)
         events = [event for record in records if isinstance(record.body, Events) for event in record.body.events]
-        events = [event for event in events if event.source == self.key]
+        browsers = anonymous_ids(event for event in events if event.source == self.key)
+        events = [event for event in events if event.source == self.key or self._joins(event, browsers)]
         return list({(event.source, event.message_id): event for event in reversed(events)}.values())[::-1]
+
+    def _joins(self, event: Event, browsers: set[str]) -> bool:
+        """Whether it is the door's own event that joins the visit of one of these browsers."""
+        return event.name == VISIT and not browsers.isdisjoint(anonymous_ids([event]))
 
     def names(self) -> Counter[str]:
         return Counter(event.name if event.type == "track" else event.type for event in self.all())
