@@ -430,6 +430,14 @@ class WebhookRecords(Protocol):
         """Whether a delivery with any of these keys is remembered."""
         ...
 
+    def bind(self, webhook: str, key: str, body: str, at: Instant) -> bool:
+        """Bind a key to the digest of the one body that may come under it, whoever is first of all processes.
+
+        Returns:
+            Whether it is bound to this body: at once, or by an earlier try. It is forgotten like a delivery.
+        """
+        ...
+
     def delivered(self, webhook: str, keys: Sequence[str], tally: WebhookTally) -> None:
         """Remember a delivery by all its keys, and add `tally` to the webhook's; its `last_at` is when."""
         ...

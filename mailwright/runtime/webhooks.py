@@ -23,7 +23,7 @@ from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import Parsed, Source, parse_request
 from mailwright.ingest.webhooks.definitions import Challenge, WebhookDefinition
 from mailwright.ingest.webhooks.mapping import Mapped, Mapper, Refused, encoded
-from mailwright.ingest.webhooks.verification import Request, secret_names, verify
+from mailwright.ingest.webhooks.verification import Authentic, Request, secret_names, verify
 from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.quarantine import Came, Quarantine
@@ -47,7 +47,7 @@ class WebhookReport:
     """What came of a delivery.
 
     Attributes:
-        replayed: It had come before, and nothing was written.
+        replayed: It had come before: nothing was written but what keeps mail away, if only its body is known.
         ignored: No template asked for anything of it.
         held: Why events are held back by the tracking plan; they are kept, to be mended and let in.
     """
@@ -107,7 +107,7 @@ class WebhookDoor:
             Transient: ``webhook.secret``, or if what it holds could not be made durable: it may be sent again.
             InvalidInput: ``webhook.body``.
         """
-        seals = self._verified(name, definition, request)
+        genuine = self._verified(name, definition, request)
         if (
             definition.verify.kind == "sns"
             and self.fetch is not None
@@ -116,12 +116,15 @@ class WebhookDoor:
             self.records.webhooks.delivered(name, [], WebhookTally(received=1, last_at=self.wall.now()))
             return WebhookReport()
         drafted = draft(name, definition, request, rules=self.rules, catalogs=self.catalogs, now=self.clock.now())
-        keys = [_key(seal) for seal in seals]
-        keys += [_key("id\0" + drafted.mapped.delivery)] if drafted.mapped.delivery else []
+        seals = [_key(seal) for seal in genuine.seals]
+        ids = [_key("id\0" + drafted.mapped.delivery)] if drafted.mapped.delivery else []
         webhooks, now = self.records.webhooks, self.wall.now()
-        if keys and webhooks.seen(name, keys):
-            webhooks.delivered(name, [], WebhookTally(received=1, replayed=1, last_at=now))
-            return WebhookReport(replayed=True)
+        if webhooks.seen(name, [*seals, *ids]):
+            known_by_itself = definition.verify.has_timestamp or webhooks.seen(name, ids)
+            return self._repeated(name, None if known_by_itself else drafted)
+        if not genuine.covers_body and not webhooks.bind(name, _key("bound\0" + seals[0]), _digest(request), now):
+            _log.warning("a request to the webhook %s was refused: its token has come with another body", name)
+            raise _not_genuine()
         calls = self._kept(name, drafted.calls)
         drafted = replace(drafted, calls=calls, report=_report(replace(drafted, calls=calls)))
         self._write(drafted)
@@ -136,14 +139,47 @@ class WebhookDoor:
         )
         # What came to nothing may be sent again, once the definition is mended.
         nothing = not (report.accepted or report.held) and bool(report.refused or report.ignored)
-        webhooks.delivered(name, [] if nothing else keys, tally)
+        webhooks.delivered(name, [] if nothing else [*seals, *ids], tally)
         if self.collected is not None:
-            self._count(self.collected, _source(name).name, drafted)
+            self.collected.add(_source(name).name, _counted(drafted))
+            self._count_others(self.collected, _source(name).name, drafted)
         return report
 
-    def _count(self, collected: Collected, source: str, drafted: Drafted) -> None:
+    def _repeated(self, name: str, drafted: Drafted | None) -> WebhookReport:
+        """A delivery that has come before; with `drafted` one that is known by its body alone.
+
+        Such a body may well be another delivery: whoever withdraws, agrees again and withdraws again tells the same
+        twice. So what keeps mail away holds each time, and only the rest makes nothing twice.
+        """
+        report = WebhookReport(replayed=True)
+        if drafted is not None:
+            drafted = self._protecting(drafted)
+            report = replace(_report(drafted), replayed=True)
+            self._write(drafted)
+            if self.collected is not None:
+                self._count_others(self.collected, _source(name).name, drafted)
+        tally = WebhookTally(received=1, accepted=report.accepted, replayed=1, last_at=self.wall.now())
+        self.records.webhooks.delivered(name, [], tally)
+        return report
+
+    def _protecting(self, drafted: Drafted) -> Drafted:
+        """Of what a body would write, what keeps mail away and is not known already."""
+        ledger = self.records.consents
+        told, out = drafted.consents.consents, drafted.suppressions.suppressions
+        withdrawn = [one for one in told if not one.granted and one not in ledger.ledger(one.address_hash)]
+        known = ledger.suppressed([one.address_hash for one in out])
+        left = [one for one in out if one.address_hash not in known]
+        return replace(
+            drafted,
+            mapped=Mapped(),
+            calls=Parsed(events=[], refused=[], warned=[]),
+            consents=ParsedConsents(consents=withdrawn, refused=()),
+            suppressions=ParsedSuppressions(suppressions=left, refused=()),
+            items=ParsedItems(items=[], refused=[]),
+        )
+
+    def _count_others(self, collected: Collected, source: str, drafted: Drafted) -> None:
         consents, suppressions, items = drafted.consents, drafted.suppressions, drafted.items
-        collected.add(source, _counted(drafted))
         collected.add_others(source, "consents", len(consents.consents), consents.refused)
         collected.add_others(source, "suppressions", len(suppressions.suppressions), suppressions.refused)
         collected.add_others(source, "items", len(items.items), items.refused)
@@ -169,10 +205,10 @@ class WebhookDoor:
             wanted = self.secret(challenge.token_env)
             got = query.get(challenge.token_parameter, "")
             if not wanted or hashlib.sha256(got.encode()).digest() != hashlib.sha256(wanted.encode()).digest():
-                raise NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")
+                raise _not_genuine()
         return told
 
-    def _verified(self, name: str, definition: WebhookDefinition, request: Request) -> Sequence[str]:
+    def _verified(self, name: str, definition: WebhookDefinition, request: Request) -> Authentic:
         names = secret_names(definition.verify)
         secrets = [self.secret(one) for one in names]
         if names and not any(secrets):
@@ -183,8 +219,8 @@ class WebhookDoor:
         found = verify(definition.verify, request, secrets, now, headers, **keys)
         if isinstance(found, str):
             _log.warning("a request to the webhook %s was refused: %s", name, found)
-            raise NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")
-        return found.seals
+            raise _not_genuine()
+        return found
 
     def _write(self, drafted: Drafted) -> None:
         """What binds the gate first, then the log. Repeated after a crash in between, nothing counts twice."""
@@ -258,6 +294,14 @@ _CHALLENGE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _digest(request: Request) -> str:
+    return hashlib.sha256(request.body).hexdigest()[:32]
+
+
+def _not_genuine() -> NotGenuine:
+    return NotGenuine("webhook.signature", "nothing shows that this comes from whom it says")
 
 
 def _source(name: str) -> Source:

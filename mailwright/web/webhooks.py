@@ -33,8 +33,9 @@ async def deliver(request: Request, name: Name) -> Response:
     """Take one delivery in its sender's own shape, see ``webhooks/NAME.yaml``.
 
     200 once all that it holds is durable: ``{"accepted": 2, "events": 2, "refused": [{"output", "index", "field",
-    "reason"}]}``, with ``"replayed": true`` for one that had come before and ``"ignored": true`` for one that nothing
-    was asked of. ``quarantined`` has rows like those of ``refused`` for events that the tracking plan holds back: they
+    "reason"}]}``, with ``"replayed": true`` for one that had come before (of one that is known by its body alone,
+    withdrawals and suppressions hold all the same and are counted) and ``"ignored": true`` for one that nothing was
+    asked of. ``quarantined`` has rows like those of ``refused`` for events that the tracking plan holds back: they
     are kept, to be mended and let in. 401 if nothing shows that it is genuine; 400 if its body cannot be read; 503 if
     it may be sent again.
     """

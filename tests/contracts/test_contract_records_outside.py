@@ -1,8 +1,19 @@
 """The ports WebhookRecords and LookupRecords."""
 
-from mailwright.core.instants import Instant
-from mailwright.core.outside import LookupAnswer, WebhookTally
-from mailwright.stores.records_sql import SqlRecords
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import sqlalchemy as sa
+
+sys.path[:0] = [str(Path(__file__).parent.parent / "servers")]
+
+from postgres import postgres  # noqa: E402, F401
+
+from mailwright.core.instants import Instant  # noqa: E402
+from mailwright.core.outside import LookupAnswer, WebhookTally  # noqa: E402
+from mailwright.stores.records_sql import SqlRecords  # noqa: E402
 
 
 def tally(at: int, **counts: int) -> WebhookTally:
@@ -19,6 +30,44 @@ def test_a_delivery_is_known_by_any_of_its_keys(records):
     assert not hooks.seen("a", [])
     hooks.delivered("a", ["2", "3"], tally(20))
     assert hooks.seen("a", ["3"])
+
+
+def test_a_key_is_bound_to_one_body_until_it_is_forgotten(records):
+    bind = records.webhooks.bind
+    assert bind("a", "k", "body", Instant(10))
+    assert not bind("a", "k", "other", Instant(11))
+    assert bind("a", "k", "body", Instant(12)), "it may be sent again after a failure"
+    assert bind("b", "k", "other", Instant(10))
+    assert not records.webhooks.seen("a", ["body", "other"])
+    assert records.webhooks.forget(Instant(11)) == 4
+    assert bind("a", "k", "other", Instant(20))
+
+
+def test_of_many_who_bind_a_key_at_once_one_does(records_url):
+    with SqlRecords.open(records_url) as one, SqlRecords.open(records_url) as other, ThreadPoolExecutor(8) as threads:
+        for key in map(str, range(20)):
+            doors = [one, other, one, other, one, other]
+            tried = [
+                threads.submit(door.webhooks.bind, "a", key, str(body), Instant(1)) for body, door in enumerate(doors)
+            ]
+            assert sum(each.result() for each in tried) == 1
+
+
+def test_two_processes_bind_a_key_to_one_body(postgres):  # noqa: F811
+    url = postgres.database()
+    insert = sa.text("INSERT INTO webhook_delivery (webhook, key, at) VALUES ('a', 'k', 1), ('a', 'k first', 1)")
+    with SqlRecords.open(url) as records, ThreadPoolExecutor(1) as threads:
+        engine = sa.create_engine(url)
+        with engine.begin() as other:  # has not committed, so that nobody sees its rows
+            other.execute(insert)
+            bound = threads.submit(records.webhooks.bind, "a", "k", "second", Instant(2))
+            with engine.connect() as watching:
+                waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                while not bound.done() and not watching.execute(waiting).scalar_one():
+                    time.sleep(0.02)
+        engine.dispose()
+        assert bound.result(30) is False
+        assert records.webhooks.bind("a", "k", "first", Instant(3)) is True
 
 
 def test_old_deliveries_are_forgotten_and_tallies_stay(records):

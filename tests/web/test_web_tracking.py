@@ -14,6 +14,7 @@ from visitors import client_of
 from mailwright.core.events import Person
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.messages import MessageState
+from mailwright.core.ports import Consent
 from mailwright.runtime.collected import Collected
 from mailwright.web.tracking import PIXEL
 
@@ -163,6 +164,19 @@ def test_one_click_post_needs_no_cookie_no_origin_and_is_idempotent(
     assert [(row.granted, row.source) for row in rows] == [(True, "demo"), (False, "one-click")]
     assert {event.message_id for event in fresh_shop.events()} == {f"{sent_id}:unsubscribe"}
     assert fresh_shop.events()[0].name == "Unsubscribed"
+
+
+def test_who_agrees_again_is_let_go_again_by_the_same_link(fresh_shop: Shop, reader: TestClient, sent_id: str) -> None:
+    path, digest = _leave(fresh_shop, sent_id, 3), address_hash(fresh_shop.engine.people[Person(3)])
+    clock = fresh_shop.context.clock
+    reader.post(path, data={"List-Unsubscribe": "One-Click"})
+    again = Consent(
+        address_hash=digest, purpose="marketing", granted=True, at=clock.now(), source="shop", wording="Mails, please"
+    )
+    fresh_shop.records.consents.record([again])
+    assert _consents(fresh_shop, 3)
+    reader.post(path, data={"List-Unsubscribe": "One-Click"})
+    assert not _consents(fresh_shop, 3)
 
 
 def test_multipart_one_click_posts_work_too(fresh_shop: Shop, reader: TestClient, sent_id: str) -> None:

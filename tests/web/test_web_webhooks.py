@@ -8,6 +8,7 @@ import hmac
 import json
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ from visitors import client_of, sign_in
 
 from mailwright.core.errors import Transient
 from mailwright.core.events import Events, Items
-from mailwright.core.instants import MINUTE, Instant, parse_iso
+from mailwright.core.instants import DAY, MINUTE, SECOND, Instant, parse_iso
 from mailwright.core.sources import QuarantineFilter
 from mailwright.delivery.gate import Audience, SenderIdentity, gate
 from mailwright.ingest.hooks import IngestRules
@@ -34,7 +35,7 @@ from mailwright.runtime.project.outside import webhook_of
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "unit" / "ingest")]
 
-from mail_service_bodies import POSTMARK, WHO  # noqa: E402
+from mail_service_bodies import MAILGUN, POSTMARK, WHO  # noqa: E402
 from webhook_bodies import PURPOSE, SHOPIFY_CUSTOMER, SHOPIFY_ORDER, STRIPE, onetrust  # noqa: E402
 
 NOW = parse_iso("2026-11-22T09:00:00Z")
@@ -58,7 +59,24 @@ suppressions:
     email: $.bounced
     reason: bounce
 """
+CHOICES = """
+verify: { kind: token, secret_env: PING_SECRET }
+events:
+  - { name: Choice Made, email: $.email }
+consents:
+  - when: exists($.agreed)
+    email: $.email
+    purpose: marketing
+    granted: $.agreed
+    wording: Mails, please
+    timestamp: $.at
+suppressions:
+  - { when: exists($.gone), email: $.email, reason: gone }
+"""
 FILES = {
+    "choices": CHOICES,
+    "numbered": CHOICES + "delivery_id: $.id\n",
+    "mailgun": "preset: mailgun\n",
     "shopify": "preset: shopify\n",
     "stripe": "preset: stripe\n",
     "onetrust": f"preset: onetrust\noptions: {{ purposes: {{ {PURPOSE}: marketing }} }}\n",
@@ -73,7 +91,14 @@ def defined(name: str, text: str) -> WebhookDefinition:
 
 @pytest.fixture
 def shop(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    for name in ("SHOPIFY_SECRET", "STRIPE_WEBHOOK_SECRET", "ONETRUST_SECRET", "POSTMARK_SECRET", "PING_SECRET"):
+    for name in (
+        "SHOPIFY_SECRET",
+        "STRIPE_WEBHOOK_SECRET",
+        "ONETRUST_SECRET",
+        "POSTMARK_SECRET",
+        "PING_SECRET",
+        "MAILGUN_SECRET",
+    ):
         monkeypatch.setenv(name, "s3cret")
     webhooks = {name: defined(name, text) for name, text in FILES.items()}
     project = replace(fresh_shop.context.project, webhooks=webhooks)
@@ -136,6 +161,88 @@ def test_one_that_comes_again_makes_nothing_twice(shop: Shop, door: TestClient) 
     assert len(shop.records.consents.ledger(shop.sealer.hash_address("bob@shop.example"))) == 1
     tally = shop.records.webhooks.tallies()["shopify"]
     assert (tally.received, tally.accepted, tally.replayed) == (3, 2, 2)
+
+
+def chosen(shop: Shop, webhook: str, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each delivery is answered with, one a day."""
+    told = []
+    for day, body in enumerate(bodies):
+        clock = StandingClock(Instant(NOW + day * DAY))
+        shop.context = replace(shop.context, clock=clock, lease_clock=clock)
+        told.append(client_of(shop).post(f"/w/{webhook}?token=s3cret", json=body).json())
+    return told
+
+
+def test_who_withdraws_twice_in_the_same_words_gets_no_mail(shop: Shop) -> None:
+    email = "new@maple.example"
+    yes, no, before = {"email": email, "agreed": True}, {"email": email, "agreed": False}, shop.log.last()[0]
+    told = chosen(shop, "choices", [yes, no, {**yes, "again": 1}, no, yes])
+    assert [one.get("consents", 0) for one in told] == [1, 1, 1, 1, 0]
+    assert [one.get("replayed", False) for one in told] == [False, False, False, True, True]
+    assert may_send(shop, email) == "no_consent"
+    ledger = shop.records.consents.ledger(shop.sealer.hash_address(email))
+    assert [(one.granted, (one.at - NOW) // DAY) for one in ledger] == [(True, 0), (False, 1), (True, 2), (False, 3)]
+    assert sum(len(body.events) for body in grown(shop, before) if isinstance(body, Events)) == 3
+    tally = shop.records.webhooks.tallies()["choices"]
+    assert (tally.received, tally.accepted, tally.replayed) == (5, 7, 2)
+
+
+def test_a_withdrawal_that_says_when_is_written_once(shop: Shop) -> None:
+    email = "new@maple.example"
+    no = {"email": email, "agreed": False, "at": "2026-11-22T08:00:00Z", "gone": True}
+    told = chosen(shop, "choices", [no, {"email": email, "agreed": True}, no])
+    assert told[2] == {"accepted": 0, "refused": [], "replayed": True}
+    assert [one.granted for one in shop.records.consents.ledger(shop.sealer.hash_address(email))] == [False, True]
+
+
+def test_an_address_that_is_let_in_again_is_kept_out_again_by_the_same_words(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = {"email": "new@maple.example", "gone": 1}
+    [first] = chosen(shop, "choices", [gone])
+    monkeypatch.setattr(shop.records.consents, "suppressed", lambda _: {})  # as if somebody had lifted it
+    [again] = chosen(shop, "choices", [gone])
+    assert (first["suppressions"], again["suppressions"], again["replayed"]) == (1, 1, True)
+
+
+def test_a_delivery_with_an_id_makes_nothing_again(shop: Shop) -> None:
+    email = "new@maple.example"
+    no = {"email": email, "agreed": False, "id": "1"}
+    told = chosen(shop, "numbered", [no, {"email": email, "agreed": True, "id": "2"}, no])
+    assert told[2] == {"accepted": 0, "refused": [], "replayed": True}
+
+
+def mailgun(recipient: str, token: str = "t0ken", secret: bytes = b"s3cret") -> dict[str, Any]:
+    at = str(NOW // SECOND)
+    signature = hmac.digest(secret, f"{at}{token}".encode(), "sha256").hex()
+    data = {**MAILGUN[0]["event-data"], "recipient": recipient, "event": "unsubscribed", "id": f"m-{recipient}"}
+    return {"event-data": data, "signature": {"timestamp": at, "token": token, "signature": signature}}
+
+
+def test_a_token_of_mailgun_carries_one_body_also_at_the_same_moment(
+    shop: Shop, door: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as racing:  # as both see it before either is done
+        racing.setattr(shop.records.webhooks, "seen", lambda *_: False)
+        assert door.post("/w/mailgun", json=mailgun("a@maple.example")).json()["accepted"] == 2
+        before = shop.log.last()
+        assert door.post("/w/mailgun", json=mailgun("b@maple.example")).status_code == 401
+        assert shop.log.last() == before
+        assert door.post("/w/mailgun", json=mailgun("a@maple.example")).status_code == 200, "after a failure"
+        assert door.post("/w/mailgun", json=mailgun("b@maple.example", "other")).status_code == 200
+    assert shop.records.consents.ledger(shop.sealer.hash_address("b@maple.example")) != []
+    assert door.post("/w/mailgun", json=mailgun("c@maple.example")).json()["replayed"]
+    assert shop.records.consents.ledger(shop.sealer.hash_address("c@maple.example")) == []
+
+
+def test_of_two_bodies_under_one_token_at_once_one_counts(shop: Shop, door: TestClient) -> None:
+    for n in range(10):
+        who = [f"{place}{n}@maple.example" for place in "abcd"]
+        with ThreadPoolExecutor(4) as threads:
+            asked = [threads.submit(door.post, "/w/mailgun", json=mailgun(one, str(n))) for one in who]
+        answers = [each.result() for each in asked]
+        assert sum(each.status_code == 200 and not each.json().get("replayed") for each in answers) == 1
+        assert sum(bool(shop.records.consents.ledger(shop.sealer.hash_address(one))) for one in who) == 1
 
 
 def test_what_the_plan_is_against_is_held_told_and_counted(shop: Shop) -> None:

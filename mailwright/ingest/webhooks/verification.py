@@ -118,9 +118,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authentic:
-    """The request is genuine. `seals`: digests by which another copy of it is known."""
+    """The request is genuine.
+
+    Attributes:
+        seals: Digests by which another copy of it is known.
+        covers_body: Whether the body is signed, or else whoever sent it knows the secret. If not, the first body that
+            comes under the seals is the only one.
+    """
 
     seals: Sequence[str]
+    covers_body: bool = True
 
 
 def secret_names(verification: Verification) -> list[str]:
@@ -161,7 +168,7 @@ def verify(
         return "the signature does not fit" if signed.signatures else "there is no signature"
     if verification.has_timestamp and not _is_fresh(signed.at, now, verification.tolerance):
         return "it was signed too long ago, or the clocks differ"
-    return Authentic(seals=(_seal(signed.payload, request, headers),))
+    return Authentic(seals=(_seal(signed.payload, request, headers),), covers_body=verification.kind != "mailgun")
 
 
 def _seal(payload: bytes, request: Request, headers: Sequence[str]) -> str:

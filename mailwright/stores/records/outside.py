@@ -28,6 +28,17 @@ class SqlWebhooks:
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
 
+    def bind(self, webhook: str, key: str, body: str, at: Instant) -> bool:
+        """See `mailwright.core.ports.WebhookRecords.bind`. A second row says to which body."""
+        first, bound = ({"webhook": webhook, "key": each, "at": at} for each in (key, f"{key} {body}"))
+        table = webhook_delivery
+        with self._database.write() as connection:
+            if self._database.insert_once(connection, table, first):
+                self._database.insert_new(connection, table, [bound])
+                return True
+            query = sa.select(table.c.at).where(table.c.webhook == webhook, table.c.key == bound["key"])
+            return connection.execute(query).first() is not None
+
     def delivered(self, webhook: str, keys: Sequence[str], tally: WebhookTally) -> None:
         """See `mailwright.core.ports.WebhookRecords.delivered`."""
         rows = [{"webhook": webhook, "key": key, "at": tally.last_at} for key in keys]
