@@ -100,6 +100,15 @@ class KeyTable:
             self._gone[place] = True
             yield bytes(self._kept[int(place)].as_py())
 
+    def put_back(self, keys: Collection[bytes], before: KeyTable) -> None:
+        """Know of these keys what an earlier table knew, for whatever it was written since was not taken."""
+        for key in set(keys):
+            halves = _halves(key)
+            if (place := self._place(*halves)) >= 0:
+                self._gone[place] = True
+            if (old := before._place(*halves)) >= 0:
+                self._add(*halves, int(before._content[old]), bytes(before._kept[old].as_py()))
+
     def write(self, path: Path, refused: Collection[bytes] = (), *, only_seen: bool = False) -> None:
         """Write what the next run must know; durable when this returns.
 

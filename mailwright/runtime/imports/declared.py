@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -159,7 +159,7 @@ class DeclaredImport:
             took_nothing = bool(found.n_faults) and not (intake.n_things or intake.n_held)
             state = msgspec.structs.replace(
                 reading.state,
-                files=reading.seen_before if took_nothing else reading.state.files,
+                files=reading.before.files if took_nothing else reading.state.files,
                 ran_at=self._there.clock.now(),
                 n_rows=found.n_rows,
                 n_things=intake.n_things,
@@ -167,9 +167,11 @@ class DeclaredImport:
                 n_deleted=intake.n_deleted,
                 n_faults=found.n_faults,
             )
+            again = msgspec.structs.replace(state, files=reading.before.files, cursor=reading.before.cursor)
             trailer = msgspec.structs.replace(
                 intake.trailer(found),
                 state=msgspec.json.encode(state).decode(),
+                again=msgspec.json.encode(again).decode(),
                 keep=next_keys.name if reading.keys is not None else "",
             )
             spool.finish(encode_frame(trailer))
@@ -206,7 +208,7 @@ class DeclaredImport:
             name=self._name,
             definition=definition,
             state=state,
-            seen_before=state.files,
+            before=state,
             keys=keys,
             kept=self._keys.with_suffix(".dlt"),
             next_kept=self._keys.with_suffix(".dlt-rehearsed" if spool is None else ".dlt-next"),
@@ -224,15 +226,27 @@ class DeclaredImport:
             return None
         next_keys = self._next_keys()
         if trailer.keep and next_keys.exists():
+            if delivery.without_room:
+                self._know_less(next_keys, delivery.without_room)
             os.replace(next_keys, self._keys)
         remembered, before = self._keys.with_suffix(".dlt-next"), self._keys.with_suffix(".dlt")
         if remembered.exists():
-            shutil.rmtree(before, ignore_errors=True)
-            os.replace(remembered, before)
-        write_state(self._there.records.meta, self._name, trailer.state)
+            shutil.rmtree(remembered if delivery.without_room else before, ignore_errors=True)
+            if not delivery.without_room:
+                os.replace(remembered, before)
+        state = trailer.again if delivery.without_room else trailer.state
+        write_state(self._there.records.meta, self._name, state)
         self._spool.unlink()
         delivery.forget()
         return trailer
+
+    def _know_less(self, next_keys: Path, without_room: Collection[bytes]) -> None:
+        """Of rows that found no room the next run must know what this one did: then they come again."""
+        less = next_keys.with_suffix(".keys-less")
+        table = KeyTable(next_keys)
+        table.put_back(without_room, KeyTable(self._keys))
+        table.write(less)
+        os.replace(less, next_keys)
 
     def _next_keys(self) -> Path:
         return self._keys.with_suffix(".keys-next")

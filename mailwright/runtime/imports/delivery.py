@@ -53,7 +53,9 @@ class Delivery:
         self._key = key
         self._id = ""
         self._turns = Turns(there.log, there.engine)
-        self._n_refused = 0
+        self._full: list[int] = []
+        self.without_room: set[bytes] = set()
+        """Keys, maybe empty, of rows that were to be held back and found no room, in earlier tries too."""
 
     def run(
         self, done: Callable[[int], None] = lambda _: None, stopping: Callable[[], bool] = lambda: False
@@ -66,13 +68,14 @@ class Delivery:
         """
         self._id = spool_id(self._path)
         start = cursor_of(self._there, self._path, self._key)
-        marked = start
+        self._full = self._full_before()
+        marked, n_refused = start, 0
         for place, data in enumerate(read_spool(self._path)):
             frame = decode_frame(data)
             if isinstance(frame, Trailer):
                 self._count(frame)
                 self._mark(place)
-                return msgspec.structs.replace(frame, n_held=max(0, frame.n_held - self._n_refused))
+                return msgspec.structs.replace(frame, n_held=max(0, frame.n_held - n_refused))
             if place >= start:
                 if stopping():
                     self._mark(place)
@@ -81,12 +84,17 @@ class Delivery:
                 if place + 1 - marked >= _MARK_EVERY:
                     self._mark(place + 1)
                     marked = place + 1
+            if place in self._full and isinstance(frame, HeldBack):
+                self.without_room.update(frame.keys)
+                n_refused += len(frame.items)
             done(things_in(frame))
         raise AssertionError("a spool ends with its trailer")
 
     def forget(self) -> None:
         """The spool is delivered and removed: nothing need be known of it."""
         self._there.records.meta.put(_CURSOR + self._key, "")
+        if self._full:
+            self._there.records.meta.put(f"{_CURSOR}{self._key}.full", "")
 
     def _count(self, trailer: Trailer) -> None:
         """Tell what came in: once, also if this is repeated."""
@@ -126,13 +134,19 @@ class Delivery:
         except Transient as error:
             if error.code != "quarantine.full":
                 raise
+            self._full.append(place)
+            there.records.meta.put(f"{_CURSOR}{self._key}.full", f"{','.join(map(str, self._full))} {self._id}")
             minutes = Counter((item.source, item.received_at // MINUTE) for item in frame.items)
             tallies = [Tally(source=of, minute=at, refused=n, held=-n) for (of, at), n in minutes.items()]
             there.records.sources.count(tallies, [], [], (f"import.{self._key}.full", f"{self._id}:{place}"))
             self._mark(place + 1)  # so that no frame before the newest counted one is ever counted again
-            self._n_refused += len(frame.items)
             rows = counted(len(frame.items), "row")
             _log.warning("%s of an import refused, that were to be held for mending: %s", rows, error.message)
+
+    def _full_before(self) -> list[int]:
+        """Places of frames of this spool that found no room in an earlier try."""
+        places, _, of = (self._there.records.meta.get(f"{_CURSOR}{self._key}.full") or "").partition(" ")
+        return [int(place) for place in places.split(",")] if of == self._id else []
 
     def _is_known(self, one: Consent) -> bool:
         """Whether the ledger has this very row: an export that is read again every day tells most of it again."""

@@ -27,9 +27,10 @@ class Suppressions(msgspec.Struct, frozen=True):
 
 
 class HeldBack(msgspec.Struct, frozen=True):
-    """Events that the tracking plan holds back, sealed."""
+    """Events that the tracking plan holds back, sealed. `keys` are those of their rows, in the same order."""
 
     items: list[Quarantined]
+    keys: list[bytes] = []
 
 
 class Trailer(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True):
         n_faults: Faults of rows that were left out.
         made: What the rows became -> how many.
         state: What the next run of a declared import must know, JSON; empty without one.
+        again: Like `state`, for a next run that reads the same once more: the quarantine had no room for some of it.
         keep: Name of the file beside the spool that becomes the import's keys; empty without one.
         n_held: Events that the tracking plan holds back.
         tallies: What is to be counted once all is in, likewise `violations` and `not_taken`.
@@ -52,6 +54,7 @@ class Trailer(msgspec.Struct, frozen=True, kw_only=True):
     n_faults: int = 0
     made: dict[str, int] = {}
     state: str = ""
+    again: str = ""
     keep: str = ""
     n_held: int = 0
     tallies: list[Tally] = []

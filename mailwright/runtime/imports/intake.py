@@ -242,6 +242,7 @@ class Intake:
         self._waiting[kind], self._lines[kind], self._keys[kind], self._ends[kind] = [], [], [], []
         self._bytes[kind] = _ROOM
         first = passed = self._passed(kind, raws)
+        passed_keys = keys
         faulty = sorted({*first.refused, *first.warned}, key=lambda one: (one.index, one.field, one.reason))
         for one in faulty:
             self.refused.add(keys[one.index])
@@ -250,11 +251,15 @@ class Intake:
         if self._skip_bad and first.warned:
             bad_lines = {lines[index] for index in out if lines[index]}  # rows that are gone have none: each for itself
             out |= {index for index, line in enumerate(lines) if line in bad_lines}
-            kept = [raw for index, raw in enumerate(raws) if index not in out]
-            passed = self._passed(kind, kept) if kept else _Passed()
+            kept = [index for index in range(len(raws)) if index not in out]
+            passed = self._passed(kind, [raws[index] for index in kept]) if kept else _Passed()
+            passed_keys = [keys[index] for index in kept]
         self.n_deleted += sum(index not in out for index in ends)
         self._count_in(kind, first, passed, {one.index: one for one in reversed(faulty)})
         for frame in passed.frames:
+            if isinstance(frame, HeldBack) and passed.calls is not None:
+                of_rows = [passed_keys[one.index] for one in passed.calls.held]
+                frame = msgspec.structs.replace(frame, keys=of_rows)
             self._count(frame)
             self.n_frames += 1
             if self._out:

@@ -40,7 +40,7 @@ class Reading:
 
     Attributes:
         state: What the run before left; origins put in what the next must know.
-        seen_before: The files that were imported before; one that brings nothing but faults is to be read again.
+        before: `state` as the run found it: of what could not be taken, the next run must read the same again.
         keys: The rows' keys; None if none are kept.
         kept: What a dlt pipeline remembered; `next_kept` is what it remembers after this run.
         path: A file in the place of the declared one; ``-`` is standard input.
@@ -52,7 +52,7 @@ class Reading:
     name: str
     definition: ImportDefinition
     state: ImportState
-    seen_before: Mapping[str, FileSeen]
+    before: ImportState
     keys: KeyTable | None
     kept: Path
     next_kept: Path

@@ -149,7 +149,47 @@ def test_a_full_quarantine_refuses_its_rows_and_holds_up_nothing_else(
     assert len([one for one in events(shop) if one.name == "Left"]) == 600
     assert sum("are held for mending already" in line for line in caplog.messages) > 1
     assert str(run(shop, rows + "900,u900,1,Left\n")) == "901 rows read, 1 taken"
-    assert counts(shop)["import:paid events"] == (601, 300, 0, 0)
+    assert counts(shop)["import:paid events"] == (601, 600, 0, 0), "what found no room is tried again"
+
+
+def of_import(shop: Path) -> list[Event]:
+    return [event for event in events(shop) if event.source == "import:paid"]
+
+
+def read_again(shop: Path) -> Outcome:
+    with opened(shop) as there:
+        return DeclaredImport(there, current_project(there)[1], "paid").run()
+
+
+@pytest.mark.parametrize("key", ["key: id\n", "key: id\ndeletes: {compare: true, then: event, event: Gone}\n", ""])
+def test_rows_that_found_no_room_come_again_with_the_same_file(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    (shop / "imports" / "paid.yaml").write_text(PAID.replace("key: id\n", key))
+    with opened(shop) as there:
+        apply(there, plan(there))
+    rows = "id,who,total,what\n" + "".join(f"{n},u{n},1,{'Paid' if n % 3 == 0 else 'Left'}\n" for n in range(9))
+    with monkeypatch.context() as full:
+        full.setattr(quarantine, "MOST_HELD", 0)
+        assert str(run(shop, rows)) == "9 rows read, 6 taken"
+    taken = {event.message_id for event in of_import(shop)}
+    assert read_again(shop).n_held == 3
+    assert {event.message_id for event in of_import(shop)} == taken, "the others count once"
+    with opened(shop) as there:
+        assert there.records.quarantine.count() == 3
+        found = {one.message_id for one in there.records.quarantine.find(QuarantineFilter(), 9)}
+    assert len(found | {event.message_id for event in events(shop) if event.name == "Left"}) == 9
+    assert str(read_again(shop)) == "", "all of it is known now"
+
+
+def test_what_found_no_room_is_known_as_it_was_before(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = "id,who,total,what\n"
+    run(shop, f"{head}1,u1,1,Left\n2,u2,1,Left\n")
+    with monkeypatch.context() as full:
+        full.setattr(quarantine, "MOST_HELD", 0)
+        assert str(run(shop, f"{head}1,u1,1,Paid\n2,u2,2,Left\n")) == "2 rows read, 1 taken"
+    assert str(run(shop, f"{head}1,u1,1,Left\n2,u2,2,Left\n")) == "2 rows read, 0 taken"
+    assert run(shop, f"{head}1,u1,1,Paid\n2,u2,2,Left\n").n_held == 1
 
 
 def test_a_rehearsal_tells_what_would_be_held_and_counts_nothing(shop: Path) -> None:
@@ -200,6 +240,25 @@ def test_killed_at_any_place_it_goes_on_and_counts_once(shop: Path, call: int, w
     taken = {event.message_id for event in events(shop) if event.source == "import:paid"}
     assert len(taken) == 600
     assert len({event.message_id for event in events(shop) if event.source == "mailwright"}) == 1
+
+
+@pytest.mark.parametrize(("call", "when"), [(2, "after"), (4, "before"), (5, "after")])
+def test_killed_without_room_its_rows_come_again(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, call: int, when: str
+) -> None:
+    rows = "id,who,total,what\n" + "".join(f"{n},u{n},1,{'Paid' if n % 3 == 0 else 'Left'}\n" for n in range(900))
+    (shop / "paid.csv").write_text(rows)
+    full = "from mailwright.runtime import quarantine\nquarantine.MOST_HELD = 0\n"
+    script = KILLED.replace("\nleft = ", f"\n{full}left = ")
+    asked = [sys.executable, "-c", script, str(SCENARIOS), str(shop), str(call), when]
+    assert subprocess.run(asked, timeout=60).returncode == -signal.SIGKILL
+    with monkeypatch.context() as full:
+        full.setattr(quarantine, "MOST_HELD", 0)
+        assert read_again(shop).n_held == 0
+    assert read_again(shop).n_held == 300
+    with opened(shop) as there:
+        assert there.records.quarantine.count() == 300
+    assert len({event.message_id for event in events(shop) if event.name == "Left"}) == 600
 
 
 REPLAYED = """
