@@ -19,8 +19,6 @@ LOOKUPS: Final = "lookup:"
 IMPORTS: Final = "import:"
 """What the source of a declared import begins with that names no other."""
 
-TOLD_BY_US: Final = frozenset({AUDIT, CORRECTION})
-
 OF_MAILS: Final = frozenset(
     {
         "Email Sent",
@@ -42,13 +40,13 @@ BY_MACHINES_TOO: Final = frozenset({"Email Opened", "Email Link Clicked"})
 def is_sign_of_life(event: Event) -> bool:
     """Whether the person was there when it happened.
 
-    What Mailwright itself writes is no sign, nor the rows of a declared import that tell traits, nor what becomes of a
-    mail before somebody opens it, nor what a machine opened.
+    Calls that tell who somebody is (identify, group, alias) are no sign, for a CRM's row is one as a login is; whoever
+    is there does something besides. Nor is what Mailwright itself writes, nor what becomes of a mail before somebody
+    opens it, nor what a machine opened.
     """
-    source = event.source
-    if source in TOLD_BY_US or source.startswith(LOOKUPS):
+    if event.source == AUDIT:
         return False
     if event.type == "track":
         by_machine = event.name in BY_MACHINES_TOO and event.properties.get("machine") is True
         return event.name not in OF_MAILS and not by_machine
-    return not (event.type in ("identify", "group") and source.startswith(IMPORTS))
+    return event.type in ("page", "screen")

@@ -24,8 +24,11 @@ from mailwright.ingest.drafts import Draft, Drafts
 from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.imports import Preset
 
-Standing = Literal["subscribed", "unsubscribed", "bounced", "complained", "cleaned", ""]
-"""How the service held a person; empty: neither subscribed nor kept out (never asked, not confirmed)."""
+Standing = Literal["subscribed", "unsubscribed", "bounced", "complained", "cleaned", "kept out", ""]
+"""How the service held a person; empty: neither subscribed nor kept out (never asked, not confirmed).
+
+``kept out`` is for a reason that is not known here.
+"""
 
 _NOT_WORDS = re.compile(r"[^a-z0-9]")
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -35,7 +38,7 @@ class Service(NamedTuple):
     """How one service's exports are read. Names of columns are in small letters and digits alone.
 
     Attributes:
-        standing: Columns that say how a person stands, and what their values mean.
+        standing: Columns that say how a person stands, and what their values mean; `_ANY_OTHER` is every other value.
         files: Beginning of a file's name -> the standing of everybody in it, where the service makes a file of each.
         asked: Columns of which one must be filled for a grant that only the file's name tells: when the person agreed.
         at: Columns with the time of the standing, the first that is filled.
@@ -84,6 +87,15 @@ _WORDS: Mapping[str, Standing] = {
     "cleaned": "cleaned",
 }
 
+_ANY_OTHER = "*"
+_DO_NOT_CONTACT: Mapping[str, Standing] = {
+    **{none: "" for none in ("", "0", "false", "no", "none", "null")},
+    "1": "unsubscribed",
+    "2": "bounced",
+    "3": "unsubscribed",
+    _ANY_OTHER: "kept out",
+}
+
 SERVICES: Mapping[Preset, Service] = {
     "mailchimp": Service(
         standing={"status": _WORDS, "emailmarketingstatus": _WORDS, "subscriptionstatus": _WORDS},
@@ -111,8 +123,8 @@ SERVICES: Mapping[Preset, Service] = {
     ),
     "mautic": Service(
         standing={
-            "donotcontact": {"1": "unsubscribed", "2": "bounced", "3": "unsubscribed"},
-            "dnc": {"1": "unsubscribed", "2": "bounced", "3": "unsubscribed"},
+            "donotcontact": _DO_NOT_CONTACT,
+            "dnc": _DO_NOT_CONTACT,
             "status": _WORDS,
         },
         files={},
@@ -292,7 +304,7 @@ def _standing(service: Service, fields: Mapping[str, Any]) -> tuple[Standing, bo
     return next((one for one in _STRONGEST if one in found), ""), told
 
 
-_STRONGEST: Sequence[Standing] = ("complained", "bounced", "cleaned", "unsubscribed", "subscribed")
+_STRONGEST: Sequence[Standing] = ("complained", "bounced", "cleaned", "kept out", "unsubscribed", "subscribed")
 
 
 def _meaning(meanings: Mapping[str, Standing], value: str) -> Standing:
@@ -302,7 +314,7 @@ def _meaning(meanings: Mapping[str, Standing], value: str) -> Standing:
     among: list[Standing] = [
         one for word, one in meanings.items() if len(word) > 1 and word in value and one != "subscribed"
     ]
-    return among[0] if among else ""
+    return among[0] if among else meanings.get(_ANY_OTHER, "")
 
 
 # --- what people did -------------------------------------------------------------------------------------------------

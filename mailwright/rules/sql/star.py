@@ -101,8 +101,7 @@ _VIEWS: Mapping[str, str] = {
             FROM (
                 -- who is alive by which events says mailwright.core.presence
                 SELECT person, CASE WHEN source <> 'mailwright' THEN stamp_at END AS first_at, CASE
-                    WHEN source IN ('audit', 'correction') OR source LIKE 'lookup:%' THEN NULL
-                    WHEN type IN ('identify', 'group') AND source LIKE 'import:%' THEN NULL
+                    WHEN source = 'audit' OR NOT type IN ('track', 'page', 'screen') THEN NULL
                     WHEN type = 'track' AND name IN (
                         'Email Sent', 'Email Delivered', 'Email Bounced', 'Email Failed', 'Email Suppressed',
                         'Email Expired', 'Email Cancelled', 'Email Unknown'

@@ -40,3 +40,26 @@ def test_what_is_wrong_with_an_address_is_told_without_it(email: str, message: s
         made("klaviyo", "people.csv", email=email)
     [issue] = caught.value.issues
     assert (issue.path, bool(issue.hint)) == ("line 2", True)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ("0", []),
+        ("[]", []),
+        ("", []),
+        ("1", [("consent", False)]),
+        ("2", [("suppression", "bounced at mautic")]),
+        ("3", [("consent", False)]),
+        ("4", [("suppression", "kept out at mautic")]),
+        ("1, 9", [("suppression", "kept out at mautic")]),
+        ("yes", [("suppression", "kept out at mautic")]),
+    ],
+)
+@pytest.mark.parametrize("column", ["dnc", "Do not contact"])
+def test_a_reason_not_to_write_that_nobody_knows_keeps_out(
+    column: str, told: str, found: list[tuple[str, Any]]
+) -> None:
+    assert made("mautic", "contacts.csv", **{column: told}) == found
+    granted = found if found else [("consent", True)]
+    assert made("mautic", "contacts.csv", **{column: told, "status": "subscribed"}) == granted

@@ -60,7 +60,7 @@ def test_a_view_tells_source_and_times():
     store.apply(ONE, event(5, {"name": "Acme"}, kind="group"), Offset(3))
     view = store.view(ONE)
     assert view.traits == {"plan": Known(value="pro", at=Instant(7), source="crm")}
-    assert (view.first_seen_at, view.last_seen_at, view.n_events) == (-3, 7, 3)
+    assert (view.first_seen_at, view.last_seen_at, view.n_events) == (-3, -3, 3)
 
 
 SILENT = [
@@ -68,14 +68,17 @@ SILENT = [
     {"source": "correction"},
     {"source": "audit"},
     {"source": "import:crm"},
-    {"source": "import:crm", "kind": "group"},
+    {},
+    {"source": "crm"},
+    {"source": "form:welcome"},
+    *({"kind": kind, "source": source} for kind in ("group", "alias") for source in ("import:crm", "crm")),
     *({"kind": "track", "name": name} for name in sorted(OF_MAILS)),
     {"kind": "track", "name": "Email Opened", "properties": {"machine": True}},
     {"kind": "track", "name": "Email Link Clicked", "properties": {"machine": True}},
 ]
 LIVELY = [
-    {},
-    {"source": "form:welcome"},
+    {"source": "form:welcome", "kind": "track", "name": "Form Submitted"},
+    {"kind": "screen", "name": "Home"},
     {"source": "import:orders", "kind": "track", "name": "Order Completed"},
     {"source": "mailwright", "kind": "track", "name": "Email Opened"},
     {"source": "mailgun", "kind": "track", "name": "Email Link Clicked", "properties": {"machine": False}},
@@ -91,7 +94,7 @@ def test_what_others_tell_and_mails_sent_make_nobody_seen(told):
     assert store.view(ONE).last_seen_at == 9, "of whom nothing else is known, the first event counts"
     store.apply(ONE, event(5, **told), Offset(2))
     assert store.view(ONE).last_seen_at == 5
-    store.apply(ONE, event(7), Offset(3))
+    store.apply(ONE, event(7, kind="page"), Offset(3))
     store.apply(TWO, event(20, **told), Offset(4))
     assert store.view(ONE).last_seen_at == 7
     store.merge(TWO, ONE)

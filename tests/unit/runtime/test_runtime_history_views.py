@@ -189,7 +189,8 @@ def test_people_are_seen_by_what_the_engine_sees_them_by(history: DeltaHistory) 
             event("x", 0, "identify", source=one)
             for one in ("lookup:weather", "correction", "audit", "import:crm", "crm")
         ),
-        *(event("x", 0, "group", source=one) for one in ("import:crm", "crm")),
+        *(event("x", 0, kind, source=one) for kind in ("group", "alias") for one in ("import:crm", "crm")),
+        event("x", 0, "screen", name="Home"),
         *(event("x", 0, name=one) for one in (*sorted(OF_MAILS), "Order Completed")),
         *(event("x", 0, name=one, properties=machine) for one in ("Email Opened", "Email Link Clicked", "Page Seen")),
         *(event("x", 0, name=one, source="mailwright") for one in ("Email Opened", "Email Link Clicked", "Email Sent")),
