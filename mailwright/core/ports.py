@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mailwright.core.events import Body, Item, LogRecord, Offset, Person
@@ -61,6 +62,7 @@ __all__ = [
     "FindingRecords",
     "Handing",
     "History",
+    "HistoryQueries",
     "LookupRecords",
     "MailDomains",
     "MessageRecords",
@@ -144,6 +146,18 @@ class Piece(Protocol):
         ...
 
 
+class HistoryQueries(Protocol):
+    """What `History` and a session of it can be asked."""
+
+    def offset(self, table: str) -> Offset:
+        """The offset that `table` holds everything up to; 0 for a table that does not exist."""
+        ...
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one read-only DuckDB statement, see `History.query`."""
+        ...
+
+
 class History(Protocol):
     """Every record as typed tables, readable by other engines. One writer."""
 
@@ -162,6 +176,14 @@ class History(Protocol):
         """Run one read-only DuckDB statement; every History table is a view under its name; `$name` parameters.
 
         The star-shaped views of an installation may be named as well. `upto`: as if nothing above it had been appended.
+        """
+        ...
+
+    def session(self) -> AbstractContextManager[HistoryQueries]:
+        """For many questions in a row of one thread: the engine behind them is opened once, and closed at the end.
+
+        A table is seen as it was when a question first named it, whatever is appended meanwhile; only if one of its
+        files was deleted since, all tables are seen anew.
         """
         ...
 

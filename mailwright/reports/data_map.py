@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from mailwright.core.instants import DAY, Instant, from_datetime, to_datetime
-from mailwright.core.ports import History
+from mailwright.core.ports import HistoryQueries
 from mailwright.experiments.intervals import newcombe
 
 Kind = Literal["source", "event", "property", "trait", "account"]
@@ -178,7 +178,7 @@ FROM had GROUP BY kind, piece
 
 
 def data_map(
-    history: History,
+    history: HistoryQueries,
     definition: DataMapDefinition,
     used: Callable[[Key], Collection[str]],
     declared: Iterable[Key],
@@ -223,7 +223,7 @@ def _piece(
     )
 
 
-def _seen(history: History, now: Instant) -> list[dict[str, Any]]:
+def _seen(history: HistoryQueries, now: Instant) -> list[dict[str, Any]]:
     if not history.offset("events"):
         return []
     rows: list[dict[str, Any]] = history.query(
@@ -232,7 +232,7 @@ def _seen(history: History, now: Instant) -> list[dict[str, Any]]:
     return rows
 
 
-def _influences(history: History, conversion: str, now: Instant) -> dict[tuple[str, str], Influence]:
+def _influences(history: HistoryQueries, conversion: str, now: Instant) -> dict[tuple[str, str], Influence]:
     if not history.offset("events") or not history.offset("belonging"):
         return {}
     periods = {

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from mailwright.core.events import Offset
 from mailwright.core.happenings import OUR_SOURCE
 from mailwright.core.messages import MessageState
-from mailwright.core.ports import History, MessageRecords, ModelRecords, ModelVersion
+from mailwright.core.ports import HistoryQueries, MessageRecords, ModelRecords, ModelVersion
 from mailwright.experiments.analyse import Analysis, Arm, analyse
 from mailwright.experiments.definitions import ExperimentDefinition
 
@@ -156,12 +156,12 @@ class ModelReport:
         return max((row.metrics[metric] for row in self.rows if metric in row.metrics), default=None)
 
 
-def as_of(history: History) -> Offset:
+def as_of(history: HistoryQueries) -> Offset:
     """Up to which offset the counts over History go."""
     return history.offset("events")
 
 
-def events_per_day(history: History, zone: ZoneInfo, names: int = 4) -> EventsPerDay:
+def events_per_day(history: HistoryQueries, zone: ZoneInfo, names: int = 4) -> EventsPerDay:
     """Events of every day from the first to the last, by name; the `names` largest each have their own row."""
     if not as_of(history):
         return EventsPerDay(days=[], by_name={})
@@ -198,14 +198,14 @@ def mail_outcomes(messages: MessageRecords) -> MailOutcomes:
     return MailOutcomes(total=by_state.total(), by_state=by_state, by_reason=by_reason, by_origin=by_origin)
 
 
-def reactions(history: History) -> Reactions:
+def reactions(history: HistoryQueries) -> Reactions:
     """What recipients did."""
     found = _rows(history, _REACTIONS, {"ours": OUR_SOURCE}) if as_of(history) else [(0, 0, 0, 0)]
     sent, opened, clicked, unsubscribed = found[0]
     return Reactions(sent=sent, opened=opened, clicked=clicked, unsubscribed=unsubscribed)
 
 
-def experiment_reports(history: History, defined: Mapping[str, ExperimentDefinition]) -> list[ExperimentReport]:
+def experiment_reports(history: HistoryQueries, defined: Mapping[str, ExperimentDefinition]) -> list[ExperimentReport]:
     """Every defined experiment, and any other that mails were sent for.
 
     An arm of the definition that nobody was sent counts with n = 0. One that is no longer defined is compared with the
@@ -272,6 +272,6 @@ def _is_end(name: str, metrics: Mapping[str, float]) -> bool:
     return any(name.endswith(end) and name.removesuffix(end) in metrics for end in _ENDS)
 
 
-def _rows(history: History, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _rows(history: HistoryQueries, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     table = history.query(sql, parameters)
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))

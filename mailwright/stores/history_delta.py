@@ -32,7 +32,7 @@ from mailwright.stores.files import file_error, locked_file, make_folder, sync_f
 from mailwright.stores.history_erasing import ERASED_TABLES, Erased
 from mailwright.stores.history_feed import HAS_FEED, oldest_told
 from mailwright.stores.history_pieces import FilePiece, pieces_of, rewritten_since
-from mailwright.stores.history_queries import Star, run_query, stream_query
+from mailwright.stores.history_queries import Session, Star, run_query, stream_query
 from mailwright.stores.history_rewriting import (
     CHANGE,
     DataFile,
@@ -176,6 +176,15 @@ class DeltaHistory:
             return run_query(sql, parameters, self._files, self._star, upto)
         except NotFound:  # a file was rewritten between the look and the reading
             return run_query(sql, parameters, self._files, self._star, upto)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """See `mailwright.core.ports.History.session`."""
+        asked = Session(self._files, self._star, self.offset)
+        try:
+            yield asked
+        finally:
+            asked.close()
 
     def stream(self, sql: str, batch_rows: int = 65_536, *, upto: Offset | None = None) -> Iterator[pa.RecordBatch]:
         """See `mailwright.core.ports.History.stream`.

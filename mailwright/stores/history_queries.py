@@ -7,7 +7,7 @@ names, no extension, no setting; parameters are bound, never pasted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from mailwright.core.errors import InvalidInput, nearest
+from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.events import Offset
 from mailwright.stores.history_pieces import rewritten_since
 
@@ -88,21 +88,121 @@ def _prepared(sql: str, files: Files, star: Star, upto: Offset | None) -> Iterat
     connection = duckdb.connect(":memory:")
     allowed: list[str] = []
     try:
-        _refuse_all_but_select(connection, sql)
-        # Words that are no names of tables do no harm here; the statement's own parser would not list the names of
-        # a statement with parameters.
-        words, views = star.asked(sql)
-        for table in sorted(words):
-            if found := files(table):
-                _add_view(connection, table, *found, upto)
-                allowed += found[1]
-            elif views and table in star.schemas:
-                _add_view(connection, table, star.schemas[table], [], upto)
-        for view in views:
-            connection.sql(star.views[view]).create_view(view)
-        _fence(connection, allowed)
-        yield connection
-    except duckdb.IOException as error:
+        with _translated(sql, star, allowed):
+            _refuse_all_but_select(connection, sql)
+            _add_views(connection, *star.asked(sql), files, star, upto, allowed)
+            _fence(connection, allowed)
+            yield connection
+    finally:
+        connection.close()
+
+
+class Session:
+    """Many queries of one thread, for which DuckDB is opened once; it is opened anew when one names further tables.
+
+    Each table is seen as it was at the first query that named it, but for files that are gone meanwhile: then all is
+    seen anew.
+    """
+
+    def __init__(self, files: Files, star: Star, offset: Callable[[str], Offset]) -> None:
+        """Nothing is opened yet; whoever makes one closes it."""
+        self._newest = files
+        self._star = star
+        self._offset = offset
+        self._forget()
+
+    def offset(self, table: str) -> Offset:
+        """See `mailwright.core.ports.HistoryQueries.offset`."""
+        return self._offset(table)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """See `mailwright.core.ports.HistoryQueries.query`.
+
+        Raises:
+            InvalidInput: As `run_query`.
+        """
+        try:
+            return self._run(sql, parameters)
+        except NotFound:  # a file was rewritten since its table was first named
+            self.close()
+            return self._run(sql, parameters)
+
+    def close(self) -> None:
+        """Close DuckDB; a later query opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._looked: dict[str, tuple[pa.Schema, list[str]] | None] = {}
+        self._tables: set[str] = set()
+        self._views: list[str] = []
+        self._allowed: list[str] = []
+
+    def _run(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
+        with _translated(sql, self._star, self._allowed):
+            connection = self._with(*self._star.asked(sql))
+            _refuse_all_but_select(connection, sql)
+            return connection.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+
+    def _with(self, words: set[str], views: list[str]) -> duckdb.DuckDBPyConnection:
+        """An open connection that has the tables among these words, and these views."""
+        tables = {word for word in words if self._files(word) or (views and word in self._star.schemas)}
+        if self._connection is not None and tables <= self._tables and set(views) <= set(self._views):
+            return self._connection
+        if self._connection is not None:  # what may be read was said to it once and for all
+            self._connection.close()
+            self._connection = None
+        self._tables |= tables
+        self._views = [name for name in self._star.views if name in views or name in self._views]
+        self._allowed.clear()
+        connection = duckdb.connect(":memory:")
+        try:
+            connection.execute("SET parquet_metadata_cache = true")
+            _add_views(connection, self._tables, self._views, self._files, self._star, None, self._allowed)
+            _fence(connection, self._allowed)
+        except BaseException:  # nobody may ask one that is not fenced in
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _files(self, table: str) -> tuple[pa.Schema, list[str]] | None:
+        if table not in self._looked:
+            self._looked[table] = self._newest(table)
+        return self._looked[table]
+
+
+def _add_views(
+    connection: duckdb.DuckDBPyConnection,
+    words: Iterable[str],
+    views: Sequence[str],
+    files: Files,
+    star: Star,
+    upto: Offset | None,
+    allowed: list[str],
+) -> None:
+    """The tables among some words, and views over them; their files join those that are allowed to be read."""
+    # Words that are no names of tables do no harm here; the statement's own parser would not list the names of
+    # a statement with parameters.
+    for table in sorted(words):
+        if found := files(table):
+            _add_view(connection, table, *found, upto)
+            allowed += found[1]
+        elif views and table in star.schemas:
+            _add_view(connection, table, star.schemas[table], [], upto)
+    for view in views:
+        connection.sql(star.views[view]).create_view(view)
+
+
+@contextmanager
+def _translated(sql: str, star: Star, allowed: Sequence[str]) -> Iterator[None]:
+    """Tells DuckDB's errors in ours."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.PermissionException) as error:
+        # A file that is gone is taken for a folder, in which nothing may be read.
         if gone := next((file for file in allowed if not Path(file).exists()), None):
             raise rewritten_since(gone) from None
         raise InvalidInput.one("history.query", f"the query cannot be run: {error}", source=sql) from error
@@ -110,8 +210,6 @@ def _prepared(sql: str, files: Files, star: Star, upto: Offset | None) -> Iterat
         raise _unknown(str(error), sql, star) from error
     except duckdb.Error as error:
         raise InvalidInput.one("history.query", f"the query cannot be run: {error}", source=sql) from error
-    finally:
-        connection.close()
 
 
 def _unknown(message: str, sql: str, star: Star) -> InvalidInput:

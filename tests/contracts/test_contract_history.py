@@ -348,3 +348,67 @@ def test_a_column_that_no_file_has_yet_is_null(history):
 
 def coded_pieces(history):
     return history.pieces("events", ["name", "text_currency"])
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_answers_as_single_queries_do_over_what_it_saw_first(history, open_history):
+    history.append("events", rows(1, 2), Offset(2))
+    history.append("items", rows(5), Offset(5))
+    with history.session() as asked:
+        assert asked.offset("events") == 2
+        assert asked.offset("nothing") == 0
+        assert offsets(asked) == [1, 2]
+        found = asked.query('SELECT name FROM events WHERE "offset" >= $least', {"least": 2})
+        assert found.to_pydict() == {"name": ["n2"]}
+        open_history().append("events", rows(3), Offset(3))
+        assert offsets(asked) == [1, 2]
+        both = 'SELECT e."offset" FROM events AS e UNION ALL SELECT i."offset" FROM items AS i ORDER BY 1'
+        assert asked.query(both)["offset"].to_pylist() == [1, 2, 5]  # one more table: opened anew, and the same is seen
+        assert offsets(asked, "items") == [5]
+        assert offsets(asked) == [1, 2]
+    with history.session() as asked:
+        assert offsets(asked) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP VIEW events",
+        "CREATE TABLE x AS SELECT 1",
+        "SET enable_external_access = true",
+        "SELECT 1; SELECT 2",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM nothing",
+        "SELECT offest FROM events",
+        "SELEC",
+    ],
+)
+def test_a_session_is_fenced_in_and_goes_on_after_what_was_refused(history, sql):
+    history.append("events", rows(1), Offset(1))
+    with history.session() as asked:
+        for _ in range(2):
+            with pytest.raises(InvalidInput):
+                asked.query(sql)
+            assert offsets(asked) == [1]
+
+
+def test_a_session_sees_all_anew_when_a_file_is_gone(history, open_history):
+    history.append("events", rows(1, 2), Offset(2))
+    history.append("events", rows(3), Offset(3))
+    with history.session() as asked:
+        assert offsets(asked) == [1, 2, 3]
+        other = open_history()
+        other.append("events", rows(4), Offset(4))
+        assert other.compact("events", Instant(0), least=2) == 3
+        other.vacuum("events", 0, Instant(2**60))
+        assert offsets(asked) == [1, 2, 3, 4]
+
+
+def test_a_session_is_closed_even_after_an_error(history):
+    history.append("events", rows(1), Offset(1))
+    with pytest.raises(ZeroDivisionError), history.session() as asked:  # noqa: PT012
+        offsets(asked)
+        _ = 1 // 0
+    assert asked._connection is None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mailwright.core.instants import Instant, from_datetime, to_datetime
-from mailwright.core.ports import History
+from mailwright.core.ports import HistoryQueries
 
 MANY_VALUES = 100
 """A property with more different values than this is text, and no new one of them is news."""
@@ -161,7 +161,7 @@ class Season:
 class Past:
     """History as the monitors ask for it."""
 
-    def __init__(self, history: History, season: Season) -> None:
+    def __init__(self, history: HistoryQueries, season: Season) -> None:
         self._history = history
         self.season = season
 

@@ -13,7 +13,7 @@ from mailwright.core.errors import MailwrightError
 from mailwright.core.events import ARCHIVED, AUDIT, Event, Events, Identifier, ListChanged, PeopleMerged, Person
 from mailwright.core.facts import Known, PersonFacts
 from mailwright.core.instants import Instant, from_datetime
-from mailwright.core.ports import EngineReads, MetaRecords
+from mailwright.core.ports import EngineReads, HistoryQueries, MetaRecords
 from mailwright.reports.quality.past import json_path
 from mailwright.reports.quality.people import COMPARED, AuditReport, Pair, PersonRow, hygiene, pairs
 from mailwright.runtime.identity_changes import carry_out_all
@@ -190,8 +190,10 @@ def _not_set_apart(engine: EngineReads, found: Sequence[Pair]) -> list[Pair]:
 def _fill(context: JobContext, rows: Sequence[PersonRow]) -> dict[str, int]:
     """Give people without a trait the value that the newest context of any of their identifiers' events told."""
     filled: dict[str, int] = {}
-    for trait, path in context.project.quality.audit.fill.items():
-        told = _told_by_context(context.there, path)
+    paths = context.project.quality.audit.fill
+    with context.there.history.session() as asked:
+        told_by = {trait: _told_by_context(asked, path) for trait, path in paths.items()}
+    for trait, told in told_by.items():
         events = []
         for row in rows:
             newest = max((told[key] for key in row.identifiers if key in told), key=lambda one: one[1], default=None)
@@ -203,12 +205,12 @@ def _fill(context: JobContext, rows: Sequence[PersonRow]) -> dict[str, int]:
     return filled
 
 
-def _told_by_context(there: Installation, path: str) -> Mapping[str, tuple[str, Instant]]:
+def _told_by_context(history: HistoryQueries, path: str) -> Mapping[str, tuple[str, Instant]]:
     """Identifier -> the newest value at a path of its events' contexts, and when that was told."""
-    if not there.history.offset("events"):
+    if not history.offset("events"):
         return {}
     steps = "".join(json_path(step).removeprefix("$") for step in path.split("."))
-    rows = there.history.query(_NEWEST_CONTEXT, {"path": f"${steps}"}).to_pylist()
+    rows = history.query(_NEWEST_CONTEXT, {"path": f"${steps}"}).to_pylist()
     return {row["identifier"]: (row["told"], from_datetime(row["at"])) for row in rows}
 
 

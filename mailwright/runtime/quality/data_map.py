@@ -48,4 +48,5 @@ def map_of(context: JobContext) -> list[Piece]:
     """The data map of an installation, under the definitions that were applied last."""
     project, used = context.project, uses(context.project)
     named = {*declared(project), *used.named}
-    return data_map(context.there.history, project.data_map, used.of, named, context.now)
+    with context.there.history.session() as asked:
+        return data_map(asked, project.data_map, used.of, named, context.now)

@@ -33,9 +33,10 @@ def watch(context: JobContext) -> str:
     """
     there, definition = context.there, context.project.quality
     season = Season.before(context.now, definition.season_days, context.project.zone)
-    past = Past(there.history, season)
-    found, unsure, failed = _looked(past, definition) if there.history.offset("events") else ([], [], [])
-    compared, apart, not_compared = _compared(context, past, definition)
+    with there.history.session() as asked:
+        past = Past(asked, season)
+        found, unsure, failed = _looked(past, definition) if asked.offset("events") else ([], [], [])
+        compared, apart, not_compared = _compared(context, past, definition)
     found += compared
     failed += not_compared
     watched = [name for name in (*LOOKS, "reconciliation", BROKEN) if name not in unsure]

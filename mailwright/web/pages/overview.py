@@ -45,14 +45,16 @@ def overview(request: Request, context: Context) -> Response:
     """The whole overview."""
     status = context.engine.status()
     outcomes = mail_outcomes(context.records.messages)
-    reacted = reactions(context.history)
-    experiments = experiment_reports(context.history, context.project.experiments)
+    with context.history.session() as asked:
+        reacted = reactions(asked)
+        experiments = experiment_reports(asked, context.project.experiments)
+        days = events_per_day(asked, context.project.zone)
     sizes = segment_sizes(status.segments, titles(context.project.segments), status.n_persons)
     newest = context.records.messages.page(before=None, limit=NEWEST_MAILS)
     values = {
         "status": status,
         "cards": _cards(status, outcomes, reacted),
-        "days_chart": _days_chart(events_per_day(context.history, context.project.zone)),
+        "days_chart": _days_chart(days),
         "outcomes": outcomes,
         "outcomes_chart": _outcomes_chart(outcomes),
         "experiments": [(report, _arms_chart(report)) for report in experiments],

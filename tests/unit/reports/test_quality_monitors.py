@@ -14,19 +14,19 @@ from quality_shop import START, Change, Row, as_it_is, morning_of, shop_rows, st
 
 from mailwright.core.findings import Finding
 from mailwright.core.instants import HOUR, Instant, parse_iso
+from mailwright.core.ports import HistoryQueries
 from mailwright.core.sources import DayCount
 from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
 from mailwright.reports.quality.monitors import look, reconcile
 from mailwright.reports.quality.past import Past, Season
 from mailwright.reports.quality.robust import against_season
-from mailwright.stores.history_delta import DeltaHistory
 
 UTC = ZoneInfo("UTC")
 BAD = 69  # the day of the fault: a Sunday, ten weeks after the first
 WATCHED = QualityDefinition()
 
 
-def past(history: DeltaHistory, day: int = BAD + 1) -> Past:
+def past(history: HistoryQueries, day: int = BAD + 1) -> Past:
     return Past(history, Season.before(morning_of(day), WATCHED.season_days, UTC))
 
 
@@ -134,7 +134,8 @@ def test_orders_that_come_twice_under_other_message_ids_are_found_by_their_key(t
 
 def test_a_clean_month_has_at_most_one_false_alarm(tmp_path: Path) -> None:
     history = stored(tmp_path, shop_rows(87, 3, per_day=140, change=as_it_is))
-    alarms = [one.message for day in range(57, 87) for one in look(past(history, day), WATCHED)]
+    with history.session() as asked:
+        alarms = [one.message for day in range(57, 87) for one in look(past(asked, day), WATCHED)]
     assert len(alarms) <= 1, alarms
 
 
