@@ -227,6 +227,17 @@ def test_every_page_can_be_reached_from_the_index() -> None:
     assert [page for page in pages if page != "README.md" and f"({page})" not in index] == []
 
 
+def test_every_row_of_a_table_stands_in_one() -> None:
+    """An empty line ends a table: rows behind it, without a head of their own, would be shown as text."""
+    lost = []
+    for page in (path for path in tracked() if path.suffix == ".md"):
+        text = re.sub(r"(?ms)^( *)```.*?^ *```$", "", page.read_text(encoding="utf-8"))
+        for first, second in re.findall(r"(?m)(?:\A|^[ \t]*\n)(\|.*)\n?(.*)", text):
+            if not re.fullmatch(r"\|[-:| ]+\|", second):
+                lost.append(f"{page.relative_to(ROOT)}: {first[:60]}")
+    assert lost == []
+
+
 # --- what the pages show is true -------------------------------------------------------------------------------------
 
 
