@@ -19,6 +19,7 @@ from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.identifiers import Source
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import parse_request
+from mailwright.ingest.told import NO_ZONE
 from mailwright.runtime.identity_changes import carry_out_all, reason_checked
 
 _NOBODY = "correction"
@@ -62,8 +63,9 @@ def correction(
         received_at=clock.now(),
         new_id=lambda: f"correction-{uuid4()}",
     )
-    faults = [(one.field, one.reason) for one in (*parsed.refused, *parsed.warned)]
-    faults += [(one.field, one.reason) for one in parsed.violations if one.policy != "allow"]
+    faults = [(one.field, one.reason) for one in parsed.refused]
+    faults += [(one.field, one.reason) for one in parsed.warned if not _is_taken(one.reason)]
+    faults += [(one.field, one.reason) for one in parsed.violations if one.policy in ("quarantine", "block")]
     if faults or not parsed.events:
         issues = [Issue(path=field, message=reason, hint="") for field, reason in dict.fromkeys(faults)]
         raise InvalidInput("person.trait", issues)
@@ -76,6 +78,11 @@ def correction(
             message = f"this {one.kind} belongs to #{other}"
             raise Conflict("person.taken", message, f"if they are one, merge #{facts.person} and #{other}")
     return msgspec.structs.replace(event, identifiers=[Identifier(kind, value), *named])
+
+
+def _is_taken(reason: str) -> bool:
+    """Whether a warning is about what is taken all the same, such as another trait that the plan wants and misses."""
+    return reason == NO_ZONE or reason.startswith(("taken as it is: ", "and "))
 
 
 def correct(

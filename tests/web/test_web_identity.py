@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -16,9 +17,12 @@ from fastapi.testclient import TestClient
 from live_shop import FILES, Live, live_shop, wait_for
 from visitors import OURS
 
+from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import DAY, Instant
 from mailwright.core.ports import Consent
+from mailwright.ingest.plan import EventPlan, TrackingPlan
 from mailwright.reports.quality.people import AuditReport, Pair
+from mailwright.runtime.corrections import correction
 from mailwright.web.sessions import new_login_link
 
 BROWSER = {"Authorization": "Basic " + base64.b64encode(b"pk_live:").decode()}
@@ -255,6 +259,45 @@ def test_a_trait_is_corrected_on_the_page(shop):
     form |= {"trait": "city", "value": ""}
     assert client.post(f"/people/{number}/traits", data=form, headers=OURS).status_code == 303
     assert "city" not in person(shop, "user_id:ron")["traits"], "empty removes it"
+
+
+def test_a_correction_that_is_refused_keeps_what_was_typed_and_says_why_at_its_field(shop):
+    tell(shop, "identify", userId="eve", traits={"kids": 2, "phone": "+49301234567"})
+    number = person(shop, "user_id:eve")["person"]
+    client, csrf = signed_in(shop)
+    form = {"csrf": csrf, "trait": "phone", "value": "many <b>", "because": "she called"}
+    answer = client.post(f"/people/{number}/traits", data=form, headers=OURS)
+    assert answer.status_code == 400
+    assert 'value="many &lt;b&gt;" aria-invalid="true" aria-describedby="trait-fault"' in answer.text
+    assert 'value="she called">' in answer.text
+    assert answer.text.count('role="alert"') == answer.text.count('id="trait-fault"') == 1
+    assert answer.text.count("<summary>Correct</summary>") > 1, "it is the person's page"
+    assert answer.text.count('<details class="data" open>') == 1
+    form |= {"trait": "nick", "value": "Evi", "because": " "}
+    answer = client.post(f"/people/{number}/traits", data=form, headers=OURS)
+    assert answer.status_code == 400
+    assert 'value=" " aria-invalid="true"' in answer.text
+    assert all(f'value="{one}"' in answer.text for one in ("nick", "Evi"))
+    assert "nick" not in person(shop, "user_id:eve")["traits"]
+
+
+def test_a_correction_is_taken_whatever_else_the_plan_misses(shop):
+    tell(shop, "identify", userId="ida", traits={"kids": 2})
+    context = shop.app.state.context
+    number = person(shop, "user_id:ida")["person"]
+    facts = context.engine.facts([number])[number]
+
+    def made(violation: str, **traits: Any) -> dict[str, Any]:
+        shape = EventPlan(properties={"kids": "number", "size": "number"}, required=["size"], violation=violation)
+        rules = replace(context.ingest_rules, plan=TrackingPlan(identify=shape))
+        return correction(facts, context.engine, rules, context.clock, traits=traits, reason="x", by="me").traits
+
+    assert made("drop", kids=3) == made("allow", kids=3) == {"kids": 3}, "the plan wants a size, too"
+    assert made("drop", timezone="Mars") == {"timezone": "Mars"}
+    assert made("allow", kids="three") == {"kids": "three"}
+    for violation, traits in (("drop", {"kids": "three"}), ("block", {"kids": 3}), ("quarantine", {"kids": 3})):
+        with pytest.raises(InvalidInput, match=r"number|size"):
+            made(violation, **traits)
 
 
 def test_two_who_look_alike_are_said_to_be_two_or_one_on_the_board(shop):

@@ -9,7 +9,7 @@ from fastapi import Depends, Form, Path, Request
 from starlette.responses import RedirectResponse, Response
 
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
-from mailwright.core.events import PeopleMerged, PersonSplit
+from mailwright.core.events import Event, PeopleMerged, PersonSplit
 from mailwright.runtime.corrections import correct, correction, value_of
 from mailwright.runtime.identity_changes import REASON_CHARS, carry_out, merge_asked, split_asked
 from mailwright.runtime.who import person_of
@@ -75,24 +75,21 @@ def correct_trait(
     context: Context,
     number: Number,
     trait: Annotated[str, Form(min_length=1, max_length=400)],
-    because: Reason,
+    because: Reason = "",
     value: Annotated[str, Form(max_length=MOST_VALUE)] = "",
 ) -> Response:
     """One trait of this person is another; empty removes it."""
     person = person_of(context.engine, context.seal, number)
-    facts = context.engine.facts([person])[person]
-    told = {trait: value_of(value, trait, context.project.profile, context.ingest_rules, facts)}
-    event = correction(
-        facts,
-        context.engine,
-        context.ingest_rules,
-        context.clock,
-        traits=told,
-        reason=because,
-        by=request.state.user,
-    )
-    correct(context.log, context.clock, context.engine, event)
-    return RedirectResponse(f"/people/{person}", 303)
+    rules = context.ingest_rules
+
+    def asked() -> Event:
+        facts = context.engine.facts([person])[person]
+        told = {trait: value_of(value, trait, context.project.profile, rules, facts)}
+        by = request.state.user
+        return correction(facts, context.engine, rules, context.clock, traits=told, reason=because, by=by)
+
+    said = {"form": "traits", "trait": trait, "value": value, "reason": because}
+    return _answer(request, context, person, said, asked)
 
 
 def _answer(
@@ -100,14 +97,18 @@ def _answer(
     context: WebContext,
     number: int,
     said: Mapping[str, object],
-    asked: Callable[[], PeopleMerged | PersonSplit],
+    asked: Callable[[], PeopleMerged | PersonSplit | Event],
 ) -> Response:
     """Do it; or the person's page with what is wrong and what was `said`."""
     try:
         body = asked()
     except (InvalidInput, NotFound, Conflict) as error:
         told = error_body(error)["error"]
-        fault = {**said, "text": "; ".join(told[key] for key in ("message", "hint") if told.get(key))}
+        text = "; ".join(told[key] for key in ("message", "hint") if told.get(key))
+        fault = {**said, "text": text, "at_reason": told["code"] == "identity.reason"}
         return person_page(request, context, number, fault, status_of(error))
+    if isinstance(body, Event):
+        correct(context.log, context.clock, context.engine, body)
+        return RedirectResponse(f"/people/{number}", 303)
     carry_out(context.log, context.clock, context.engine, body)
     return RedirectResponse(f"/people/{number}#who", 303)
