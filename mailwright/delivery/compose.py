@@ -36,7 +36,7 @@ from mailwright.rendering.template import CompiledTemplate, Rendered
 PROVIDED = frozenset({"unsubscribe_url", "now", "sender.name", "sender.address", "sender.postal_address"})
 """Variables that every template gets besides those of its mail; `unsubscribe_url` is empty in transactional mail."""
 
-CONFIRMING = frozenset({"confirm_url", "form_title", "purposes"})
+CONFIRMING = frozenset({"confirm_url", "form_title", "form_language", "purposes"})
 """Variables that the template of a confirmation mail gets besides; `purposes` is a list of the wordings ticked."""
 
 LIBRARIES = ("python-liquid", "mjml-python", "css-inline")
@@ -221,6 +221,7 @@ class Composer:
         return {
             "confirm_url": self._links.confirm(opt_in.id, opt_in.expires_at),
             "form_title": plan.title,
+            "form_language": plan.language,
             "purposes": [wording for _, wording in opt_in.purposes],
         }
 

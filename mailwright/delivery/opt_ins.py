@@ -16,16 +16,22 @@ def form_origin(form: str) -> str:
     return f"form:{form}"
 
 
-def confirmation(opt_in: OptIn) -> SendRequest:
+def confirm_step(language: str = "") -> str:
+    """The step of a confirmation mail in a language that a form was translated to; empty: in the form's own."""
+    return f"{CONFIRM_STEP}.{language}" if language else CONFIRM_STEP
+
+
+def confirmation(opt_in: OptIn, language: str = "") -> SendRequest:
     """The confirmation mail of an opt-in: one for ever, and none after its link would have expired.
 
+    It is written in the `language` of the form that was filled in, see `confirm_step`.
     Its `person` is nobody: the address is the opt-in's own, and not one that a profile happens to have.
     """
     text = f"{form_origin(opt_in.form)}\0{CONFIRM_STEP}\0{opt_in.id}\0email"
     return SendRequest(
         send_key=hashlib.sha256(text.encode()).hexdigest(),
         origin=form_origin(opt_in.form),
-        step=CONFIRM_STEP,
+        step=confirm_step(language),
         occurrence=opt_in.id,
         person=NOBODY,
         purpose="",

@@ -20,10 +20,11 @@ from mailwright.rendering.template import CompiledTemplate, Template, compile_te
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one campaign or journey step sends, and to whom still. `title` is that of the form it confirms."""
+    """What one campaign or journey step sends, and to whom still. `title` and `language` are the confirmed form's."""
 
     mail: MailDefinition
     title: str = ""
+    language: str = ""
     experiment: ExperimentDefinition | None = None
     audience: Audience = field(default_factory=Audience)
 

@@ -11,7 +11,7 @@ from mailwright.decisions.content_rules import condition_name
 from mailwright.decisions.mail import MailDefinition
 from mailwright.decisions.matched import facts_used
 from mailwright.delivery.gate import Audience
-from mailwright.delivery.opt_ins import CONFIRM_STEP, form_origin
+from mailwright.delivery.opt_ins import confirm_step, form_origin
 from mailwright.delivery.plan import Condition, Material, Plan
 from mailwright.journeys.definitions import ARCHIVED_CONDITION, audience_condition, exit_condition
 from mailwright.journeys.requests import CAMPAIGN_STEP
@@ -95,7 +95,11 @@ def plans(project: Project) -> dict[tuple[str, str], Plan]:
     for name, form in project.forms.items():
         if form.double_opt_in is not None:
             mail = MailDefinition(template=form.double_opt_in.template)
-            found[form_origin(name), CONFIRM_STEP] = Plan(mail=mail, title=form.title)
+            found[form_origin(name), confirm_step()] = Plan(mail=mail, title=form.title, language=form.language)
+            for language, words in form.translations.items():
+                theirs = MailDefinition(template=words.confirmation) if words.confirmation else mail
+                plan = Plan(mail=theirs, title=words.title or form.title, language=language)
+                found[form_origin(name), confirm_step(language)] = plan
     return found
 
 

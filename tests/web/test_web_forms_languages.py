@@ -99,6 +99,15 @@ def test_faults_thanks_and_the_proof_are_in_the_language_that_was_shown(there: S
     assert "Confirmed" in there.client.get(url).text
 
 
+@pytest.mark.parametrize(("accepted", "step"), [("de-AT", "confirm.de"), ("en", "confirm"), ("fr", "confirm")])
+def test_the_confirmation_mail_is_in_the_language_that_was_shown(there: Site, accepted: str, step: str) -> None:
+    issued = there.shown(lang=accepted)["issued"]
+    told = there.send(issued=issued, answers={"email": ANNA, "zip": "10115"}, purposes=["marketing"])
+    assert told.status_code == 200
+    [asked] = there.confirmations()
+    assert asked.step == step
+
+
 def test_a_check_speaks_the_forms_language(there: Site) -> None:
     body = {"trait": "zip", "value": "123", "language": "de"}
     assert there.client.post("/v1/forms/club/check", json=body).json()["fault"] == (

@@ -101,7 +101,8 @@ class DoubleOptInDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_un
     """Nothing is granted, and the address counts as nobody's, until the link of a confirmation mail is used.
 
     Attributes:
-        template: Template of the confirmation mail; it gets ``confirm_url``, ``form_title`` and ``purposes``.
+        template: Template of the confirmation mail; it gets ``confirm_url``, ``form_title``, ``form_language`` and
+            ``purposes``, as they were read in the form. A translation may name another.
         expires: How long the link works.
         mails_a_day: Confirmation mails that one address gets at most within 24 hours, whoever asks for them.
     """
@@ -175,6 +176,7 @@ class Translation(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
         fields: Trait -> its words.
         purposes: Purpose -> its wording, kept with the consents of those who read it.
         texts: As the form's `texts`.
+        confirmation: Template of the confirmation mail for those who read this; empty: that of `double_opt_in`.
     """
 
     title: str = ""
@@ -185,6 +187,7 @@ class Translation(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     fields: dict[str, FieldWords] = {}
     purposes: dict[str, Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]] = {}
     texts: dict[str, str] = {}
+    confirmation: str = ""
 
     def __post_init__(self) -> None:
         check_texts(self.texts)

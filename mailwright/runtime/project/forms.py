@@ -35,6 +35,15 @@ def _has_tags(project: Project) -> bool:
     return any(form.tags() for form in project.forms.values())
 
 
+def confirmations(form: FormDefinition) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(where it is named, template) of each confirmation mail."""
+    if form.double_opt_in is not None:
+        yield ("double_opt_in", "template"), form.double_opt_in.template
+    for language, words in form.translations.items():
+        if words.confirmation:
+            yield ("translations", language, "confirmation"), words.confirmation
+
+
 def check_forms(project: Project, documents: Mapping[str, Document]) -> Iterator[Issue]:
     """Tags that would be sealed, templates that are not there, names that no address can have, links to what is not."""
     declared = project.profile.traits.get(TAGS)
@@ -45,10 +54,10 @@ def check_forms(project: Project, documents: Mapping[str, Document]) -> Iterator
         document = documents[f"forms/{name}.yaml"]
         if not _NAME.fullmatch(name):
             yield document.issue((), f"{name!r} cannot be part of an address", "use letters, digits, _ and -")
-        template = form.double_opt_in.template if form.double_opt_in else None
-        if template is not None and template not in project.templates:
-            hint = nearest(template, project.templates)
-            yield document.issue(("double_opt_in", "template"), f"there is no template {template!r}", hint)
+        for place, template in confirmations(form):
+            if template not in project.templates:
+                hint = nearest(template, project.templates)
+                yield document.issue(place, f"there is no template {template!r}", hint)
     for name, source in project.templates.items():
         yield from _links(f"templates/{name}.mjml", source.source, project.forms)
 

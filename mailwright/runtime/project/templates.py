@@ -13,6 +13,7 @@ from mailwright.delivery.plan import Templates
 from mailwright.rendering.liquid_environment import TemplateEnvironment
 from mailwright.rendering.template import missing_variables
 from mailwright.runtime.project.documents import Document, Path, parse_yaml
+from mailwright.runtime.project.forms import confirmations
 from mailwright.runtime.project.references import mails
 
 if TYPE_CHECKING:
@@ -40,15 +41,17 @@ def check_templates(project: Project, files: Mapping[str, str]) -> list[Issue]:
             if mail.template not in broken:
                 issues += _mail(project, templates, document, at, mail)
     for name, form in project.forms.items():
-        if form.double_opt_in and form.double_opt_in.template not in broken:
+        for at, template in confirmations(form):
+            if template in broken:
+                continue
             document = parse_yaml(f"forms/{name}.yaml", files[f"forms/{name}.yaml"])
-            compiled = templates.get(form.double_opt_in.template)
+            compiled = templates.get(template)
             for issue in missing_variables(compiled, PROVIDED | CONFIRMING):
                 message = f"{issue.message} in the confirmation mail of {document.path}"
                 issues.append(replace(issue, message=message))
             if not any(use.path == "confirm_url" for use in compiled.uses):
                 message = "the confirmation mail does not show `confirm_url`: nobody could confirm"
-                issues.append(document.issue(("double_opt_in",), message, 'link to it: href="{{ confirm_url }}"'))
+                issues.append(document.issue(at[:1], message, 'link to it: href="{{ confirm_url }}"'))
     return list(dict.fromkeys(issues))
 
 

@@ -318,9 +318,12 @@ class _Said:
             self._opt_in(address, f"anonymous_id:{self.anonymous_id}"),
             mailbox_hash=self.context.sealer.hash_address(mailbox_of(email)),
         )
+        language = self.visit.form.language
+        translated = language in self.context.project.forms[self.visit.name].translations
+        mail = confirmation(opt_in, language if translated else "")
         try:
             asked = self.context.records.opt_ins.ask(
-                opt_in, confirmation(opt_in), most=double.mails_a_day, since=Instant(self.now - DAY)
+                opt_in, mail, most=double.mails_a_day, since=Instant(self.now - DAY)
             )
         except Conflict:
             return  # the same form sent twice

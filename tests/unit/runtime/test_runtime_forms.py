@@ -84,6 +84,24 @@ def _told(files: dict[str, str]) -> str:
     return "\n".join(map(str, check_templates(project, files)))
 
 
+TRANSLATED = FORM + "translations: {de: {title: Verein, confirmation: bitte}, fr: {}, 'pt-BR': {title: Clube}}\n"
+
+
+def test_each_language_of_a_form_has_its_confirmation_mail() -> None:
+    files = {**GOOD, "forms/club.yaml": TRANSLATED, "templates/bitte.mjml": GOOD["templates/confirm.mjml"]}
+    assert _told(files) == ""
+    project = load_project(files)
+    told = {step: (plan.mail.template, plan.title, plan.language) for (_, step), plan in plans(project).items()}
+    assert told == {
+        "confirm": ("confirm", "Club", "en"),
+        "confirm.de": ("bitte", "Verein", "de"),
+        "confirm.fr": ("confirm", "Club", "fr"),
+        "confirm.pt-BR": ("confirm", "Clube", "pt-BR"),
+    }
+    assert "there is no template 'bitte'" in _told({**GOOD, "forms/club.yaml": TRANSLATED})
+    assert "nobody could confirm" in _told({**files, "templates/bitte.mjml": HEAD + "Hallo" + FOOT})
+
+
 def test_a_good_project_has_no_fault_and_a_plan_for_its_confirmation() -> None:
     assert _told(GOOD) == ""
     plan = plans(load_project(GOOD))["form:club", "confirm"]
