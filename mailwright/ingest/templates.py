@@ -15,7 +15,8 @@ Fault = tuple[Place, Issue]
 """Where in the template, and what is wrong with the text there."""
 
 Template = Callable[[Scope], Any]
-"""Makes the value. What is null is left out of objects and lists. Raises `Unfit`, which names the field."""
+"""Makes the value. What is null is left out of objects and lists, and of an object or list of which nothing is there
+nothing is made; a list that is empty in the body stays one. Raises `Unfit`, which names the field."""
 
 
 def compile_template(value: Any, place: Place = ()) -> tuple[Template, list[Fault]]:
@@ -54,8 +55,9 @@ def _object(value: Mapping[str, Any], place: Place) -> tuple[Template, list[Faul
         parts[str(name)], found = compile_template(inner, (*place, str(name)))
         faults += found
 
-    def make(scope: Scope) -> dict[str, Any]:
-        return {name: made for name, part in parts.items() if (made := part(scope)) is not None}
+    def make(scope: Scope) -> dict[str, Any] | None:
+        found = {name: made for name, part in parts.items() if (made := part(scope)) is not None}
+        return found if found or not parts else None  # what is declared as {} is meant
 
     return make, faults
 
@@ -63,8 +65,9 @@ def _object(value: Mapping[str, Any], place: Place) -> tuple[Template, list[Faul
 def _list(value: list[Any], place: Place) -> tuple[Template, list[Fault]]:
     compiled = [compile_template(inner, (*place, n)) for n, inner in enumerate(value)]
 
-    def make(scope: Scope) -> list[Any]:
-        return [made for part, _ in compiled if (made := part(scope)) is not None]
+    def make(scope: Scope) -> list[Any] | None:
+        found = [made for part, _ in compiled if (made := part(scope)) is not None]
+        return found if found or not compiled else None
 
     return make, [fault for _, found in compiled for fault in found]
 
@@ -79,7 +82,7 @@ def _each(value: Mapping[str, Any], place: Place) -> tuple[Template, list[Fault]
             return None
         if not isinstance(listed, list):
             raise Unfit("is no list", ".".join(map(str, place)))
-        made = [inner(scope.at(element)) for element in listed]
-        return [one for one in made if one is not None]
+        found = [made for element in listed if (made := inner(scope.at(element))) is not None]
+        return found if found or not listed else None
 
     return make, faults + found

@@ -221,6 +221,20 @@ def test_templates_leave_out_what_is_null():
     }
 
 
+@pytest.mark.parametrize(
+    ("lines", "made"),
+    [({}, {}), ({"lines": []}, {"lines": []}), ({"lines": [{}, {"x": 1}]}, {}), ({"lines": None}, {})],
+)
+def test_an_object_or_list_of_which_nothing_is_there_is_left_out_but_not_an_empty_list(lines, made):
+    template = {
+        "address": {"city": "$.city", "geo": {"lat": "$.lat"}},
+        "phones": ["$.phone", "$.mobile"],
+        "lines": {"each": "$.lines", "as": {"sku": "item.sku"}},
+    }
+    make, _ = compile_template({"a": {"inner": template, "meant": {}, "none": []}})
+    assert make(Scope(body=lines, item=lines)) == {"a": {"meant": {}, "none": []} | ({"inner": made} if made else {})}
+
+
 def test_templates_tell_which_field_is_unfit_and_where_they_are_at_fault():
     make, _ = compile_template({"a": {"b": "number($.customer)"}}, ("properties",))
     with pytest.raises(Unfit) as caught:

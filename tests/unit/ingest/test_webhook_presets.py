@@ -132,6 +132,19 @@ def test_shopify_customer_with_consent():
     assert shopify("customers/update", pending).consents == []
 
 
+@pytest.mark.parametrize("address", [None, {}, {"address1": None, "phone": "+1 502 555 0142"}])
+def test_a_shopify_customer_without_an_address_tells_none(address):
+    [customer] = shopify("customers/update", SHOPIFY_CUSTOMER | {"default_address": address}).events
+    assert "address" not in customer["traits"]
+    [stripe] = mapped("stripe", {"id": "e", "type": "customer.created", "data": {"object": {"id": "c"}}}).events
+    assert "traits" not in stripe
+
+
+def test_a_shopify_cart_that_is_empty_says_so():
+    [cart] = shopify("carts/update", SHOPIFY_CART | {"line_items": []}).events
+    assert cart["properties"]["products"] == []
+
+
 def test_shopify_requests_for_data_are_noted_and_the_rest_is_passed_over():
     [asked] = shopify("customers/redact", SHOPIFY_REDACT).events
     assert (asked["event"], asked["userId"]) == ("Erasure Requested", "191167")
