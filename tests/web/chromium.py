@@ -27,7 +27,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 playwright.expect.set_options(timeout=60_000)  # what comes is seen at once; the limit is for a machine that is busy
 
 
-def needs_chromium(asset: str) -> list[pytest.MarkDecorator]:
+def needs_chromium(asset: str = "pages.js") -> list[pytest.MarkDecorator]:
     """The marks of a file whose tests need a browser, and this file of the bundle."""
     return [
         pytest.mark.browser,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from chromium import LISTEN, chromium, needs_chromium, playwright
 from seeded_shop import NOW, Shop, make_shop
 from serving import free_socket, served
 
@@ -26,32 +26,17 @@ from mailwright.runtime.write_keys import create_key
 from mailwright.web.app import create_app
 from mailwright.web.rule_previews import RulePreviews
 from mailwright.web.sessions import new_login_link
-from mailwright.web.templating import BUNDLE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-    pytest.mark.skipif(
-        not (BUNDLE / "charts.js").is_file(), reason="the browser bundle is not built: npm ci && node build.mjs"
-    ),
-]
+pytestmark = needs_chromium("charts.js")
 
 SIZES = {
     "light": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
 }
-_LISTEN = (
-    "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective))"
-)
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +64,8 @@ def counting(site: Shop) -> Iterator[_Counting]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-        )
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def _open(browser: Browser, site: Shop, size: str = "light", **more: Any) -> BrowserContext:
@@ -92,7 +73,7 @@ def _open(browser: Browser, site: Shop, size: str = "light", **more: Any) -> Bro
     site.wall.at = Instant(site.wall.at + MINUTE)  # else so many logins from one address would be throttled
     base = site.context.settings.base_url
     context = browser.new_context(**SIZES[size], base_url=base, **more)
-    context.add_init_script(_LISTEN)
+    context.add_init_script(LISTEN)
     page = context.new_page()
     page.goto(new_login_link(site.records.users, site.wall, base, "demo"))
     page.get_by_role("button", name="Sign in").click()
@@ -158,7 +139,8 @@ def test_every_page_is_drawn_without_a_complaint(browser: Browser, site: Shop, s
         )
         charts = page.locator("[data-chart]")
         for place in range(charts.count()):
-            assert charts.nth(place).locator("svg path").count() > 2, f"chart {place} of {path} is empty"
+            third = charts.nth(place).locator("svg path").nth(2)
+            playwright.expect(third, f"chart {place} of {path} is empty").to_be_attached()
     assert elsewhere == []
     context.close()
 
@@ -304,7 +286,7 @@ def test_a_segment_tells_who_came_and_left_and_what_it_shares(browser: Browser, 
     context = _open(browser, site)
     page = context.new_page()
     page.goto("/segments/high_value", wait_until="networkidle")
-    assert page.locator("[data-chart] svg path").count() > 4
+    playwright.expect(page.locator("[data-chart] svg path").nth(4)).to_be_attached()
     playwright.expect(page.locator("#moves li")).to_have_count(12)
     playwright.expect(page.locator("#moves")).to_contain_text("something they did")
     overlap = page.locator("tr", has=page.locator("td.bar")).filter(has_text="Everyone with an order")

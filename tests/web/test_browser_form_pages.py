@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from chromium import LISTEN, chromium, needs_chromium, playwright
 from form_site import Site, reader
 from seeded_shop import make_shop
 from serving import free_socket, served
@@ -20,28 +20,17 @@ from mailwright.core.instants import MINUTE, Instant
 from mailwright.ingest.forms.definitions import FormDefinition
 from mailwright.stores.postal_codes import PostalTable
 from mailwright.web.app import create_app
-from mailwright.web.templating import BUNDLE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-    pytest.mark.skipif(not (BUNDLE / "forms.js").is_file(), reason="the bundle is not built: node build.mjs"),
-]
+pytestmark = needs_chromium("forms.js")
 
 SIZES: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1100, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1100, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 360, "height": 780}, "color_scheme": "light", "has_touch": True},
 }
-_LISTEN = (
-    "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.violatedDirective))"
-)
 
 _YES = {"purpose": "marketing", "wording": "Yes, send me offers by e-mail. I can unsubscribe with one click."}
 FORMS = {
@@ -147,7 +136,7 @@ class There:
     def page(self, size: str = "light", **more: Any) -> Iterator[Page]:
         self.site.shop.wall.at = Instant(self.site.shop.wall.at + MINUTE)
         context = self.browser.new_context(**SIZES[size], **more)
-        context.add_init_script(_LISTEN)
+        context.add_init_script(LISTEN)
         yield context.new_page()
         context.close()
 
@@ -169,12 +158,8 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[There]:
         settings=replace(shop.context.settings, allow_reserved_domains=True),
         postal_places=table,
     )
-    with playwright.sync_playwright() as driver, served(create_app(shop.context), bound):
-        started = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-        )
+    with served(create_app(shop.context), bound), chromium() as started:
         yield There(Site(shop, client_of(shop)), base, started)
-        started.close()
     table.close()
     shop.records.close()
 

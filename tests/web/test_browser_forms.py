@@ -9,7 +9,6 @@ import asyncio
 import email
 import email.policy
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from chromium import chromium, needs_chromium, playwright
 from live_shop import Live, live_shop, wait_for
 from loopback_dns import name_server
 
@@ -39,19 +39,11 @@ from mailwright.runtime.material import MaterialSource
 from mailwright.runtime.project import starter
 from mailwright.stores.dns_mx import DnsMailDomains
 from mailwright.web.context import WebContext
-from mailwright.web.templating import BUNDLE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e .[dev]")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium"),
-    pytest.mark.skipif(not (BUNDLE / "forms.js").is_file(), reason="the bundle is not built: node build.mjs"),
-]
+pytestmark = needs_chromium("forms.js")
 
 SEGMENTS = """\
 confirmed: {title: Confirmed, rule: did 'Subscription Confirmed'}
@@ -193,12 +185,8 @@ def _sending(live: Live, mailbox: Path) -> Iterator[None]:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-        )
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def _mail(site: Site, subject: str) -> EmailMessage:

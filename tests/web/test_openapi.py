@@ -194,7 +194,7 @@ def test_every_read_answers_as_described(world: tuple[Shop, TestClient], told: d
         if "get" not in methods or LEFT_OUT.fullmatch(path):
             continue
         answer = client.get(_filled(made, path), headers=AUTH, params=QUERIES.get(path))
-        assert answer.status_code == (answer.status_code if path in NOTHING_YET else 200), (path, answer.text)
+        assert answer.status_code == 200 or path in NOTHING_YET, (path, answer.text)
         validate(told, path, "get", answer)
 
 
