@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mailwright.core.consent_ports import Consent, ConsentRecords, OptIn, OptInRecords, TagRecords
 from mailwright.core.events import Body, Item, LogRecord, Offset, Person
 from mailwright.core.facts import AccountFacts, EngineStatus, PersonFacts
 from mailwright.core.fetching import FetchAnswer, FetchRequest
@@ -20,8 +21,6 @@ from mailwright.core.messages import Envelope, Outcome
 from mailwright.core.person_graph import PersonGraph
 from mailwright.core.previews import Preview
 from mailwright.core.record_ports import (
-    Consent,
-    ConsentRecords,
     DefinitionRecords,
     DefinitionVersion,
     EngineRecords,
@@ -32,12 +31,9 @@ from mailwright.core.record_ports import (
     MetaRecords,
     ModelRecords,
     ModelVersion,
-    OptIn,
-    OptInRecords,
     OutboxRecords,
     Records,
     Refusal,
-    TagRecords,
     UserRecords,
     WebhookRecords,
 )

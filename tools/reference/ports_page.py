@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from mailwright.core import ports, record_ports
+from mailwright.core import consent_ports, ports, record_ports
 from tools.reference.markdown import Doc, code, doc_of, parse_doc
 
 HEAD = """A port is what the domain asks of the outside; adapters live in `mailwright.stores` and
@@ -25,6 +25,9 @@ are durable when it returns, or none is.
 | `Blobs` | `FolderBlobs`; `MemoryBlobs` in tests |
 | `Channel` | `MailboxChannel` (a folder of `.eml` files), `SmtpChannel` |
 | `EngineReads` | `EngineClient`: the engine's socket |"""
+
+
+MODULES = (ports, record_ports, consent_ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +49,7 @@ class Port:
 
 def port_list() -> Iterator[Port]:
     """All protocols of `mailwright.core.ports` and then those over Records, in their order."""
-    files = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (ports, record_ports)]
+    files = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in MODULES]
     for node in (node for text in files for node in ast.parse(text).body):
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == Protocol.__name__ for base in node.bases):
             methods = [_method(each) for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
