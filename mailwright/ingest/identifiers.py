@@ -16,7 +16,7 @@ BLOCKED = frozenset(
 )
 """Values that broken code sends as an id, case folded: they would make one person of everybody."""
 
-_ZEROS = re.compile(r"[0\-\s.:]*1?")  # 0, -1, 00000000-0000-0000-0000-000000000000, but not 10
+_ZEROS = re.compile(r"[0\-\s.:]*|-1")  # 0, -1, 00000000-0000-0000-0000-000000000000; 1 is some table's first customer
 _MAX_CHARS = 256
 _CONTACT_KINDS = ("email", "phone", "anonymous_id")
 _NOT_EXTERNAL = (PREVIOUS, "user_id")  # a call has one user_id, its own

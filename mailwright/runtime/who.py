@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mailwright.core.errors import NotFound
+from mailwright.core.errors import Conflict, NotFound
 from mailwright.core.events import Person
 from mailwright.core.ports import EngineReads
-from mailwright.ingest.identifiers import Seal, identifier_of
+from mailwright.ingest.identifiers import Seal, identifier_of, is_address
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.load import Project, load_project
 
@@ -35,21 +35,45 @@ def person_of(engine: EngineReads, seal: Seal, asked: str | int) -> Person:
 
     Raises:
         NotFound: ``person.unknown``.
+        Conflict: ``person.ambiguous``, if it is one person's identifier of one kind and somebody else's of another.
     """
     text = f"#{asked}" if isinstance(asked, int) else asked.strip()
+    named = named_by(engine, seal, text)
+    if not named:
+        hint = "name an e-mail, phone, user id, #12 or user_id:42"
+        raise NotFound("person.unknown", f"nobody is known as {text[:100]!r}", hint)
+    first, *others = dict.fromkeys(named.values())
+    if others:
+        whose = ", ".join(f"{kind} of #{person}" for kind, person in named.items())
+        hint = f"write which is meant, such as {next(iter(named))}:{text[:100]}"
+        raise Conflict("person.ambiguous", f"{text[:100]!r} names {1 + len(others)} people: {whose}", hint)
+    return first
+
+
+def named_by(engine: EngineReads, seal: Seal, text: str) -> dict[str, Person]:
+    """The living people whom a text names, by the kind of identifier that it is for them; empty: nobody.
+
+    An address is looked for as an e-mail first, and then as nothing else: any browser can call itself by somebody's
+    address as its user id, but none can set an e-mail. The same holds for a number and for a kind written before.
+    """
     if text.startswith("#") and text[1:].isascii() and text[1:].isdecimal():
         found = engine.facts([Person(int(text[1:]))]) if len(text) <= 1 + _NUMBER_DIGITS else {}
-        if found:
-            return next(iter(found.values())).person
-    else:
-        kind, _, value = text.partition(":")
-        tries = [(kind, value)] if value else []
-        for each, told in [*tries, *((kind, text) for kind in SEARCHED_KINDS)]:
-            one = identifier_of(seal, each, told)
-            person = engine.find(one.kind, one.value)
-            if person is None and told == value:
-                person = engine.find(each, told)  # a keyed hash, as graphs show it
-            if person is not None:
-                return person
-    hint = "name an e-mail, phone, user id, #12 or user_id:42"
-    raise NotFound("person.unknown", f"nobody is known as {text[:100]!r}", hint)
+        return {"number": next(iter(found.values())).person} if found else {}
+    kind, _, value = text.partition(":")
+    if value:
+        person = _find(engine, seal, kind, value)
+        if person is None:
+            person = engine.find(kind, value)  # a keyed hash, as graphs show it
+        if person is not None:
+            return {kind: person}
+    if is_address(text):
+        person = _find(engine, seal, "email", text)
+        if person is not None:
+            return {"email": person}
+    found_by = {kind: _find(engine, seal, kind, text) for kind in SEARCHED_KINDS}
+    return {kind: person for kind, person in found_by.items() if person is not None}
+
+
+def _find(engine: EngineReads, seal: Seal, kind: str, value: str) -> Person | None:
+    one = identifier_of(seal, kind, value)
+    return engine.find(one.kind, one.value)

@@ -181,6 +181,28 @@ def test_a_browser_key_merges_no_known_users_and_proves_no_address(shop):
         assert answer.status_code == 401
 
 
+def test_nobody_gets_in_front_of_an_address_by_calling_themselves_by_it(shop):
+    tell(shop, "identify", userId="named-vera", traits={"email": "vera@example.com"})
+    tell(shop, "identify", browser=True, userId="vera@example.com", anonymousId="browser-of-a-stranger")
+    stranger = person(shop, "browser-of-a-stranger")["person"]
+    assert person(shop, "vera@example.com")["person"] == person(shop, "named-vera")["person"] != stranger
+    assert person(shop, "user_id:vera@example.com")["person"] == stranger, "who is meant can be said"
+
+
+def test_what_names_two_people_is_asked_back(shop):
+    tell(shop, "identify", userId="named-tom", traits={"phone": "+49 30 7654321"})
+    tell(shop, "identify", browser=True, userId="+49 30 7654321", anonymousId="browser-with-a-phone")
+    answer = shop.get("/v1/people/+49 30 7654321")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "person.ambiguous")
+    tom, other = person(shop, "named-tom")["person"], person(shop, "browser-with-a-phone")["person"]
+    assert f"phone of #{tom}" in answer.json()["error"]["message"]
+    assert f"user_id of #{other}" in answer.json()["error"]["message"]
+    assert person(shop, "phone:+49 30 7654321")["person"] == tom
+    page = signed_in(shop)[0].get("/people", params={"q": "+49 30 7654321"}).text
+    assert f'href="/people/{tom}"' in page
+    assert f'href="/people/{other}"' in page
+
+
 def test_the_page_shows_the_graph_and_parts_and_joins(shop):
     tell(shop, "track", userId="<b>eve</b>", event="Order Completed")
     tell(shop, "track", anonymousId="laptop", event="Order Completed")

@@ -19,7 +19,7 @@ from mailwright.core.messages import Message
 from mailwright.core.person_graph import PersonGraph
 from mailwright.core.ports import Consent, OptIn
 from mailwright.reports.timeline import timeline
-from mailwright.runtime.who import person_of
+from mailwright.runtime.who import named_by
 from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
 from mailwright.web.pages.identity import clear_addresses, graph_values, readable_reason
@@ -96,12 +96,12 @@ def person_rows(context: WebContext, persons: Sequence[Person]) -> list[PersonRo
     ]
 
 
-def find_person(context: WebContext, text: str) -> Person | None:
-    """The person with this e-mail, phone, user id or number (``#12``); looked up by keyed hash where it is personal."""
-    try:
-        return person_of(context.engine, context.seal, text)
-    except NotFound:
-        return None
+def find_people(context: WebContext, text: str) -> list[Person]:
+    """Who has this e-mail, phone, user id or number (``#12``); looked up by keyed hash where it is personal.
+
+    More than one where it is an identifier of several kinds for several people.
+    """
+    return list(dict.fromkeys(named_by(context.engine, context.seal, text).values()))
 
 
 def having_any(context: WebContext, text: str) -> list[Person]:
@@ -121,8 +121,7 @@ def people(
     asked = q.strip()
     limit = context.settings.page_rows
     if asked:
-        found = find_person(context, asked)
-        rows = person_rows(context, [found] if found is not None else having_any(context, asked)[:limit])
+        rows = person_rows(context, find_people(context, asked) or having_any(context, asked)[:limit])
         more = None
     else:
         start = 0 if after is None else after + 1

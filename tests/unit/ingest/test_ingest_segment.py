@@ -351,9 +351,14 @@ def test_placeholder_ids_are_left_out_with_a_warning(value):
     assert [each.field for each in parsed.warned] == ([] if value == " " else ["userId"])
 
 
-@pytest.mark.parametrize("value", ["10", "100", "-10", "nullify", "u0"])
+@pytest.mark.parametrize("value", ["1", "01", "0001", "10", "100", "-10", "nullify", "u0"])
 def test_ids_that_only_look_like_placeholders_are_kept(value):
     assert who(one("track", {"userId": value, "event": "E"})) == [("user_id", value)]
+
+
+def test_the_first_row_of_a_table_with_numbers_is_somebody():
+    assert who(one("track", {"userId": 1, "event": "E"})) == [("user_id", "1")]
+    assert refusal("track", {"userId": 0, "event": "E"})
 
 
 @pytest.mark.parametrize(
