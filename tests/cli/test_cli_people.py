@@ -123,6 +123,23 @@ def test_a_person_is_shown_by_any_name(shop):
         said(shop, "person", "bob")
 
 
+def test_the_timeline_has_what_is_not_in_history_yet(shop):
+    there = shop.there
+    now = there.clock.now()
+    there.log.append([Events([call(9, [Identifier("user_id", "ada")], now, "Wished")])], now)
+    wait_for(lambda: there.engine.status().offset >= there.log.last()[0] * PLACES, "the engine does not fold it")
+    lines = said(shop, "person", "ada", "--timeline").splitlines()
+    assert lines[0].endswith("Wished  (till)")
+    assert [line.split("  ")[1] for line in lines].count("merge #1") == 1
+    assert any(line.endswith('{"street":"' + STREET + '","city":"Berlin"}}') for line in lines)
+    told = [
+        json.loads(line) for line in said(shop, "person", "ada", "--timeline", "--limit", "2", "--json").splitlines()
+    ]
+    assert len(told) == 2
+    assert (told[0]["kind"], told[0]["name"], told[0]["detail"]) == ("event", "Wished", {})
+    assert there.history.offset("events") < told[0]["offset"]
+
+
 def test_the_graph_is_a_tree_and_a_merge_goes_and_comes_back(shop):
     shown = said(shop, "person", "ada", "--graph", width=40)
     assert shown.startswith("#0, also known as #1\nuser_id:ada  ")

@@ -437,6 +437,33 @@ def test_the_timeline_tells_traits_merges_and_splits(shop):
     assert "sisters" in page
 
 
+def test_the_timeline_of_the_api_goes_on_where_it_ended_and_seals_what_is_sealed(shop):
+    for number in range(5):
+        tell(shop, "track", userId="uma", event=f"E{number}", messageId=f"uma{number}")
+    tell(shop, "track", userId="uma", event="E4", messageId="uma4")
+    tell(shop, "identify", userId="uma", traits={"firstName": "Umaporn"})
+    person(shop, "user_id:uma")
+    found, before = [], None
+    while True:
+        asked = {"limit": 2} | ({"before": before} if before else {})
+        told = shop.get("/v1/people/user_id:uma/timeline", **asked).json()
+        found += told["happened"]
+        assert told["complete"] is True
+        if (before := told["next"]) is None:
+            break
+    names = [one["name"] for one in found if one["kind"] == "event"]
+    assert sorted(names) == ["E0", "E1", "E2", "E3", "E4", "identify"]
+    assert [one["offset"] for one in found if one["kind"] == "event"] == sorted(
+        (one["offset"] for one in found if one["kind"] == "event"), reverse=True
+    )
+    assert "Umaporn" not in str(found)
+    [identify] = [one for one in found if one["name"] == "identify"]
+    assert set(identify["detail"]) == {"firstName"}
+    assert shop.get("/v1/people/user_id:uma/timeline", before="x").status_code == 400
+    assert shop.get("/v1/people/user_id:uma/timeline", limit=201).status_code == 400
+    assert shop.get("/v1/people/user_id:nobody/timeline").status_code == 404
+
+
 def test_people_are_searched_by_an_indexed_trait(shop):
     tell(shop, "identify", userId="una", traits={"nick": "Sunny"})
     client, _ = signed_in(shop)

@@ -7,11 +7,13 @@ from html.parser import HTMLParser
 import msgspec
 import pytest
 from fastapi.testclient import TestClient
-from seeded_shop import HOSTILE, N_PEOPLE, Shop
+from seeded_shop import HOSTILE, N_PEOPLE, FixedEngine, Shop
 from visitors import client_of, sign_in
 
 from mailwright.core.errors import Transient
+from mailwright.core.events import Offset
 from mailwright.core.facts import ClockParted, Installing
+from mailwright.core.happenings import Unwritten
 from mailwright.core.instants import Instant
 from mailwright.core.messages import MessageState
 from mailwright.web.security import PAGE_POLICY, PREVIEW_POLICY
@@ -221,6 +223,16 @@ def test_a_persons_page_opens_sealed_traits_and_says_so(marketer: TestClient) ->
     assert ">3 days<" in text  # an attribute that is a duration, in seconds
     assert ">1 Dec 2017, 09:30<" in text  # and one that is an instant, in the shop's zone
     assert "Skim milk, half gallon" in text  # recently bought, by the catalog's title
+
+
+def test_a_timeline_that_lacks_what_waits_for_history_says_so(
+    marketer: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "History is far behind" not in marketer.get("/people/26").text
+    lacking = Unwritten(rows=[], after=Offset(2**62), complete=False)
+    monkeypatch.setattr(FixedEngine, "unwritten", lambda *asked: lacking)
+    assert "History is far behind" in marketer.get("/people/26").text
+    assert "History is far behind" in marketer.get("/people/26/timeline").text
 
 
 def test_the_timeline_pages_without_gap_or_repeat(shop: Shop, marketer: TestClient) -> None:
