@@ -28,12 +28,14 @@ from mailwright.profiles.identity_rules import IdentityRules  # noqa: E402
 from mailwright.rendering.template import compile_template, parse_template  # noqa: E402
 from mailwright.reports.data_map import DataMapDefinition  # noqa: E402
 from mailwright.reports.quality.definitions import QualityDefinition  # noqa: E402
+from mailwright.rules.fold.causes import CAUSES  # noqa: E402
 from mailwright.rules.parse import parse  # noqa: E402
 from mailwright.rules.show import show  # noqa: E402
 from mailwright.rules.syntax import from_json, to_json  # noqa: E402
 from mailwright.runtime.project.documents import parse_toml, parse_yaml  # noqa: E402
 from mailwright.runtime.project.outside import lookup_of, webhook_of  # noqa: E402
 from mailwright.segments.definitions import SegmentDefinition  # noqa: E402
+from mailwright.web.pages.segments import CAUSES as CAUSE_WORDS  # noqa: E402
 from tools.reference import commands_page, errors_page, messages_page, ports_page, rules_page  # noqa: E402
 from tools.reference import settings_page as settings  # noqa: E402
 from tools.reference.error_codes import Raised, raised_codes  # noqa: E402
@@ -184,6 +186,12 @@ def test_every_state_event_reason_and_call_is_told() -> None:
     assert set(messages_page.STATES) == set(messages_page.MessageState)
     assert set(messages_page.EVENTS) == messages_page.own_events()
     assert set(messages_page.reasons()) == {str(reason) for reason in messages_page.Reason}
+
+
+@pytest.mark.parametrize("page", ["docs/reference/history.md", "docs/how-to/segments-live.md"])
+def test_every_cause_of_a_transition_is_told_and_no_other(page: str) -> None:
+    (told,) = re.findall(r"^.*`cause`.*`event`.*$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`([a-z]+)`", told)) - {"cause"} == set(CAUSES) == set(CAUSE_WORDS)
 
 
 def test_docstrings_are_taken_apart() -> None:

@@ -60,7 +60,7 @@ class SegmentChange(msgspec.Struct, frozen=True, kw_only=True):
         offset: Of the tick, as is `at`.
         first_identifier: ``kind:value`` of the person's first identifier, or of the survivor's after a merge; a
             personal kind (email, phone) has its keyed hash. Empty for a person that is no longer known.
-        cause: ``event``, ``time``, ``import``, ``definition``, ``merge`` or ``erasure``.
+        cause: As of `mailwright.rules.fold.causes.CAUSES`.
     """
 
     offset: Offset

@@ -16,7 +16,7 @@ from mailwright.journeys.definitions import END, JourneyDefinition, StepDefiniti
 from mailwright.journeys.requests import request, send_key
 
 STARTING_CAUSES = frozenset({"event", "time"})
-"""Causes of a transition that start a journey: not an import, a new definition, a merge or an erasure."""
+"""Causes of a transition that start a journey: not an import, a new definition, a list, a merge or a split."""
 
 COMPLETED = "completed"
 EXITED = "exited"

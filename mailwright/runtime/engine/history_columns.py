@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from mailwright.rules.fold.causes import CAUSES
 from mailwright.runtime.engine import history_rows as rows
 
 _OFFSET = "Place in the log: record number × 4096 + place in the record. Ascends through the table."
 _AT = "When the record was appended."
+_CAUSES = ", ".join(f"`{cause}`" for cause in sorted(CAUSES))
 
 TABLES: Mapping[str, tuple[pa.Schema, str, Mapping[str, str]]] = {
     "events": (
@@ -59,7 +61,7 @@ TABLES: Mapping[str, tuple[pa.Schema, str, Mapping[str, str]]] = {
             "person": "The engine's number at that time.",
             "segment": "Name of the segment.",
             "entered": "True: entered; false: left.",
-            "cause": "`event`, `time`, `import`, `definition`, `merge` or `erasure`.",
+            "cause": f"{_CAUSES}: [what each means](../how-to/segments-live.md#follow-who-enters-and-leaves).",
         },
     ),
     "items": (

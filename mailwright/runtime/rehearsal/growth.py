@@ -21,7 +21,7 @@ class Day:
 
     Attributes:
         size: Members at the day's last evaluation.
-        entered: By cause (event, time, import, definition, merge, erasure), how many times people entered.
+        entered: By cause, how many times people entered.
         left: Likewise how many times they left.
     """
 

@@ -36,7 +36,7 @@ CAUSES = {
     "definition": "the rule changed",
     "merge": "profiles were merged",
     "split": "a profile was taken apart",
-    "erasure": "the profile was erased",
+    "list": "a list was changed",
 }
 
 

@@ -106,7 +106,7 @@ def test_a_request_carries_what_the_sender_needs() -> None:
         ((ANN, "lapsed", True, "import"), False),
         ((ANN, "lapsed", True, "definition"), False),
         ((ANN, "lapsed", True, "merge"), False),
-        ((ANN, "lapsed", True, "erasure"), False),
+        ((ANN, "lapsed", True, "split"), False),
         ((ANN, "lapsed", False, "event"), False),
         ((ANN, "vip", True, "event"), False),
     ],
