@@ -16,6 +16,7 @@ from mailwright.core.findings import Finding, KnownFinding
 from mailwright.core.instants import Instant
 from mailwright.core.messages import Message, MessageState, Outcome
 from mailwright.core.outside import LookupAnswer, WebhookTally
+from mailwright.core.posted import PostedRecords
 from mailwright.core.sources import QuarantineRecords, SourceRecords
 
 
@@ -427,6 +428,11 @@ class Records(Protocol):
     @property
     def lookups(self) -> LookupRecords:
         """Answers of services outside."""
+        ...
+
+    @property
+    def posted(self) -> PostedRecords:
+        """Rows of declared imports that programs post."""
         ...
 
     def close(self) -> None:

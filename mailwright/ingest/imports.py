@@ -18,9 +18,10 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 Preset = Literal["mailchimp", "klaviyo", "mautic", "listmonk", "sendgrid"]
 Kept = Literal["all", "newest", "none"]
-Origin = Literal["file", "sql", "changes", "dlt", "feed", "ga4"]
+Posted = Literal["rows", "changes"]
+Origin = Literal["file", "sql", "changes", "dlt", "feed", "ga4", "posted"]
 
-_ORIGINS: tuple[Origin, ...] = ("file", "sql", "changes", "dlt", "feed", "ga4")
+_ORIGINS: tuple[Origin, ...] = ("file", "sql", "changes", "dlt", "feed", "ga4", "posted")
 
 
 class SqlOrigin(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -107,7 +108,9 @@ class Deletes(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
 
 
 class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, dict=True):
-    """An import that is run by name, or at planned times. One of `file`, `sql`, `changes`, `dlt`, `feed` and `ga4`.
+    """An import that is run by name, or at planned times.
+
+    Its rows come from one of `file`, `sql`, `changes`, `dlt`, `feed`, `ga4` and `posted`.
 
     Attributes:
         title: What lists and pages call it.
@@ -120,6 +123,8 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
         dlt: A source of dlt.
         feed: A Google product feed (XML or TSV): a path, or an address that begins with http.
         ga4: Rows of the GA4 export to BigQuery as JSON lines or Parquet: a path or pattern.
+        posted: Programs post its rows to ``/v1/imports/NAME/rows``: ``rows`` as they are now, or ``changes`` as
+            Debezium writes them.
         preset: What wrote the `file`, for a former mail service's contacts, suppressions and activity.
         purpose: The consent that the preset's subscribers gave: whom the former service held subscribed.
         columns: Column -> target; with a type, ``{to: properties.total, type: number}``.
@@ -149,6 +154,7 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
     dlt: DltOrigin | None = None
     feed: str = ""
     ga4: str = ""
+    posted: Posted | None = None
     preset: Preset | None = None
     purpose: str = ""
     columns: Mapping[str, str | Cell] = {}
@@ -210,6 +216,11 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
         return self.deletes is not None and self.deletes.compare
 
     @property
+    def are_changes(self) -> bool:
+        """Whether it is told changes of rows, with their places among all, and not the rows themselves."""
+        return bool(self.changes) or self.posted == "changes"
+
+    @property
     def is_mapped(self) -> bool:
         """Whether its rows become what `columns` say; the others know by themselves."""
         return self.origin != "ga4" and self.preset is None
@@ -247,8 +258,10 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
             yield ("preset",), _issue("a preset reads a file", "add file: drop/contacts.csv")
         if self.cursor and not self.sql:
             yield ("cursor",), _issue("a cursor goes with sql", "files are read again only when they changed")
-        if self.changes and not self.keys:
-            yield ("changes",), _issue("changes need the row's key, to keep their order", "add key: id")
+        if self.are_changes and not self.keys:
+            yield (self.origin,), _issue("changes need the row's key, to keep their order", "add key: id")
+        if self.posted:
+            yield from self._check_posted()
         if self.deletes:
             yield from self._check_deletes(self.deletes)
 
@@ -268,10 +281,27 @@ class ImportDefinition(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
                 Issue(path="", message=issue.message, hint=issue.hint),
             )
 
+    def _check_posted(self) -> Iterator[tuple[tuple[str | int, ...], Issue]]:
+        if not self.keys and self.kind not in CALL_KINDS:
+            yield (
+                ("posted",),
+                _issue(f"rows of {self.kind} need a key, to be known again", "add key: id"),
+            )
+        if self.finds_gone:
+            yield (
+                ("deletes",),
+                _issue("a batch is never all the rows", "say `column`, or post changes"),
+            )
+        if self.schedule is not None:
+            yield ("every" if self.every else "daily_at",), _issue("it brings what is posted, when it is posted")
+        for name in ("delimiter", "encoding", "skip_bad"):
+            if getattr(self, name):
+                yield (name,), _issue("this is for files; what is posted is JSON, and each bad row is answered for")
+
     def _check_deletes(self, deletes: Deletes) -> Iterator[tuple[tuple[str | int, ...], Issue]]:
         if deletes.compare and not self.keys:
             yield ("deletes",), _issue("what is gone is found by the rows' key", "add key: id")
-        if not (deletes.compare or deletes.column or self.changes):
+        if not (deletes.compare or deletes.column or self.are_changes):
             yield ("deletes",), _issue("it does not say how a deleted row is known", "add column: ... or compare: true")
         if (deletes.then == "facts") != (self.kind == "items" or bool(self.feed)):
             yield ("deletes",), _issue("`then: facts` is for items, and items have no other")

@@ -83,6 +83,15 @@ class Counts:
         self._tallies, self._violations, self._listed = {}, {}, []
         return told
 
+    def add_counts(self, other: Counts) -> None:
+        """All that another counted, which has nothing left then."""
+        told = other.take()
+        self.put_back(told)
+        self._listed += told.not_taken[: _MOST_LISTED - len(self._listed)]
+        for source, counts in other.untold.items():
+            self.untold.setdefault(source, Counter()).update(counts)
+        other.untold = {}
+
     def put_back(self, told: Counted) -> None:
         """What was taken could not be told; of items not taken that were listed it is not worth while."""
         for one in told.tallies:
@@ -170,6 +179,11 @@ class Collected:
         now = self._clock.now()
         with self._lock:
             self._counts.add_others(source, kind, accepted, now, refused)
+
+    def add_counts(self, counts: Counts) -> None:
+        """All that was counted elsewhere."""
+        with self._lock:
+            self._counts.add_counts(counts)
 
     # --- to Records ---
 

@@ -165,7 +165,7 @@ class Importer:
             found, intake = self._read(lambda frame: spool.add(encode_frame(frame)), read, report=False)
             if not found.n_faults or self._asked.skip_bad:
                 intake.check_room()
-                spool.finish(encode_frame(intake.trailer(found)))
+                spool.finish(encode_frame(intake.trailer(found, tells=self._project.tracking_plan.violation_events)))
         return found
 
     def refuse(self, found: DryRun) -> None:

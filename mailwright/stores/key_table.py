@@ -28,10 +28,12 @@ class KeyTable:
     Args:
         path: Of the file.
         anew: What is kept of a row is kept anew, also if the row is as it was: other things may be needed of it now.
+        n_run: Counts the runs.
     """
 
-    def __init__(self, path: Path, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, *, anew: bool = False, n_run: int = 0) -> None:
         self._anew = anew
+        self._n_run = n_run
         there = pq.read_table(path) if path.exists() else None
         self._high = np.asarray(there["high"]) if there else np.zeros(0, np.uint64)
         self._low = np.asarray(there["low"]) if there else np.zeros(0, np.uint64)
@@ -47,6 +49,10 @@ class KeyTable:
 
     def __len__(self) -> int:
         return len(self._high)
+
+    def turn(self, _key: bytes) -> int:
+        """Tells this time from others at which a row of this key was told: the number of the run."""
+        return self._n_run
 
     def seen(self, key: bytes) -> None:
         """The row of this key is still there."""
@@ -67,11 +73,11 @@ class KeyTable:
         self._add(high, low, digest, kept)
         return True
 
-    def advance(self, key: bytes, position: int, kept: bytes) -> bytes | None:
+    def advance(self, key: bytes, position: int, _content: bytes, kept: bytes) -> bytes | None:
         """A change of the row of this key, at a position of 63 bits: what was kept of it before, empty for a new row.
 
         None for a change that is older than what is known: nothing is noted then. What is kept of a deleted row is
-        empty; its position stays, so that an old change does not bring it back.
+        empty; its position stays, so that an old change does not bring it back. What it says is not compared.
         """
         high, low = _halves(key)
         known = self._now.get((high, low))

@@ -15,6 +15,7 @@ from mailwright.stores.records.messages import SqlMessages
 from mailwright.stores.records.opt_ins import SqlOptIns
 from mailwright.stores.records.outbox import SqlOutbox
 from mailwright.stores.records.outside import SqlLookups, SqlWebhooks
+from mailwright.stores.records.posted import SqlPosted
 from mailwright.stores.records.quarantine import SqlQuarantine
 from mailwright.stores.records.small import SqlDefinitions, SqlMeta, SqlModels, SqlUsers
 from mailwright.stores.records.sources import SqlSources
@@ -40,6 +41,7 @@ class SqlRecords:
         self.quarantine = SqlQuarantine(database)
         self.webhooks = SqlWebhooks(database)
         self.lookups = SqlLookups(database)
+        self.posted = SqlPosted(database)
 
     @classmethod
     def open(cls, path_or_url: Path | str) -> SqlRecords:

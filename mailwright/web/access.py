@@ -33,6 +33,23 @@ def allowed(request: HTTPConnection) -> None:
         raise NotSignedIn("key.unknown", "this key may not read", "use a server key (sk_...) or sign in")
 
 
+def server_key(request: Request) -> None:
+    """Let a server key in, and nobody else.
+
+    Raises:
+        NotSignedIn: Without a key, or with one that is none.
+        Refused: ``key.server``, for a browser key.
+    """
+    key = write_key(request.headers.get("authorization"))
+    context: WebContext = request.app.state.context
+    source = context.sources.get(key) if key else None
+    if source is None:
+        message = "no source has this write key" if key else "the request has no write key"
+        raise NotSignedIn("key.unknown" if key else "key.missing", message, "use a server key (sk_...)")
+    if source.kind != "server":
+        raise Refused("key.server", "only a server key may send rows", "use an sk_ key")
+
+
 def owner(request: Request) -> None:
     """Let in who may make and revoke keys, start jobs and silence alerts: a server key or a session.
 

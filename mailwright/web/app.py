@@ -20,6 +20,7 @@ from mailwright.web import (
     lists,
     oauth,
     openapi,
+    posted,
     previews,
     sessions,
     snippet,
@@ -85,7 +86,7 @@ PAGES = (
     definitions,
     forms,
 )
-APIS = (api_people, api_accounts, api, api_segments, api_sources, api_jobs, api_transitions, lists)
+APIS = (api_people, api_accounts, api, api_segments, api_sources, api_jobs, api_transitions, lists, posted)
 
 
 def create_app(context: WebContext) -> FastAPI:
@@ -103,6 +104,7 @@ def create_app(context: WebContext) -> FastAPI:
     app.state.tail = Tail(context.engine, context.history)
     app.state.previews = RulePreviews(context.engine, context.folding)
     app.state.form_throttles = {}
+    app.state.posting = {}
     app.state.throttle = Throttle(context.settings.login_tries_per_minute)
     add_routes(app)
     app.mount("/static", CachedStatic(directory=STATIC), name="static")

@@ -1,14 +1,15 @@
-"""The bulk door: JSON lines of any length, taken batch by batch while they come, in little memory.
+"""JSON lines of any length, taken batch by batch while they come, in little memory: any tool that can post a file can.
 
-Any tool that can post a file can drive it. What is sent again counts once, by its message id; a line without one gets
-one that follows from its content.
+What is sent again counts once: a call by its message id (a line without one gets one that follows from its content), a
+row of an import by its key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -17,10 +18,10 @@ import msgspec
 from starlette.requests import Request
 
 from mailwright.core.errors import InvalidInput, MailwrightError
+from mailwright.core.ports import EngineReads, EventLog
 from mailwright.ingest.limits import Refusal
-from mailwright.ingest.segment import Parsed
 from mailwright.ingest.wire import DECODE_ERRORS, in_words
-from mailwright.runtime.giving_way import CHUNK_ITEMS
+from mailwright.runtime.giving_way import CHUNK_ITEMS, MAX_BEHIND, behind
 from mailwright.web.errors import TooMany, Unsupported, error_body, error_headers, status_of
 
 _TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonlines", "application/x-jsonlines")
@@ -35,6 +36,28 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 Line = tuple[bytes, str]
 """The line, or empty and why it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What became of a batch of lines; indexes count from its first.
+
+    Attributes:
+        n_accepted: Lines that are in; `n_held` that wait to be mended; `n_refused` that were not taken.
+        refused: Faults of the last, and `warned` of what is in.
+        more: What else is counted, by the name that it has in the answer: lines that needed nothing to be done.
+    """
+
+    n_accepted: int
+    n_held: int
+    n_refused: int
+    refused: Sequence[Refusal]
+    warned: Sequence[Refusal] = ()
+    more: Mapping[str, int] = field(default_factory=dict)
+
+
+Put = Callable[[list[bytes]], Awaitable[Batch]]
+"""Takes lines; when it returns the good ones are durable."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,16 +126,30 @@ async def _pieces(request: Request, *, zipped: bool) -> AsyncIterator[bytes]:
         raise InvalidInput.one("request.gzip", "the body is no gzip data: it ends too early", hint="send it again")
 
 
+def check_turn(log: EventLog, engine: EngineReads) -> None:
+    """An import gives way while the engine is behind: live events must not wait for it.
+
+    Raises:
+        TooMany: ``import.busy``.
+    """
+    n_behind = behind(log, engine)
+    if n_behind > MAX_BEHIND:
+        message = f"the engine has {n_behind:,} records still to read; imports wait for live events"
+        raise TooMany("import.busy", message, "send the same batch again after the time in Retry-After")
+
+
 async def take_lines(
     lines: AsyncIterator[Line],
-    put: Callable[[bytes], Awaitable[Parsed]],
+    put: Put,
     check_turn: Callable[[], Awaitable[None]],
+    ready: Callable[[bytes], bytes] = lambda line: line,
 ) -> BulkAnswer:
     """Take all lines.
 
     Args:
         lines: Of the body.
-        put: Takes the body of a batch; when it returns the good ones are durable.
+        put: Takes a batch.
+        ready: The line as `put` takes it; of one that it cannot decode it raises one of `DECODE_ERRORS`.
         check_turn: Raises TooMany while live events wait: then the batch waits a while.
 
     Returns:
@@ -120,7 +157,7 @@ async def take_lines(
         after some seconds of waiting, and the status of any other error (503 while the log or Records do not answer,
         401 for a key revoked meanwhile), each with what is in already.
     """
-    taking = _Taking(put, check_turn)
+    taking = _Taking(put, check_turn, ready)
     try:
         async for line, fault in lines:
             await taking.add(line, fault)
@@ -131,8 +168,9 @@ async def take_lines(
 
 
 class _Taking:
-    def __init__(self, put: Callable[[bytes], Awaitable[Parsed]], check_turn: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, put: Put, check_turn: Callable[[], Awaitable[None]], ready: Callable[[bytes], bytes]) -> None:
         self._put = put
+        self._ready = ready
         self._check_turn = check_turn
         self._batch: list[bytes] = []
         self._indexes: list[int] = []
@@ -141,16 +179,18 @@ class _Taking:
         self._accepted = self._refused_count = self._held = 0
         self._refused: list[dict[str, Any]] = []
         self._warned: list[dict[str, Any]] = []
+        self._more: Counter[str] = Counter()
 
     async def add(self, line: bytes, fault: str) -> None:
         index, self._index = self._index, self._index + 1
         if not fault:
             try:
-                line = _with_id(line)
+                line = self._ready(line)
             except DECODE_ERRORS as error:
                 fault = in_words(error)[1]
         if fault:
-            self._refuse(Refusal(index, "", fault))
+            self._refused_count += 1
+            self._tell(Refusal(index, "", fault))
             return
         self._batch.append(line)
         self._indexes.append(index)
@@ -162,12 +202,14 @@ class _Taking:
         if not self._batch:
             return
         await self._turn()
-        parsed = await self._put(b'{"batch":[' + b",".join(self._batch) + b"]}")
-        self._accepted += len(parsed.events)
-        self._held += len(parsed.held)
-        for one in parsed.refused:
-            self._refuse(Refusal(self._indexes[one.index], one.field, one.reason))
-        for one in parsed.warned[: _KEPT_REFUSALS - len(self._warned)]:
+        batch = await self._put(self._batch)
+        self._accepted += batch.n_accepted
+        self._held += batch.n_held
+        self._refused_count += batch.n_refused
+        self._more.update(batch.more)
+        for one in batch.refused:
+            self._tell(Refusal(self._indexes[one.index], one.field, one.reason))
+        for one in batch.warned[: _KEPT_REFUSALS - len(self._warned)]:
             self._warned.append({"index": self._indexes[one.index], "field": one.field, "reason": one.reason})
         self._batch, self._indexes, self._bytes = [], [], 0
 
@@ -181,8 +223,7 @@ class _Taking:
                 return
         await self._check_turn()
 
-    def _refuse(self, one: Refusal) -> None:
-        self._refused_count += 1
+    def _tell(self, one: Refusal) -> None:
         if len(self._refused) < _KEPT_REFUSALS:
             self._refused.append({"index": one.index, "field": one.field, "reason": one.reason})
 
@@ -194,10 +235,11 @@ class _Taking:
         }
         if self._held:
             told["held_count"] = self._held
+        told |= self._more
         return told | ({"warned": self._warned} if self._warned else {})
 
     def answer(self) -> BulkAnswer:
-        if self._refused and not self._accepted and not self._held:
+        if self._refused and not (self._accepted or self._held or any(self._more.values())):
             first = self._refused[0]
             message = (
                 f"none of {self._refused_count} lines could be taken; the first: {first['field']} {first['reason']}"
@@ -207,7 +249,7 @@ class _Taking:
         return BulkAnswer(status=200, body=self.told())
 
 
-def _with_id(line: bytes) -> bytes:
+def with_id(line: bytes) -> bytes:
     """A line that is one JSON object, with a message id.
 
     Raises:

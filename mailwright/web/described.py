@@ -91,6 +91,17 @@ def json_body(
     return read
 
 
+def streamed_body(kind: Any, *media: str) -> Callable[[Request], Request]:
+    """A dependency that tells of a body, of JSON or one of `media`, which the handler reads while it comes."""
+
+    def asked(request: Request) -> Request:
+        return request
+
+    asked.struct = kind  # type: ignore[attr-defined]
+    asked.media = media  # type: ignore[attr-defined]
+    return asked
+
+
 def _encoding(endpoint: Callable[..., Any], status: int) -> Callable[..., Any]:
     """The handler, with what it returns made an answer."""
     if inspect.iscoroutinefunction(endpoint):

@@ -30,11 +30,10 @@ from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import Refusal
 from mailwright.ingest.segment import PATHS, Held, Parsed, Source, parse_request
-from mailwright.runtime.giving_way import MAX_BEHIND, behind
 from mailwright.runtime.quarantine import Came
 from mailwright.runtime.write_keys import REVOKED_WITHIN_S
 from mailwright.web.bodies import in_time, read_body
-from mailwright.web.bulk import BulkAnswer, body_lines, is_lines, take_lines
+from mailwright.web.bulk import Batch, BulkAnswer, body_lines, check_turn, is_lines, take_lines, with_id
 from mailwright.web.context import WebContext
 from mailwright.web.errors import NotSignedIn, Refused, TooMany, error_body, error_headers, status_of
 from mailwright.web.keys import write_key
@@ -201,9 +200,18 @@ class Door:
         _server_only(await run_in_threadpool(self._source, asked, b""), "lines to the bulk door")
         await run_in_threadpool(self._check_turn)
         lines = body_lines(Request(asked.scope, receive), self._context.settings.limits.event_bytes)
-        return await take_lines(
-            lines, lambda body: self._put("import", asked, body), lambda: run_in_threadpool(self._check_turn)
-        )
+
+        async def put(batch: list[bytes]) -> Batch:
+            parsed = await self._put("import", asked, b'{"batch":[' + b",".join(batch) + b"]}")
+            return Batch(
+                n_accepted=len(parsed.events),
+                n_held=len(parsed.held),
+                n_refused=len(parsed.refused),
+                refused=parsed.refused,
+                warned=parsed.warned,
+            )
+
+        return await take_lines(lines, put, lambda: run_in_threadpool(self._check_turn), with_id)
 
     def _rules_in_force(self) -> IngestRules | None:
         """The project's rules; None when they are to be looked at again, which one request does for all."""
@@ -217,11 +225,7 @@ class Door:
         return None
 
     def _check_turn(self) -> None:
-        """An import gives way while the engine is behind: live events must not wait for it."""
-        n_behind = behind(self._context.log, self._context.engine)
-        if n_behind > MAX_BEHIND:
-            message = f"the engine has {n_behind:,} records still to read; imports wait for live events"
-            raise TooMany("import.busy", message, "send the same batch again after the time in Retry-After")
+        check_turn(self._context.log, self._context.engine)
 
     def _parsed_by_thread(self, call: str, asked: _Asked, body: bytes, received_at: Instant) -> tuple[Source, Parsed]:
         source = self._source(asked, body)

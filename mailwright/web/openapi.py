@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from mailwright import __version__
 from mailwright.ingest.segment import SHORT
-from mailwright.web.access import allowed, owner
+from mailwright.web.access import allowed, owner, server_key
 from mailwright.web.described import Answer, ApiRoute
 from mailwright.web.door_calls import DOOR_CALLS, PIXEL_FIELDS, PIXEL_WORDS, DoorCall, Outcome
 
@@ -189,11 +189,11 @@ def _of_handler(route: RouteContext, path: str, method: str, told: dict[str, Any
     handler = inspect.unwrap(route.endpoint) if route.endpoint else None
     hint = get_type_hints(handler, include_extras=True).get("return") if handler else None
     calls = set(_calls(route.dependant))
-    bodies = [one.struct for one in calls if hasattr(one, "struct")]
+    bodies = [one for one in calls if hasattr(one, "struct")]
     also: Mapping[int, Any] = getattr(handler, "__also__", {})
     usual = _told_type(hint, also)
-    who = OWNERS if owner in calls else KEYS if allowed in calls else EVERYBODY
-    errors = [503, *((401, 403) if allowed in calls else ()), *((400,) if told.get("parameters") else ())]
+    who = SERVERS if server_key in calls else OWNERS if owner in calls else KEYS if allowed in calls else EVERYBODY
+    errors = [503, *((401, 403) if who != EVERYBODY else ()), *((400,) if told.get("parameters") else ())]
     errors += _OF_BODIES if bodies else ()
     answers: dict[int, Any] = {route.status_code or 200: usual}
     for status in sorted({*also, *errors}):
@@ -203,7 +203,8 @@ def _of_handler(route: RouteContext, path: str, method: str, told: dict[str, Any
         method=method,
         who=who,
         answers=answers,
-        body=bodies[0] if bodies else None,
+        body=bodies[0].struct if bodies else None,
+        media=("application/json", *getattr(bodies[0], "media", ())) if bodies else (),
         told={**told, **_words(inspect.getdoc(handler) or "")},
     )
 

@@ -169,7 +169,7 @@ class DeclaredImport:
             )
             again = msgspec.structs.replace(state, files=reading.before.files, cursor=reading.before.cursor)
             trailer = msgspec.structs.replace(
-                intake.trailer(found),
+                intake.trailer(found, tells=self._project.tracking_plan.violation_events),
                 state=msgspec.json.encode(state).decode(),
                 again=msgspec.json.encode(again).decode(),
                 keep=next_keys.name if reading.keys is not None else "",
@@ -187,7 +187,7 @@ class DeclaredImport:
         if anew:
             state = msgspec.structs.replace(state, digest=digest, cursor=None, files={}, feed=None)
         state = msgspec.structs.replace(state, n_run=state.n_run + 1)
-        keys = KeyTable(self._keys, anew=anew) if definition.keeps != "none" else None
+        keys = KeyTable(self._keys, anew=anew, n_run=state.n_run) if definition.keeps != "none" else None
 
         def told(n: int) -> None:
             if stopping():

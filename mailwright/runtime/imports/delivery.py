@@ -6,15 +6,18 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from mailwright.core.errors import Corrupt, Transient
 from mailwright.core.events import Events, Items
 from mailwright.core.instants import MINUTE
-from mailwright.core.ports import Consent
+from mailwright.core.ports import Clock, EventLog, Records
 from mailwright.core.sources import Tally
 from mailwright.core.words import counted
+from mailwright.ingest.hooks import Resolve
+from mailwright.privacy.sealing import Sealer
 from mailwright.runtime.collected import violation_event
 from mailwright.runtime.giving_way import Turns
 from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, decode_frame, things_in
@@ -42,6 +45,57 @@ def trailer_of(path: Path) -> Trailer:
     if not isinstance(trailer, Trailer):
         raise Corrupt("import.spool", f"{path} has no end: delete it and run the import again")
     return trailer
+
+
+class Stores(Protocol):
+    """Where what is imported goes, and what reading it needs: of an installation, or of what the door is given."""
+
+    @property
+    def log(self) -> EventLog:
+        """The event log."""
+        ...
+
+    @property
+    def records(self) -> Records:
+        """Records."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The project's."""
+        ...
+
+    @property
+    def sealer(self) -> Sealer:
+        """Seals what is personal."""
+        ...
+
+    @property
+    def resolve(self) -> Resolve | None:
+        """Tells more of an incoming event's context."""
+        ...
+
+
+def put_frame(there: Stores, frame: Frame) -> int | None:
+    """Bring a frame to where it belongs, durably; the number of its record, if that is the log.
+
+    Raises:
+        Transient: ``quarantine.full``; nothing of the frame is kept then.
+    """
+    match frame:
+        case Events() | Items():
+            (number,) = there.log.append([frame], there.clock.now())
+            return number
+        case Consents():  # an export that is read again every day tells most of it again
+            ledger = there.records.consents.ledger
+            there.records.consents.record([one for one in frame.rows if one not in ledger(one.address_hash)])
+        case Suppressions():
+            known = there.records.consents.suppressed(list(frame.reasons))
+            new = {address: reason for address, reason in frame.reasons.items() if address not in known}
+            there.records.consents.suppress(new, frame.at)
+        case HeldBack():
+            Quarantine(there.records, there.sealer, there.clock, there.log).hold(frame.items)
+    return None
 
 
 class Delivery:
@@ -112,25 +166,16 @@ class Delivery:
 
     def _put(self, frame: Frame, place: int) -> None:
         self._turns.wait()
-        there = self._there
-        match frame:
-            case Events() | Items():
-                (number,) = there.log.append([frame], there.clock.now())
-                self._turns.sent(number)
-            case Consents():
-                there.records.consents.record([one for one in frame.rows if not self._is_known(one)])
-            case Suppressions():
-                known = there.records.consents.suppressed(list(frame.reasons))
-                new = {address: reason for address, reason in frame.reasons.items() if address not in known}
-                there.records.consents.suppress(new, frame.at)
-            case HeldBack():
-                self._hold(frame, place)
+        if isinstance(frame, HeldBack):
+            self._hold(frame, place)
+        elif (number := put_frame(self._there, frame)) is not None:
+            self._turns.sent(number)
 
     def _hold(self, frame: HeldBack, place: int) -> None:
         """Keep what waits to be mended. Without room it is refused: what comes after it must not wait for that."""
         there = self._there
         try:
-            Quarantine(there.records, there.sealer, there.clock, there.log).hold(frame.items)
+            put_frame(there, frame)
         except Transient as error:
             if error.code != "quarantine.full":
                 raise
@@ -147,7 +192,3 @@ class Delivery:
         """Places of frames of this spool that found no room in an earlier try."""
         places, _, of = (self._there.records.meta.get(f"{_CURSOR}{self._key}.full") or "").partition(" ")
         return [int(place) for place in places.split(",")] if of == self._id else []
-
-    def _is_known(self, one: Consent) -> bool:
-        """Whether the ledger has this very row: an export that is read again every day tells most of it again."""
-        return one in self._there.records.consents.ledger(one.address_hash)

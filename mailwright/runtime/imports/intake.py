@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,17 +16,19 @@ from mailwright.core.instants import Instant
 from mailwright.core.sources import CountKind
 from mailwright.core.words import counted
 from mailwright.ingest.consents import parse_consents, parse_suppressions
+from mailwright.ingest.definitions import CatalogDefinition
 from mailwright.ingest.drafts import Draft, DraftKind, Drafts
 from mailwright.ingest.dry_run import DryRun
+from mailwright.ingest.hooks import IngestRules, Resolve
+from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.items import parse_items
 from mailwright.ingest.limits import LIMITS, Limits, Refusal
 from mailwright.ingest.segment import Parsed, Source, parse_request
 from mailwright.ingest.told import NO_ZONE
 from mailwright.runtime.collected import Counts
 from mailwright.runtime.giving_way import CHUNK_ITEMS
+from mailwright.runtime.imports.delivery import Stores
 from mailwright.runtime.imports.frames import Consents, Frame, HeldBack, Suppressions, Trailer, things_in
-from mailwright.runtime.installation import Installation
-from mailwright.runtime.project.load import Project
 from mailwright.runtime.quarantine import MOST_HELD, Came, Quarantine
 
 KEPT_FAULTS = 20
@@ -56,12 +58,25 @@ _ROOM = 100  # bytes of a request's body beside its items
 _encode = msgspec.json.Encoder().encode
 
 
+class Rules(Protocol):
+    """What is needed of the definitions."""
+
+    @property
+    def catalogs(self) -> Mapping[str, CatalogDefinition]:
+        """Catalogs by name."""
+        ...
+
+    def ingest_rules(self, sealer: Seal, resolve: Resolve | None = None, limits: Limits = LIMITS) -> IngestRules:
+        """What they say about incoming events."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """How rows come in: under which definitions, from which source, as history or as what happens now."""
 
-    there: Installation
-    project: Project
+    there: Stores
+    project: Rules
     source: Source
     history: bool = False
 
@@ -216,10 +231,10 @@ class Intake:
             made=dict(self.made),
         )
 
-    def trailer(self, found: DryRun) -> Trailer:
-        """The end of a spool that holds what was taken."""
+    def trailer(self, found: DryRun, *, tells: bool) -> Trailer:
+        """The end of a spool that holds what was taken; `tells`: an event in the log shall tell of violations."""
         told = self.counts.take()
-        untold = self.counts.untold if self._passage.project.tracking_plan.violation_events else {}
+        untold = self.counts.untold if tells else {}
         return Trailer(
             n_rows=found.n_rows,
             n_things=self.n_things,

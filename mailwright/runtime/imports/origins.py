@@ -76,9 +76,7 @@ class Reading:
 
     def table(self, mapping: RowMapping) -> TableDrafts:
         """The drafts of the rows by their key."""
-        return TableDrafts(
-            self.name, self.definition, mapping, keys=self.keys, n_run=self.state.n_run, seal=self.there.sealer
-        )
+        return TableDrafts(self.name, self.definition, mapping, keys=self.keys, seal=self.there.sealer)
 
     def rows(self, stream: BinaryIO, name: str, format: Format) -> Rows:
         """The rows of one file, as the definition says that it is written; what cannot be read is told."""
@@ -129,6 +127,9 @@ def read_origin(reading: Reading) -> None:
         Transient: If a database or service does not answer.
     """
     definition = reading.definition
+    if definition.posted:
+        hint = f"post them to /v1/imports/{reading.name}/rows"
+        raise InvalidInput.one("import.posted", f"the rows of {reading.name} are posted, none are read", hint=hint)
     if definition.origin == "file":
         (_preset_files if definition.preset else _table_files)(reading)
     else:

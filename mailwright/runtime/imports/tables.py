@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,7 +16,6 @@ from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.mapping import CALL_KINDS, RowMapping
 from mailwright.privacy.sealing import Sealer
-from mailwright.stores.key_table import KeyTable
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.decode
@@ -42,6 +41,34 @@ class Told:
     position: int
 
 
+class RowKeys(Protocol):
+    """The rows that are known of an import, by their keys. See `mailwright.stores.key_table.KeyTable`."""
+
+    def turn(self, key: bytes, /) -> int:
+        """Tells this time from others at which a row of this key was told."""
+        ...
+
+    def seen(self, key: bytes) -> None:
+        """The row of this key is still there."""
+        ...
+
+    def is_new(self, key: bytes, content: bytes, kept: bytes) -> bool:
+        """Whether the row of this key is new or says something else than before; it is noted."""
+        ...
+
+    def advance(self, key: bytes, position: int, content: bytes, kept: bytes, /) -> bytes | None:
+        """A change of the row: what was kept of it before, empty for a new row; None for one to pass over."""
+        ...
+
+    def forget(self, key: bytes) -> bytes | None:
+        """The row of this key was deleted: what was kept of it, None if it was not there."""
+        ...
+
+    def unseen(self) -> Iterator[bytes]:
+        """What was kept of each row that was there and was not seen; they are forgotten."""
+        ...
+
+
 class TableDrafts:
     """Drafts of one run of a declared import whose rows go by its columns.
 
@@ -49,8 +76,7 @@ class TableDrafts:
         name: Of the import.
         definition: As declared.
         mapping: Of its rows, checked.
-        keys: What there was; None if it keeps no keys.
-        n_run: Counts the runs: a row that changes back to what it said before is sent again.
+        keys: What there was; None if it keeps no keys. A row that changes back to what it said before is sent again.
         seal: For addresses that must be kept to tell the end of a row.
     """
 
@@ -60,15 +86,13 @@ class TableDrafts:
         definition: ImportDefinition,
         mapping: RowMapping,
         *,
-        keys: KeyTable | None,
-        n_run: int,
+        keys: RowKeys | None,
         seal: Sealer,
     ) -> None:
         self._name = name
         self._definition = definition
         self._mapping = mapping
         self._keys = keys
-        self._n_run = n_run
         self._seal = seal
         self._only_newest = definition.keeps == "newest"
         self._is_call = mapping.kind in CALL_KINDS
@@ -96,11 +120,12 @@ class TableDrafts:
             remnant = self._remnant(line, row, known_by)
             if remnant is None:
                 return ()
-            return (self._end(key, self._words(row), remnant, position, self._stamp(row))._replace(key=known_by),)
+            turn = self._turn(known_by, position)
+            return (self._end(key, self._words(row), remnant, turn, self._stamp(row))._replace(key=known_by),)
         draft = self._draft(line, row)
         if self._keys is not None and not self._keys.is_new(known_by, _text(draft.body), self._kept(key, row, draft)):
             return ()
-        self._name_message(key, draft, self._n_run if self._keys is not None and not self._only_newest else position)
+        self._name_message(key, draft, self._turn(known_by, position))
         return (draft._replace(key=known_by),)
 
     def changed(self, line: int, row: Mapping[str, Any], told: Told) -> Sequence[Draft]:
@@ -113,7 +138,7 @@ class TableDrafts:
             raise AssertionError("changes keep keys")
         key = self._key(line, row)
         if told.deleted:
-            before = self._keys.advance(key, told.position, b"")
+            before = self._keys.advance(key, told.position, _DELETED, b"")
             if before is None or self._deletes is None:
                 return ()
             remnant = self._opened(before)[2] if before else self._remnant_of_row(line, row)
@@ -125,7 +150,8 @@ class TableDrafts:
             draft.body.setdefault("timestamp", told.at)
         elif told.at and self._mapping.kind == "items":
             draft.body.setdefault("stamp", told.at)
-        if self._keys.advance(key, told.position, self._kept(key, row, draft)) is None:
+        content = _text(draft.body)
+        if self._keys.advance(key, told.position, content, self._kept(key, row, draft)) is None:
             return ()
         self._name_message(key, draft, told.position)
         return (draft,)
@@ -143,7 +169,14 @@ class TableDrafts:
         for kept in self._keys.unseen():
             key, words, remnant = self._opened(kept) if kept else (b"", "", {})
             if can_end(self._deletes, remnant):
-                yield self._end(key, words, remnant, self._n_run, "")
+                yield self._end(key, words, remnant, self._keys.turn(key), "")
+
+    def key_of(self, row: Mapping[str, Any]) -> bytes:
+        """By what a row is known; empty if it has no key, or a part of it is missing."""
+        found = [row.get(column) for column in self._key_columns]
+        if any(value is None or value == "" for value in found):
+            return b""
+        return self._hash([str(value) for value in found]).encode() if found else b""
 
     # --- parts ---
 
@@ -157,12 +190,15 @@ class TableDrafts:
         """The row's key under the installation's own hash, for it may be an address; empty without one."""
         if not self._key_columns:
             return b""
-        found = [row.get(column) for column in self._key_columns]
-        if any(value is None or value == "" for value in found):
+        if not (key := self.key_of(row)):
             self.n_keyless += 1
             message = f"the key ({', '.join(self._key_columns)}) is empty"
             raise InvalidInput.one("import.key", message, path=f"line {line}")
-        return self._hash([str(value) for value in found]).encode()
+        return key
+
+    def _turn(self, known_by: bytes, position: Any) -> Any:
+        """What tells this draft of a row from others of the same row: the cursor's value if that is what is kept."""
+        return position if self._keys is None or self._only_newest else self._keys.turn(known_by)
 
     def _words(self, row: Mapping[str, Any]) -> str:
         """The row's key as it may be read by anybody."""

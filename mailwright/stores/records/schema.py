@@ -362,3 +362,15 @@ lookup_answer = sa.Table(
     sa.Column("digest", sa.Text, nullable=False),
     sa.Index("lookup_answer_at", "lookup", "at"),
 )
+
+# Keys and digests are hashed with the installation's key; what `kept` holds of a person is sealed.
+posted_row = sa.Table(
+    "posted_row",
+    tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("kept", sa.LargeBinary, nullable=False),
+)
