@@ -65,6 +65,8 @@ class Reconciliation(_Part, frozen=True):
             UTC with `kind`.
         tolerance: Relative difference that is no finding: 0.01 is one per cent.
         days: How many complete days back are compared, but for those up to the one on which the first of them came.
+        unlisted: What a day is that the other system does not list: ``skip``, it is not compared; or ``zero``, nothing
+            happened there, as a query says that gives no row then.
     """
 
     event: str = ""
@@ -76,6 +78,7 @@ class Reconciliation(_Part, frozen=True):
     query: str = ""
     tolerance: _Share = 0.01
     days: Annotated[int, msgspec.Meta(ge=1, le=366)] = 14
+    unlisted: Literal["skip", "zero"] = "skip"
 
     def __post_init__(self) -> None:
         if bool(self.event) == bool(self.kind):

@@ -8,9 +8,7 @@ enough past to judge by: a false alarm costs more trust than a day's delay.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +16,8 @@ from numpy.typing import NDArray
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.findings import Finding
-from mailwright.core.instants import DAY, HOUR, MINUTE, Instant, format_iso, to_datetime
-from mailwright.core.sources import DayCount
-from mailwright.reports.quality.definitions import QualityDefinition, Reconciliation
+from mailwright.core.instants import DAY, HOUR, MINUTE, format_iso
+from mailwright.reports.quality.definitions import QualityDefinition
 from mailwright.reports.quality.past import Past
 from mailwright.reports.quality.robust import MAD_TO_SIGMA, against_season
 
@@ -311,73 +308,6 @@ LOOKS: Mapping[str, Callable[[Past, QualityDefinition], Iterator[Finding]]] = {
     "duplicates": duplicates,
 }
 """Every monitor of events, by the name that its findings bear."""
-
-
-def reconcile(
-    past: Past,
-    name: str,
-    asked: Reconciliation,
-    theirs: Mapping[str, tuple[float, float | None]],
-    counted: Iterable[DayCount] = (),
-) -> list[Finding]:
-    """Compare our days with those of another system.
-
-    Args:
-        past: What we have.
-        name: Of the comparison.
-        asked: What is compared, and how far it may differ.
-        theirs: Day (ISO) -> count, and sum or None. A day that they do not name they have nothing on.
-        counted: What sources brought as far back as that is known, for a comparison by kind.
-    """
-    ours, first = _ours(past, asked, counted)
-    # Days of a kind are UTC: the newest that is over may be another than the shop's.
-    last = to_datetime(Instant(past.season.now - DAY)).date() if asked.kind else past.season.day
-    days = [(last - timedelta(days=back)).isoformat() for back in reversed(range(asked.days))]
-    # On the first day itself some may have happened before anything was sent here.
-    days = [day for day in days if first is not None and day > first]
-    subject = f"{asked.kind or asked.event} of {asked.source or 'all sources'}"
-    apart: list[tuple[str, str, float, float]] = []
-    for day in days:
-        count, total = ours.get(day, (0, 0.0))
-        their_count, their_total = theirs.get(day, (0.0, 0.0))
-        if _differ(count, their_count, asked.tolerance):
-            apart.append((day, asked.kind or "events", count, their_count))
-        elif asked.value and their_total is not None and _differ(total, their_total, asked.tolerance):
-            apart.append((day, f"of {asked.value}", total, their_total))
-    if not apart:
-        return []
-    day, what, mine, other = apart[-1]
-    return [
-        Finding(
-            monitor="reconciliation",
-            subject=name,
-            severity="serious",
-            message=f"{len(apart)} of {len(days)} days of {subject} differ from {name} by more than "
-            f"{asked.tolerance:.1%}: on {day} {mine:,.6g} {what} here, {other:,.6g} there",
-            example=day,
-            suggestion="send the missing ones again with their own message ids: what is here counts once",
-            figures={"days": len(apart), "ours": mine, "theirs": other},
-        )
-    ]
-
-
-def _ours(
-    past: Past, asked: Reconciliation, counted: Iterable[DayCount]
-) -> tuple[Mapping[str, tuple[float, float]], str | None]:
-    """Day -> what we count and sum, and the day of the first; None if nothing ever came."""
-    if not asked.kind:
-        ours = past.per_day(asked.event, asked.value, asked.days, asked.source)
-        return ours, past.first_day(asked.event, asked.source)
-    counts, dates = Counter[str](), set[str]()
-    for one in counted:
-        dates.add(one.date)
-        if one.kind == asked.kind and asked.source in ("", one.source):
-            counts[one.date] += one.accepted
-    return {day: (n, 0.0) for day, n in counts.items()}, min(counts or dates, default=None)
-
-
-def _differ(ours: float, theirs: float, tolerance: float) -> bool:
-    return abs(ours - theirs) > tolerance * max(abs(ours), abs(theirs))
 
 
 def _known(days: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mailwright.core.errors import InvalidInput, MailwrightError
 from mailwright.core.findings import Finding
 from mailwright.reports.quality.definitions import BROKEN, QualityDefinition
-from mailwright.reports.quality.monitors import LOOKS, reconcile
+from mailwright.reports.quality.monitors import LOOKS
 from mailwright.reports.quality.past import Past, Season
+from mailwright.reports.quality.reconciliation import reconcile
 from mailwright.runtime.jobs.job import Job, JobContext
 from mailwright.runtime.project.load import Project
 from mailwright.runtime.quality.alerts import alert
@@ -36,7 +37,8 @@ def watch(context: JobContext) -> str:
     with there.history.session() as asked:
         past = Past(asked, season)
         found, unsure, failed = _looked(past, definition) if asked.offset("events") else ([], [], [])
-        compared, apart, not_compared = _compared(context, past, definition)
+        notes: list[str] = []
+        compared, apart, not_compared = _compared(context, past, definition, notes.append)
     found += compared
     failed += not_compared
     watched = [name for name in (*LOOKS, "reconciliation", BROKEN) if name not in unsure]
@@ -44,7 +46,8 @@ def watch(context: JobContext) -> str:
     failed += alert(there, definition.alerts, watched)
     if failed:
         raise MailwrightError("quality.incomplete", "; ".join(failed), "the rest was done; it is tried again")
-    return f"{len(found)} findings, {len(new)} of them new" if found else "nothing is wrong"
+    said = f"{len(found)} findings, {len(new)} of them new" if found else "nothing is wrong"
+    return "; ".join([said, *notes])
 
 
 def _looked(past: Past, definition: QualityDefinition) -> tuple[list[Finding], list[str], list[str]]:
@@ -65,9 +68,9 @@ def _looked(past: Past, definition: QualityDefinition) -> tuple[list[Finding], l
 
 
 def _compared(
-    context: JobContext, past: Past, definition: QualityDefinition
+    context: JobContext, past: Past, definition: QualityDefinition, note: Callable[[str], None]
 ) -> tuple[list[Finding], list[str], list[str]]:
-    """Findings, the keys of comparisons that could not be made, and why."""
+    """Findings, the keys of comparisons that could not be made, and why; `note` is told what is no finding."""
     findings: list[Finding] = []
     unsure: list[str] = []
     failed: list[str] = []
@@ -75,7 +78,7 @@ def _compared(
         try:
             theirs = other_side(context.there.settings.folder, name, asked)
             counted = context.there.records.sources.days(0) if asked.kind else ()
-            findings += reconcile(past, name, asked, theirs, counted)
+            findings += reconcile(past, name, asked, theirs, counted, note)
         except MailwrightError as error:
             subject = f"reconciliation {name}"
             unsure.append(f"reconciliation: {name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,8 +19,9 @@ from mailwright.core.instants import HOUR, Instant, parse_iso
 from mailwright.core.ports import HistoryQueries
 from mailwright.core.sources import DayCount
 from mailwright.reports.quality.definitions import Ignored, QualityDefinition, Reconciliation
-from mailwright.reports.quality.monitors import look, reconcile
+from mailwright.reports.quality.monitors import look
 from mailwright.reports.quality.past import Past, Season
+from mailwright.reports.quality.reconciliation import reconcile
 from mailwright.reports.quality.robust import against_season
 
 UTC = ZoneInfo("UTC")
@@ -188,8 +191,45 @@ def test_days_are_compared_with_another_system(tmp_path: Path) -> None:
         assert "1 of 7 days" in one.message
     assert reconcile(days, "shop", asked, {**truth, last: (count, (total or 0) * 1.005)}) == [], "within the tolerance"
     assert reconcile(days, "shop", asked, {**truth, last: (count, None)}) == [], "a sum that they do not tell"
-    [lost] = reconcile(days, "shop", asked, {day: told for day, told in truth.items() if day != last})
+    without = {day: told for day, told in truth.items() if day != last}
+    [lost] = reconcile(days, "shop", msgspec.structs.replace(asked, unlisted="zero"), without)
     assert lost.example == last, "a day that the other side lacks"
+    notes: list[str] = []
+    assert reconcile(days, "shop", asked, without, note=notes.append) == []
+    assert notes == ["1 day is not in shop"]
+
+
+def test_days_that_the_other_system_does_not_list_are_no_difference(tmp_path: Path) -> None:
+    rows = shop_rows(20, 5)
+    days = past(stored(tmp_path, rows), 20)
+    counts = Counter(f"{row['at']:%Y-%m-%d}" for row in rows if row["name"] == "Order Completed")
+    theirs: dict[str, tuple[float, float | None]] = {day: (counts[day], None) for day in sorted(counts)[-2:]}
+    asked = Reconciliation(event="Order Completed", file="orders.csv")
+    notes: list[str] = []
+    assert reconcile(days, "books", asked, theirs, note=notes.append) == []
+    assert notes == ["12 days are not in books"]
+    [one] = reconcile(days, "books", asked, {**theirs, max(counts): (1000, None)})
+    assert one.message.startswith("1 of 2 days of Order Completed of all sources differ")
+    assert one.message.endswith("1,000 there; 12 days are not in books")
+    for empty in ({}, {"2020-01-01": (1.0, None)}):
+        [nothing] = reconcile(days, "books", asked, empty)
+        assert (nothing.severity, nothing.subject) == ("warning", "books")
+        assert "lists no day from" in nothing.message, "that nothing was compared must not look as if all were well"
+    zero = msgspec.structs.replace(asked, unlisted="zero")
+    assert "12 of 14 days" in reconcile(days, "books", zero, theirs)[0].message
+
+
+def test_the_worst_three_days_are_named(tmp_path: Path) -> None:
+    rows = shop_rows(20, 5)
+    days = past(stored(tmp_path, rows), 20)
+    counts = Counter(f"{row['at']:%Y-%m-%d}" for row in rows if row["name"] == "Order Completed")
+    named = sorted(counts)[-8:]
+    times = dict(zip(named, (1, 2, 9, 1.5, 1, 4, 1, 1.2), strict=True))
+    theirs: dict[str, tuple[float, float | None]] = {day: (counts[day] * times[day], None) for day in named}
+    [one] = reconcile(days, "books", Reconciliation(event="Order Completed", file="x.csv", days=8), theirs)
+    assert "5 of 8 days" in one.message
+    assert re.findall(r"on (\S+) ", one.message) == [named[2], named[5], named[1]]
+    assert one.example == named[2]
 
 
 def test_days_up_to_the_first_event_are_not_judged(tmp_path: Path) -> None:

@@ -39,3 +39,15 @@ def test_what_came_before_the_days_that_are_compared_tells_of_an_outage_in_all_o
     assert watch(context) == "1 findings, 1 of them new"
     [found] = there.records.findings.newest(2)
     assert found.finding.message.startswith("7 of 7 days of items of crm differ")
+
+
+def test_the_job_says_which_days_the_other_system_does_not_list(there: Installation) -> None:
+    project = load_project({"quality.yaml": "reconcile: {erp: {kind: items, source: crm, file: erp.csv, days: 7}}\n"})
+    now = there.clock.now()
+    tallies = [
+        Tally(source="crm", kind="items", minute=(now - back * DAY) // MINUTE, accepted=900) for back in range(9)
+    ]
+    there.records.sources.count(tallies, [], [])
+    (there.settings.folder / "erp.csv").write_text(f"day,count\n{format_iso(Instant(now - DAY))[:10]},900\n")
+    context = JobContext(there=there, project=project, now=now, stopping=lambda: False)
+    assert watch(context) == "nothing is wrong; 6 days are not in erp"
