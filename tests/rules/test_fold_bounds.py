@@ -154,7 +154,7 @@ def test_a_person_with_a_million_events() -> None:
     for n in range(10):
         arrive(fold, (10**6 + n, 0, {"stamp": START + n, "properties": {"total": 1, "kind": "cap"}}))
         fold.tick(Instant(START + n), identifiers(1))
-    assert (time.process_time() - started) / 10 < 0.2
+    assert (time.process_time() - started) / 10 < 0.5
     assert fold.attribute("kinds", [Person(0)]) == [2]
     fold.tick(Instant(START + 30 * DAY + 10), identifiers(1))
     assert fold.sizes() == {"often": 0, "u": 0}
