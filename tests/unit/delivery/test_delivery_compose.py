@@ -10,10 +10,11 @@ from delivery_shop import IDENTITY, NOW, TEMPLATE, Shop, material, message, plan
 
 from mailwright.core.errors import NotFound
 from mailwright.core.messages import MessageState
-from mailwright.core.ports import Refusal
-from mailwright.decisions.mail import RecommendDefinition, VariableDefinition
+from mailwright.core.ports import OptIn, Refusal
+from mailwright.decisions.mail import MailDefinition, RecommendDefinition, VariableDefinition
 from mailwright.delivery.compose import Ready, provided_names
-from mailwright.delivery.plan import Templates
+from mailwright.delivery.opt_ins import confirmation
+from mailwright.delivery.plan import Plan, Templates
 from mailwright.delivery.prepare import Shelf
 from mailwright.delivery.rerender import rerender
 from mailwright.privacy.keys import KeyRing
@@ -216,3 +217,44 @@ def test_identity_without_a_domain_is_no_crash() -> None:
     shop = Shop(identity=replace(IDENTITY, from_address="shop"))
     shop.add(1)
     assert compose(shop).reason == "template"
+
+
+CONFIRM = """---
+subject: "{% if form_language == 'de' %}Bitte bestätigen{% else %}Please confirm{% endif %}: {{ form_title }}"
+---
+<mjml><mj-body><mj-section><mj-column>
+<mj-text>{{ purposes | join }} <a href="{{ confirm_url }}">x</a></mj-text>
+</mj-column></mj-section></mj-body></mjml>
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "subject"),
+    [("de", "Verein", "Bitte bestätigen: Verein"), ("", "Club", "Please confirm: Club")],
+)
+def test_a_confirmation_mail_speaks_the_language_of_its_form(shop, language, title, subject):
+    opt_in = OptIn(
+        id="o1",
+        form="club",
+        address_hash=shop.sealer.hash_address("ada@example.com"),
+        address=shop.sealer.seal("email", "ada@example.com"),
+        purposes=[("marketing", "Ja, schreibt mir.")],
+        identifier="anonymous_id:x",
+        asked_at=NOW,
+        expires_at=NOW + 9,
+        asked_ip=None,
+        asked_agent="",
+        wording_version=1,
+    )
+    asked = confirmation(opt_in, language)
+    assert asked.send_key == confirmation(opt_in).send_key, "one mail for ever, in whatever language"
+    the_plan = Plan(mail=MailDefinition(template="confirm"), title=title, language=language or "en")
+    templates = Templates({"confirm": parse_template("confirm", CONFIRM)})
+    shop.material = material(plans={(asked.origin, asked.step): the_plan}, templates=templates)
+    told = {name: getattr(asked, name) for name in ("origin", "step", "occurrence", "person", "purpose", "send_by_at")}
+    shelf, facts = Shelf(shop.engine, shop.material), shop.engine.people[1]
+    ready = shop.composer.compose(message(**told), the_plan, shop.material, facts, opt_in.address, shelf, NOW, opt_in)
+    assert isinstance(ready, Ready)
+    mail = parsed(ready)
+    assert mail["subject"] == subject
+    assert "Ja, schreibt mir." in mail.get_body(("html",)).get_content()
