@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import typer
-from rich.table import Table
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, show_rows
 from mailwright.cli.segments import AsOfOption
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.core.events import Offset
@@ -74,10 +73,11 @@ def versions(
     """List the versions of a table."""
     with opened(project) as there:
         found = there.history.versions(table)
-    shown = Table("version", "at", "operation", box=None, pad_edge=False)
-    for one in found[:limit]:
-        shown.add_row(str(one["version"]), format_iso(one["at"]), one["operation"])
-    console.print(shown if found else f"History has no table {table}.")
+    if not found:
+        console.print(f"History has no table {table}.")
+        return
+    rows = [(str(one["version"]), format_iso(one["at"]), one["operation"]) for one in found[:limit]]
+    show_rows(("version", "at", "operation"), rows)
 
 
 @history.command()
@@ -130,16 +130,7 @@ def _show(found: pa.Table, as_csv: bool, limit: int) -> None:
             writer.writerows([_told(value) for value in row.values()] for row in batch.to_pylist())
         return
     rows = [[_told(value)[:60] for value in row.values()] for row in found.slice(0, limit).to_pylist()]
-    if sum(max(map(len, column)) + 1 for column in zip(found.column_names, *rows, strict=True)) <= console.width:
-        shown = Table(*found.column_names, box=None, pad_edge=False)
-        for row in rows:
-            shown.add_row(*row)
-        console.print(shown)
-    else:  # a table would be squeezed until nothing can be read
-        for row in rows:
-            for name, value in zip(found.column_names, row, strict=True):
-                console.print(f"{name}: {value}", soft_wrap=True, markup=False)
-            console.print()
+    show_rows(found.column_names, rows)
     if found.num_rows > limit:
         console.print(f"{found.num_rows - limit:,} more rows; --csv prints them all.")
 

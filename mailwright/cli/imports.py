@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work
+from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work, show_rows
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.instants import format_iso
 from mailwright.core.words import counted
@@ -108,16 +106,14 @@ def imports(project: ProjectOption = HERE) -> None:
         if not found:
             console.print("No import is declared. One is a file imports/NAME.yaml.")
             return
-        table = Table(
-            "import", "what it brings", "from", "when", "newest run", "rows", "taken", "held", "deleted", "faults"
-        )
-        table.box, table.pad_edge = None, False
+        rows = []
         for name, one in found.items():
             state = read_state(there.records.meta, name)
             ran = f"{format_iso(state.ran_at)[:19]}Z" if state.n_run else "never"
             counts = [f"{n:,}" for n in (state.n_rows, state.n_things, state.n_held, state.n_deleted, state.n_faults)]
-            table.add_row(name, Text(one.title), one.origin, str(one.schedule or "by hand"), ran, *counts)
-        console.print(table)
+            rows.append((name, one.title, one.origin, str(one.schedule or "by hand"), ran, *counts))
+    told = ("import", "what it brings", "from", "when", "newest run", "rows", "taken", "held", "deleted", "faults")
+    show_rows(told, rows)
 
 
 def _definitions(there: Installation, what: str, *, dry_run: bool) -> Project:
@@ -152,7 +148,7 @@ def _run_declared(one: DeclaredImport, *, dry_run: bool, path: str) -> None:
             delivering = bars.add_task("Importing", total=None)
             outcome = one.run(path=path, read=read, done=lambda n: bars.advance(delivering, n))
     if outcome.columns:
-        console.print(_columns_table(outcome.columns))
+        _show_columns(outcome.columns)
     if dry_run:
         for what, n in sorted(outcome.found.made.items()):
             console.print(f"  {n:,} x {what}", markup=False)
@@ -192,7 +188,7 @@ def _rehearse(importer: Importer) -> None:
     with progress_of_work() as bars:
         task = bars.add_task("Checking bytes", total=importer.n_bytes)
         found = importer.check(lambda at: bars.update(task, completed=at))
-    console.print(_columns_table(importer.columns()))
+    _show_columns(importer.columns())
     _tell(importer, found)
     for what, n in sorted(found.made.items()):
         console.print(f"  {n:,} x {what}", markup=False)
@@ -222,12 +218,11 @@ def _import(importer: Importer) -> None:
     console.print(f"{counted(n, 'row')} imported.{waiting}")
 
 
-def _columns_table(columns: Sequence[ColumnReport]) -> Table:
-    table = Table("column", "goes to", "as", "filled", "examples", box=None, pad_edge=False)
-    for one in columns:
-        shown = ", ".join(one.examples)
-        table.add_row(Text(one.column), one.to or "not read", one.type, f"{one.n_filled:,}", Text(shown))
-    return table
+def _show_columns(columns: Sequence[ColumnReport]) -> None:
+    rows = [
+        (one.column, one.to or "not read", one.type, f"{one.n_filled:,}", ", ".join(one.examples)) for one in columns
+    ]
+    show_rows(("column", "goes to", "as", "filled", "examples"), rows)
 
 
 def _tell(importer: Importer, found: DryRun) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, show_rows
 from mailwright.core.errors import NotFound, Transient, nearest
 from mailwright.core.instants import format_iso
 from mailwright.runtime.jobs.registry import jobs_of
@@ -29,10 +28,9 @@ def jobs(project: ProjectOption = HERE) -> None:
         if not found:
             console.print("No job is defined.")
             return
-        table = Table("job", "what it does", "when", "newest run", box=None, pad_edge=False)
-        for job in found.values():
-            table.add_row(job.name, job.title, str(job.schedule), _told(newest_run(there.records.meta, job.name)))
-        console.print(table)
+        meta = there.records.meta
+        rows = [(job.name, job.title, str(job.schedule), _told(newest_run(meta, job.name))) for job in found.values()]
+    show_rows(("job", "what it does", "when", "newest run"), rows)
 
 
 def _told(run: JobRun | None) -> str:

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, show_indented, show_rows
 from mailwright.core.findings import KnownFinding
 from mailwright.core.instants import format_iso
 from mailwright.reports.data_map import RECENT_DAYS
@@ -75,7 +74,7 @@ def _show(one: KnownFinding, left: Known | None) -> None:
         f"left alone until {format_iso(left.until)[:16]}Z, says {left.by}" if left else "",
     ):
         if line:
-            console.print(f"  {line}", markup=False)
+            show_indented(line)
 
 
 def audit(
@@ -101,11 +100,11 @@ def data_map(
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(pieces), indent=2).decode())
         return
-    table = Table("", "name", f"last {RECENT_DAYS} d", "owner", "used by", box=None, pad_edge=False)
+    rows = []
     for piece in pieces:
         users = ", ".join(piece.used_by) or ("nothing: remove it?" if piece.unused else "")
-        table.add_row(piece.kind, piece.name, f"{piece.n:,}", piece.answer.owner, users)
-    console.print(table)
+        rows.append((piece.kind, piece.name, f"{piece.n:,}", piece.answer.owner, users))
+    show_rows(("", "name", f"last {RECENT_DAYS} days", "owner", "used by"), rows)
 
 
 def _report(there: Installation, change: bool, last: bool) -> AuditReport | None:
@@ -139,9 +138,9 @@ def _print(there: Installation, report: AuditReport | None) -> None:
         console.print(f"  {report.merged:,} merged; filled: {filled or 'nothing'}", markup=False)
         console.print(f"  {report.archived:,} archived, {report.returned:,} came back")
     if report.pairs:
-        table = Table("score", "people", "alike by", box=None, pad_edge=False)
+        rows = []
         for pair in report.pairs[:_PAIRS_SHOWN]:
             accounts = "  (two accounts)" if pair.accounts else ""
-            table.add_row(f"{pair.score:g}", f"#{pair.one} #{pair.other}", ", ".join(pair.alike) + accounts)
-        console.print(table)
+            rows.append((f"{pair.score:g}", f"#{pair.one} #{pair.other}", ", ".join(pair.alike) + accounts))
+        show_rows(("score", "people", "alike by"), rows)
         console.print("`mailwright merge #A #B --reason ...` makes two people one; it can be taken back.")

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, show_rows
 from mailwright.cli.sources import BY_COMMAND
 from mailwright.core.instants import format_iso
 from mailwright.core.sources import QuarantineFilter
@@ -49,11 +48,12 @@ def listing(
     """List held events, newest first."""
     with _opened(project) as (there, held):
         wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
-        table = Table("number", "received", "source", "event", "why", box=None, pad_edge=False)
+        rows = []
         for item in held.find(wanted, limit):
             why = "; ".join(f"{one.field} {one.reason}" for one in item.reasons)
-            table.add_row(str(item.id), format_iso(item.received_at), item.source, Text(item.event), Text(why))
-        console.print(table)
+            rows.append((str(item.id), format_iso(item.received_at), item.source, item.event, why))
+        if rows:
+            show_rows(("number", "received", "source", "event", "why"), rows)
         console.print(f"{there.records.quarantine.count():,} held in all.")
 
 

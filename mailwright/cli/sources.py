@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, show_rows
 from mailwright.core.errors import NotFound
 from mailwright.core.instants import DAY, format_iso
 from mailwright.core.sources import DayCount, summed
@@ -70,12 +68,15 @@ def _pem(path: Path | None) -> str:
 def keys(project: ProjectOption = HERE) -> None:
     """List the write keys and OAuth clients of all sources; the keys themselves are nowhere kept."""
     with opened(project) as installation:
-        table = Table("id", "source", "kind", "made", "revoked", box=None, pad_edge=False)
+        rows = []
         for key in installation.records.sources.all_keys():
             kind = f"{key.kind}, OAuth {key.client}" if key.client else key.kind
             revoked = format_iso(key.revoked_at) if key.revoked_at else ""
-            table.add_row(key.id, key.name, kind, format_iso(key.created_at), revoked)
-        console.print(table)
+            rows.append((key.id, key.name, kind, format_iso(key.created_at), revoked))
+    if rows:
+        show_rows(("id", "source", "kind", "made", "revoked"), rows)
+    else:
+        console.print("No source has a key yet; `mailwright create-key NAME` makes one.")
 
 
 def sources(
@@ -92,21 +93,19 @@ def sources(
     if not found:
         console.print(f"Nothing came in within {days} days.")
     else:
-        console.print(_counted(found, by_day))
+        _show_counts(found, by_day)
     for one in seen:
         if source in ("", one.source):
             console.print(f"{one.source} was last seen {format_iso(one.last_at)}", markup=False)
 
 
-def _counted(found: Sequence[DayCount], by_day: bool) -> Table:
-    first = ("day",) if by_day else ()
-    table = Table(*first, "source", "what", "received", "accepted", "refused", "held", "fields left out")
-    table.box, table.pad_edge = None, False
+def _show_counts(found: Sequence[DayCount], by_day: bool) -> None:
+    columns = ("source", "what", "received", "accepted", "refused", "held", "fields left out")
+    rows = []
     for one in found if by_day else summed(found):
         told = (one.received, one.accepted, one.refused, one.held, one.dropped)
-        day = (one.date,) if by_day else ()
-        table.add_row(*day, Text(one.source), one.kind, *(f"{n:,}" for n in told))
-    return table
+        rows.append((*((one.date,) if by_day else ()), one.source, one.kind, *(f"{n:,}" for n in told)))
+    show_rows(("day", *columns) if by_day else columns, rows)
 
 
 def revoke(

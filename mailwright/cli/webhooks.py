@@ -7,11 +7,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from mailwright.cli.opening import opened
-from mailwright.cli.output import HERE, ProjectOption, console
+from mailwright.cli.output import HERE, ProjectOption, console, show_rows
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.instants import format_iso
 from mailwright.core.outside import WebhookTally
@@ -63,13 +61,13 @@ def _list(there: Installation, project: Project) -> None:
         console.print("No webhook is defined.")
         return
     tallies = there.records.webhooks.tallies()
-    table = Table("webhook", "address", "received", "taken", "refused", "ignored", "newest", box=None, pad_edge=False)
+    rows = []
     for name in project.webhooks:
         tally = tallies.get(name, WebhookTally())
         newest = f"{format_iso(tally.last_at)[:19]}Z  {tally.last_fault}".rstrip() if tally.last_at else "never"
         counts = (tally.received, tally.accepted, tally.refused, tally.ignored)
-        table.add_row(name, f"{there.settings.base_url}/w/{name}", *map(str, counts), escape(newest))
-    console.print(table)
+        rows.append((name, f"{there.settings.base_url}/w/{name}", *map(str, counts), newest))
+    show_rows(("webhook", "address", "received", "taken", "refused", "ignored", "newest"), rows)
 
 
 def _show(drafted: Drafted) -> None:
