@@ -169,6 +169,42 @@ def test_searches_and_filters_in_the_address(shop: ShopPages, page: Page, heard:
     ]
 
 
+LEADING = '<form data-mw-search action="/found"><input name=q><button>Find</button></form>'
+FORMS = {
+    "inline": (LEADING.replace("<form", '<form onsubmit="return false"'), 1),
+    "late": (
+        LEADING
+        + "<script>document.addEventListener('submit', event => {"
+        + "event.preventDefault(); event.stopPropagation(); event.target.reset() })</script>",
+        1,
+    ),
+    "leads on": (LEADING, 1),  # told by the page that it leads to, which has the words in its address
+    "leads on unread": (LEADING.replace("/found", "/silent"), 0),
+    "posted": (LEADING.replace("<form", "<form method=post"), 1),
+    "other words": (LEADING.replace("name=q", "name=words"), 1),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_search_is_told_once_whoever_leads_on_from_its_form(
+    live: Live, shop: ShopPages, page: Page, heard: Heard, form: str
+) -> None:
+    install = by_tag(heard, consent="implied")
+    html, n_told = FORMS[form]
+    shop.put("/found", install, "<i data-mw-feature=x>x</i>")
+    shop.put("/silent", "", "<h1>Without the snippet</h1>")
+    shop.door = live.base_url
+    page.goto(shop.put("/searching", install, html))
+    page.wait_for_function("window.mailwright && mailwright.live && mailwright.parts.shop")
+    page.wait_for_load_state("networkidle")
+    page.locator("input").fill("red shoes")
+    page.get_by_role("button", name="Find").click()
+    page.wait_for_timeout(600)
+    page.goto(shop.put("/after", install))
+    heard.until("Page Left", *["Products Searched"] * n_told)
+    assert [one.properties for one in heard.named("Products Searched")] == [{"query": "red shoes"}] * n_told
+
+
 # --- the calls -------------------------------------------------------------------------------------------------------
 
 

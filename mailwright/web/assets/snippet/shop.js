@@ -150,10 +150,13 @@ function submitted(event) {
   acted(event, "form[data-mw-track]");
   const form = event.target;
   const field = form.matches("[data-mw-search]") && form.querySelector("[type=search],[type=text],input:not([type])");
-  // A form that leads to a page with the words in its address is told by that page.
-  if (field?.value && !(form.method == "get" && searchNames().includes(field.name) && !event.defaultPrevented)) {
-    tell("Products Searched", { query: field.value }, "page");
-  }
+  const query = field?.value;
+  if (!query) return;
+  const say = () => tell("Products Searched", { query }, "page");
+  // A form that leads to a page with the words in its address is told by that page; whether the shop's own script
+  // keeps the form here is known only when it has had the event.
+  if (form.method == "get" && searchNames().includes(field.name)) setTimeout(() => event.defaultPrevented && say());
+  else say();
 }
 
 function changed(event) {
