@@ -67,6 +67,11 @@ class EventPlan(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields
         """The declared names, without what is inside them."""
         return set(self.properties) if self.schema is None else set(self.schema.get("properties") or {})
 
+    def needed(self) -> list[str]:
+        """The properties that must be sent, without what is inside them."""
+        told = self.required if self.schema is None else self.schema.get("required")
+        return [name for name in told or () if isinstance(name, str)]
+
     def check(self, path: str) -> list[Issue]:
         """Faults that types cannot tell; `path` is where it is declared."""
         if self.schema is None:

@@ -50,6 +50,7 @@ from mailwright.rules.typed import typed, typed_value
 from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
 from mailwright.runtime.project.outside import lookup_of, webhook_of
 from mailwright.runtime.project.references import check_references
+from mailwright.runtime.project.webhook_plan import unplanned
 from mailwright.segments.definitions import SegmentDefinition
 from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
 
@@ -208,7 +209,7 @@ def load_project(files: Mapping[str, str]) -> Project:
         loader.issues += check_references(project, loader.documents)
     if loader.issues:
         raise InvalidInput("definition.invalid", loader.issues)
-    return project
+    return replace(project, warnings=(*project.warnings, *unplanned(project, loader.documents)))
 
 
 class _Loader:
