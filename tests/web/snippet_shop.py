@@ -6,7 +6,7 @@ import io
 import json
 import wave
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from live_shop import Live, live_shop, wait_for
+from live_shop import FILES, Live, live_shop, wait_for
 from serving import free_socket, served
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -126,13 +126,15 @@ def shop_pages() -> Iterator[ShopPages]:
 
 
 @contextmanager
-def snippet_door(folder: Path) -> Iterator[Live]:
-    """A door and engine that know the shop's host as one of ours."""
+def snippet_door(folder: Path, files: Mapping[str, str] = {}) -> Iterator[Live]:
+    """A door and engine that know the shop's host as one of ours, with more definitions."""
 
     def adapt(context: WebContext) -> WebContext:
-        return replace(context, settings=replace(context.settings, shop_domains=("localhost",)))
+        return replace(
+            context, settings=replace(context.settings, shop_domains=("localhost",), allow_reserved_domains=True)
+        )
 
-    with live_shop(folder, adapt=adapt) as made:
+    with live_shop(folder, {**FILES, **files}, adapt) as made:
         yield made
 
 

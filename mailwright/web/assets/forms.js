@@ -25,9 +25,27 @@ button[type="submit"] { justify-self: start; min-height: 44px; padding: 10px 22p
 @media (prefers-color-scheme: dark) { .ask-note.wrong, .ask-faults { color: #ff9a9f; } }
 `;
 
+// Whether this browser may be known again and looking be counted: what the page's snippet says, which asks for consent;
+// without one, unless the browser itself says no. What somebody sends is sent in any case, under no id then.
+function mayCount() {
+  const { mailwright } = window;
+  if (mailwright?.may) return mailwright.may();
+  const comes = mailwright ? !mailwright.user : snippet();
+  return !comes && !navigator.globalPrivacyControl;
+}
+
+const snippet = () => document.querySelector('script[src*="/snippet.js"]');
+
+// Called when that may have changed: the snippet has come, or somebody chose.
+function onChoice(then) {
+  const { mailwright } = window;
+  if (typeof mailwright !== "function") snippet()?.addEventListener("load", () => onChoice(then), { once: true });
+  else for (const call of ["ready", "onConsent"]) mailwright(call, then);
+}
+
 function remembered() {
   try {
-    return localStorage.getItem(KEY) || "";
+    return (mayCount() && localStorage.getItem(KEY)) || "";
   } catch {
     return "";
   }
@@ -35,7 +53,7 @@ function remembered() {
 
 function remember(visitor) {
   try {
-    if (visitor) localStorage.setItem(KEY, visitor);
+    if (visitor && mayCount()) localStorage.setItem(KEY, visitor);
   } catch {
     // A browser that keeps nothing is asked the same again.
   }
@@ -44,7 +62,7 @@ function remember(visitor) {
 // The id of our snippet, if the page has it and was allowed to make one.
 function anonymousId() {
   try {
-    const id = window.mailwright.user().anonymousId();
+    const id = mayCount() && window.mailwright.user().anonymousId();
     return typeof id === "string" ? id : "";
   } catch {
     return "";
@@ -164,12 +182,13 @@ function drawn(told) {
 
 class Form {
   constructor(base, name, form, link) {
-    Object.assign(this, { base, name, form, link, timers: new Map(), asked: new Map() });
+    Object.assign(this, { base, name, form, link, timers: new Map(), asked: new Map(), untold: new Set() });
     form.noValidate = true;
     form.addEventListener("input", (event) => this.typed(event));
     form.addEventListener("focusout", (event) => this.left(event));
     form.addEventListener("submit", (event) => this.send(event));
     this.count("seen");
+    onChoice(() => this.tell());
   }
 
   get path() {
@@ -177,8 +196,17 @@ class Form {
   }
 
   count(event) {
+    this.untold.add(event);
+    this.tell();
+  }
+
+  tell() {
+    if (!mayCount()) return;
     const issued = this.form.elements.namedItem("issued").value;
-    call(this.base, `${this.path}/event`, { event, issued, anonymous: anonymousId() }).catch(() => {});
+    for (const event of this.untold) {
+      call(this.base, `${this.path}/event`, { event, issued, anonymous: anonymousId() }).catch(() => {});
+    }
+    this.untold.clear();
   }
 
   answers() {

@@ -4,7 +4,7 @@
 
 import { calls, hooks, tell } from "./events.js";
 import { drop, flush, takeOver, watchLeaving } from "./queue.js";
-import { choice, choose, d, forget, is, keepMe, mayStore, me, on, options, readChoice, signal, w } from "./state.js";
+import { choice, choose, d, forget, is, keepMe, maySend, mayStore, me, on, options, readChoice, signal, w } from "./state.js";
 import { tellTime, watch } from "./watch.js";
 
 const stub = w.mailwright || {};
@@ -59,6 +59,7 @@ function makeApi() {
     parts: {},
     ready: (then) => then(),
     user: () => ({ id: () => me()[1] || null, anonymousId: () => me()[0] }),
+    may: maySend,
     consent,
     onConsent(then) {
       listeners.push(then);
