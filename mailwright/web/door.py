@@ -10,12 +10,13 @@ import time
 import uuid
 from asyncio import wrap_future
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -112,7 +113,11 @@ class Door:
         self._room = _Room()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on what is not the door's."""
+        """Answer, or pass on what is not the door's; nobody is answered who hangs up while the body comes."""
+        with suppress(ClientDisconnect):  # of whatever reads it: all of the application stands behind the door
+            await self._reply(scope, receive, send)
+
+    async def _reply(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = self._calls.get(scope["path"]) if scope["type"] == "http" else None
         if call is None or scope["method"] not in ("POST", "OPTIONS"):
             if scope["type"] == "http" and scope["method"] == "GET" and (pixel := pixel_call(scope["path"])):
