@@ -24,7 +24,7 @@ def remnant_of(deletes: Deletes, draft: Draft) -> dict[str, Any]:
         kept["email"] = address
     if deletes.then == "unset":
         kept["type"] = body.get("type", "identify")
-        kept["traits"] = [name for name in body.get("traits", {}) if name not in ("email", "phone")]
+        kept["traits"] = list(body.get("traits", {}))
     return kept
 
 
@@ -65,10 +65,10 @@ def end_of(deletes: Deletes, kept: Mapping[str, Any], *, message_id: str, key: s
         if "email" in kept:
             call["context"] = {"traits": {"email": kept["email"]}}
     else:
-        traits = dict.fromkeys(kept["traits"])
-        call |= {"type": kept["type"], "traits": traits}
-        if "email" in kept and kept["type"] == "identify":
-            call["traits"] = {**traits, "email": kept["email"]}
+        call |= {"type": kept["type"], "traits": dict.fromkeys(kept["traits"])}
+        if "email" in kept and not any(name in kept for name in _WHO):
+            # The address names whom it is taken from, so it is told as a name and not as a trait.
+            call["context"] = {"externalIds": [{"type": "email", "id": kept["email"]}]}
     return Draft("call", call, ends=True)
 
 

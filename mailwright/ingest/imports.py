@@ -85,7 +85,8 @@ class Deletes(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     Attributes:
         column: A column that is filled (and not false or 0) when the row is deleted.
         compare: A row whose key was there before and is not now is deleted; needs the import's `key`.
-        then: ``suppress``: its address gets no mail any more. ``unset``: the traits that the import fills are removed.
+        then: ``suppress``: its address gets no mail any more. ``unset``: the traits that the import fills are removed,
+            the e-mail and the phone number too; as names of the person they stay known.
             ``event``: a track event `event` happens. ``facts``: the item gets these `facts`, such as
             ``{availability: out of stock}``.
         event: Name of the event.

@@ -98,3 +98,55 @@ def test_an_end_that_is_refused_takes_no_other_with_it(shop: Shop) -> None:
     assert ran(shop, "ada,Ada,", "bob,Bob,", "cem,Cem,") == ["ada", "bob", "cem"]
     assert ran(shop, "ada,Ada,", "dora,Dora,no address", "eve,Eve,") == ["eve", "bob Contact Gone"]
     assert (shop.outcome.n_deleted, shop.outcome.found.n_faults, shop.outcome.found.n_good) == (1, 2, 2)
+
+
+UNSET = """\
+title: Contacts
+as: identify
+file: crm.csv
+columns: {id: userId, mail: traits.email, call: traits.phone, city: traits.city}
+key: id
+deletes: {compare: true, then: unset}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (UNSET, ["ada,ada@shop.test,+4366412345678,Wien", "bob,bob@shop.test,,Ulm"]),
+        (UNSET.replace("userId", "anonymousId"), ["ada,ada@shop.test,+4366412345678,Wien", "bob,bob@shop.test,,Ulm"]),
+        (
+            UNSET.replace("id: userId, ", "").replace("key: id", "key: mail"),
+            ["1,ada@shop.test,,Wien", "2,b@x.test,,Ulm"],
+        ),
+        (UNSET.replace("mail: traits.email, ", ""), ["ada@shop.test,,+4366412345678,Wien", "bob,,,Ulm"]),
+    ],
+)
+def test_a_row_that_is_gone_takes_its_address_and_number_with_it(shop: Shop, text: str, rows: list[str]) -> None:
+    shop.declare(text)
+    file = shop.folder / "crm.csv"
+    file.write_text("id,mail,call,city\n" + "".join(f"{row}\n" for row in rows))
+    ada = shop.run()[0]
+    file.write_text(f"id,mail,call,city\n{rows[1]}\n")
+    [gone] = shop.run()
+    assert gone.traits == dict.fromkeys(ada.traits)
+    assert gone.traits.keys() & {"email", "phone"}
+    assert gone.identifiers[0] in ada.identifiers, "it is told of the same person"
+    assert "externalIds" not in gone.context
+    file.write_text("id,mail,call,city\n" + "".join(f"{row}\n" for row in rows))
+    [again] = shop.run()
+    assert again.traits.keys() == ada.traits.keys(), "a row that comes back brings all of it again"
+    assert None not in again.traits.values()
+
+
+def test_a_deletion_in_a_topic_takes_the_address_too(shop: Shop) -> None:
+    text = UNSET.replace("file: crm.csv", "changes: drop/*.jsonl").replace("compare: true, ", "")
+    shop.declare(text.replace("mail: traits.email, call: traits.phone, ", "mail: traits.email, "))
+    drop = shop.folder / "drop"
+    drop.mkdir()
+    told = change("c", "d502", "Ulm", 11)
+    (drop / "1.jsonl").write_text(told)
+    [known] = shop.run()
+    (drop / "1.jsonl").write_text(told + change("d", "d502", "", 13))
+    gone = shop.run()[-1]
+    assert gone.traits == dict.fromkeys(known.traits)
