@@ -38,10 +38,22 @@ def _run(name: str, context: JobContext) -> str:
 
 
 def _masked(issue: Issue) -> Issue:
-    """A fault of a row without its words, which may show a value; how many more there are is none."""
+    """A fault of a row without its words, which may show a value, but for words that are known to show none."""
     if not issue.path and _MORE.fullmatch(issue.message):
         return issue
+    if _PLAIN.fullmatch(issue.message):
+        return Issue(path=issue.path, message=f"cannot be taken: {issue.message}")
+    if issue.message.endswith(_NOBODY):
+        return Issue(path=issue.path, message=f"cannot be taken: a placeholder, or blocked by identity.yaml,{_NOBODY}")
     return Issue(path=issue.path, message="cannot be taken")
 
 
 _MORE = re.compile(r"\.\.\. and [\d,]+ more faults?")
+_PLAIN = re.compile(
+    r"nobody is named: send userId or anonymousId"
+    r"|nobody is named: what (userId|anonymousId|userId and anonymousId) says"
+    r" is a placeholder, or blocked by identity\.yaml"
+    r"|(a track call needs the event's name|an alias call needs it|a group call needs it)"
+    r"|required by the tracking plan, but missing"
+)
+_NOBODY = " names nobody and is left out"

@@ -335,6 +335,49 @@ def test_a_job_tells_of_bad_rows_without_their_values(shop: Path, caplog: pytest
         assert value not in caplog.text
 
 
+PLACEHOLDER = "a placeholder, or blocked by identity.yaml"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("1,null,5,Left", f"userId: cannot be taken: nobody is named: what userId says is {PLACEHOLDER}"),
+        ("1,,5,Left", "userId: cannot be taken: nobody is named: send userId or anonymousId"),
+        ("1,u1,5,", "event: cannot be taken: a track call needs the event's name"),
+        (",u1,5,Bought", "properties.order: cannot be taken: required by the tracking plan, but missing"),
+        ("1,u1,bob@x.example,Bought", "properties.total: cannot be taken"),
+    ],
+)
+def test_a_job_says_why_where_the_reason_holds_no_value(shop: Path, row: str, told: str) -> None:
+    (shop / "tracking-plan.yaml").write_text(
+        "events: {Bought: {required: [order], properties: {order: text, total: number}}}\n"
+    )
+    (shop / "imports" / "paid.yaml").write_text(
+        PAID.replace("skip_bad: true\n", "every: 1 hour\n").replace("key: id\n", "")
+    )
+    (shop / "paid.csv").write_text(f"id,who,total,what\n{row}\n")
+    with opened(shop) as there:
+        apply(there, plan(there))
+        project = current_project(there)[1]
+        (job,) = import_jobs(project, there.settings)
+        error = Runner(there, lambda: False).run(job, project, there.clock.now()).error
+    assert error.partition("\n")[0] == f"paid.csv: line 2, {told}"
+    assert "bob@" not in error
+
+
+def test_a_placeholder_beside_another_name_is_told_without_it(shop: Path) -> None:
+    text = PAID.replace("skip_bad: true\n", "every: 1 hour\n") + "  mail: anonymousId\n"
+    (shop / "imports" / "paid.yaml").write_text(text)
+    (shop / "paid.csv").write_text("id,who,total,what,mail\n1,undefined,5,Left,a1\n")
+    with opened(shop) as there:
+        apply(there, plan(there))
+        project = current_project(there)[1]
+        (job,) = import_jobs(project, there.settings)
+        error = Runner(there, lambda: False).run(job, project, there.clock.now()).error
+    assert f"line 2, userId: cannot be taken: {PLACEHOLDER}, names nobody" in error
+    assert "undefined" not in error
+
+
 def test_a_job_tells_nothing_of_what_the_plan_blocks(shop: Path) -> None:
     (shop / "tracking-plan.yaml").write_text("events: {Left: {properties: {total: number}, violation: block}}\n")
     text = PAID.replace("skip_bad: true\n", "every: 1 hour\n")
