@@ -7,6 +7,7 @@ know the past. The columns are those that the services document; a column is fou
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -272,6 +273,8 @@ def _contact(
         standing = next(one for one in _STRONGEST if one in (standing, by_file))
     at = _time(_first(fields, service.at), zone)
     traits = {trait: fields[column] for column, trait in service.traits.items() if column in fields}
+    if isinstance(tags := traits.get("tags"), str):
+        traits["tags"] = _tags(tags)
     call = {"type": "identify", "traits": {"email": address, **traits}}
     call["messageId"] = _id(preset, call)
     drafts = [Draft("call", call)]
@@ -359,6 +362,15 @@ def _first(fields: Mapping[str, Any], columns: Sequence[str]) -> Any:
 
 def _id(preset: Preset, call: Mapping[str, Any]) -> str:
     return f"{preset}-{blake2b(_encode(call), digest_size=16).hexdigest()}"
+
+
+def _tags(text: str) -> list[str]:
+    """Tags as services write them into one cell: with commas between them, and quotes around them or not."""
+    try:
+        [found] = csv.reader([" ".join(text.split())], skipinitialspace=True) or [[]]
+    except (csv.Error, ValueError):
+        return [text]
+    return [tag.strip() for tag in found if tag.strip()]
 
 
 def _time(value: Any, zone: ZoneInfo) -> str:

@@ -34,6 +34,24 @@ def test_a_time_zone_becomes_the_trait_that_rules_go_by() -> None:
     assert call.body["traits"]["timezone"] == "Europe/Berlin"
 
 
+@pytest.mark.parametrize(
+    ("cell", "tags"),
+    [
+        ('"VIP"', ["VIP"]),
+        ('"VIP","Gold, large", "Says ""hi"""', ["VIP", "Gold, large", 'Says "hi"']),
+        ("VIP, new", ["VIP", "new"]),
+        ("VIP|new", ["VIP|new"]),
+        ('5" shoes, ,new', ['5" shoes', "new"]),
+        ("two\nlines,new", ["two lines", "new"]),
+        (["VIP"], ["VIP"]),
+    ],
+)
+def test_tags_become_a_list(cell: Any, tags: list[str]) -> None:
+    row = {"email": "a@shop.test", "TAGS": cell}
+    [call, *_] = former_drafts("mailchimp", name="members.csv", purpose="newsletter", zone="UTC")(2, row)
+    assert call.body["traits"]["tags"] == tags
+
+
 @pytest.mark.parametrize(("email", "message"), [("none", "the e-mail address is none"), ("", "no column holds")])
 def test_what_is_wrong_with_an_address_is_told_without_it(email: str, message: str) -> None:
     with pytest.raises(InvalidInput, match=message) as caught:
