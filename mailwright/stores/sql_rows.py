@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -59,6 +60,9 @@ class SqlRows:
             raise _told(self._what, error) from None
 
     def _connect(self) -> sa.Connection:
+        if _is_absent(self._engine.url):
+            hint = "look at the path in its URL: three slashes before a relative one, four before one from the root"
+            raise Transient("import.sql_away", f"{self._what}: there is no such SQLite file", hint)
         options: dict[str, Any] = {"stream_results": True, "max_row_buffer": _BATCH_ROWS}
         if self._engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -104,6 +108,13 @@ def _engine(url: str, what: str) -> sa.Engine:
     except (sa.exc.NoSuchModuleError, ImportError) as error:
         message = f"{what}: the database's driver is not installed ({type(error).__name__}: {error})"
         raise InvalidInput.one("import.sql", message, hint="install it beside Mailwright") from None
+
+
+def _is_absent(url: sa.URL) -> bool:
+    """Whether it names a SQLite file that is not there: to connect would make an empty one."""
+    name = url.database or ":memory:"
+    is_file = url.get_backend_name() == "sqlite" and name != ":memory:" and not name.startswith("file:")
+    return is_file and not Path(name).exists()
 
 
 def _told(what: str, error: sa.exc.SQLAlchemyError) -> MailwrightError:

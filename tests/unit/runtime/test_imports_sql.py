@@ -289,6 +289,17 @@ def test_a_row_that_cannot_be_mapped_is_not_gone(shop: Shop) -> None:
     assert shop.suppressed("bob@shop.test") == {}
 
 
+def test_a_database_file_that_is_not_there_is_told_and_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in (f"sqlite:///{tmp_path}/typo.db", f"sqlite+pysqlite:///{tmp_path}/typo.db"):
+        shop = Shop(tmp_path / "shop", url, monkeypatch)
+        shop.declare(CONTACTS)
+        with pytest.raises(Transient, match="there is no such SQLite file"):
+            shop.run()
+        assert not (tmp_path / "typo.db").exists()
+
+
 def test_no_url_is_ever_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = Shop(tmp_path / "shop", "sqlite://", monkeypatch)
     shop.declare(CONTACTS)
