@@ -61,6 +61,8 @@ def test_changed_and_deleted_rows_follow_and_yesterday_stays(
         assert "1 deleted" in done("import", "crm", *at)
         here.tick(TUESDAY)
         assert members(folder) == ["user_id:cem"]
+        assert "email" not in traits(folder, "bob"), "mail goes to this trait"
+        assert {"email", "city"} <= traits(folder, "cem")
         assert members(folder, "--as-of", MONDAY) == ["user_id:ada", "user_id:bob", "user_id:cem"]
         done("import", "crm", *at)
         monkeypatch.setenv("CRM_URL", url.replace(str(postgres.port), "1"))
@@ -71,3 +73,8 @@ def test_changed_and_deleted_rows_follow_and_yesterday_stays(
 def members(folder: Path, *args: str) -> list[str]:
     told = json.loads(done("segment", "in_ulm", *args, "--json", "--project", str(folder)))
     return sorted(member["identifier"] for member in told["members"])
+
+
+def traits(folder: Path, name: str) -> set[str]:
+    told = json.loads(done("person", f"user_id:{name}", "--json", "--project", str(folder)))
+    return {trait for trait, known in told["traits"].items() if known and known.get("value") is not None}
