@@ -63,11 +63,12 @@ def correction(
         received_at=clock.now(),
         new_id=lambda: f"correction-{uuid4()}",
     )
-    faults = [(one.field, one.reason) for one in parsed.refused]
-    faults += [(one.field, one.reason) for one in parsed.warned if not _is_taken(one.reason)]
-    faults += [(one.field, one.reason) for one in parsed.violations if one.policy in ("quarantine", "block")]
+    told = [(one.field, one.reason) for one in parsed.refused]
+    told += [(one.field, one.reason) for one in parsed.warned if not _is_taken(one.reason)]
+    told += [(one.field, one.reason) for one in parsed.violations if one.policy in ("quarantine", "block")]
+    faults = dict(reversed(told))  # of what several checks find in one field the first counts
     if faults or not parsed.events:
-        issues = [Issue(path=field, message=reason, hint="") for field, reason in dict.fromkeys(faults)]
+        issues = [Issue(path=field, message=_alone(faults[field]), hint="") for field in dict(told)]
         raise InvalidInput("person.trait", issues)
     [event] = parsed.events
     kind, _, value = facts.first_identifier.partition(":")
@@ -78,6 +79,11 @@ def correction(
             message = f"this {one.kind} belongs to #{other}"
             raise Conflict("person.taken", message, f"if they are one, merge #{facts.person} and #{other}")
     return msgspec.structs.replace(event, identifiers=[Identifier(kind, value), *named])
+
+
+def _alone(reason: str) -> str:
+    """What is wrong, without what the door would have done then."""
+    return reason.removeprefix("left out: ").removeprefix("kept as sent: ")
 
 
 def _is_taken(reason: str) -> bool:

@@ -30,10 +30,18 @@ BROWSER = {"Authorization": "Basic " + base64.b64encode(b"pk_live:").decode()}
 
 PROFILE = "defaults: {country: DE}\ntraits: {phone: {normalise: phone}, nick: {index: true}}\n"
 
+PLAN = """\
+traits: {kids: number}
+events:
+  Order Completed: {}
+"""
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with live_shop(tmp_path_factory.mktemp("shop"), FILES | {"profile.yaml": PROFILE}) as served:
+    with live_shop(
+        tmp_path_factory.mktemp("shop"), FILES | {"profile.yaml": PROFILE, "tracking-plan.yaml": PLAN}
+    ) as served:
         yield served
 
 
@@ -259,6 +267,12 @@ def test_a_trait_is_corrected_over_the_api_as_the_door_would_take_it(shop):
         ({"traits": {"city": "Graz"}}, "request.body"),
     ):
         assert shop.post(path, body).json()["error"]["code"] == code
+    error = shop.post(path, {"traits": {"kids": "many", "phone": "many"}, "because": "x"}).json()["error"]
+    assert {issue["path"]: issue["message"] for issue in error["issues"]} == {
+        "traits.kids": '"many" is no number',
+        "traits.phone": "a text of 4 characters is no phone number",
+    }
+    assert len(error["issues"]) == 2
     assert person(shop, "user_id:kim")["traits"]["city"]["value"] == "Wien"
     assert person(shop, "user_id:max")["person"] != person(shop, "user_id:kim")["person"]
     body = {"traits": {"city": "X"}, "because": "x"}
