@@ -272,11 +272,14 @@ def _ga4(reading: Reading) -> None:
 def _changes(reading: Reading) -> None:
     mapping = reading.mapping(None)
     table = reading.table(mapping)
+    see = reading.reported(lambda *_: (), mapping, None)
 
     def drafts(line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
         change = change_of(row)
         if change is None:
             return ()
+        if not change.deleted:
+            see(line, change.row)
         told = Told(deleted=change.deleted, at=change.at, position=change.position)
         return table.changed(line, change.row, told)
 

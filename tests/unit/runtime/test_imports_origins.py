@@ -72,6 +72,21 @@ def test_a_topic_of_changes_is_followed_in_its_order_and_counted_once(shop: Shop
     assert shop.run() == []
 
 
+def test_a_rehearsal_tells_where_the_columns_of_a_topic_go(shop: Shop) -> None:
+    drop = shop.folder / "drop"
+    drop.mkdir()
+    shop.declare(CHANGES)
+    (drop / "1.jsonl").write_text(change("c", "ada", "Ulm", 10) + change("d", "ada", "", 11) + "null\n")
+    with opened(shop.folder) as there:
+        told = DeclaredImport(there, current_project(there)[1], "crm").rehearse().columns
+    found = {one.column: (one.to, one.n_filled, list(one.examples)) for one in told}
+    assert found == {
+        "id": ("userId", 1, ["ada"]),
+        "mail": ("traits.email", 1, ["a***@s***.test"]),
+        "city": ("traits.city", 1, ["Ulm"]),
+    }
+
+
 def test_a_feed_fills_the_catalog_and_marks_what_is_gone(shop: Shop) -> None:
     shop.declare(FEED)
     path = shop.folder / "feed.xml"
