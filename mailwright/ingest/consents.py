@@ -209,10 +209,13 @@ def _instant(text: str | None, received_at: Instant, limits: Limits) -> tuple[In
         return received_at, []
     try:
         at = parse_iso(text)
+        told = format_iso(at)
     except InvalidInput as error:
         return received_at, [("at", error.issues[0].message)]
+    except OverflowError:  # an offset led out of the years 1 to 9999
+        return received_at, [("at", "the time is out of range")]
     if at > received_at + AHEAD_MICROS:
-        return at, [("at", f"{format_iso(at)} lies in the future; it is {format_iso(received_at)}")]
+        return at, [("at", f"{told} lies in the future; it is {format_iso(received_at)}")]
     if at < limits.earliest_at:
-        return at, [("at", f"{format_iso(at)} is before {format_iso(limits.earliest_at)}")]
+        return at, [("at", f"{told} is before {format_iso(limits.earliest_at)}")]
     return min(at, received_at), []

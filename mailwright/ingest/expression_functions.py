@@ -101,6 +101,8 @@ def _instant(value: Any) -> str | None:
             return format_iso(parse_iso(_zoned(value.strip())))
         except InvalidInput as error:
             raise Unfit(f"is no instant: {error.issues[0].hint}") from None
+        except OverflowError:
+            raise Unfit("is no instant") from None
     number = _number(value) or 0
     scale = 1 if abs(number) >= _MICROS else 1_000 if abs(number) >= _MILLIS else 1_000_000
     try:

@@ -385,9 +385,9 @@ def _time(value: Any, zone: ZoneInfo) -> str:
     for read in readers:
         try:
             at = read(text)
-        except ValueError:
+            return format_iso(from_datetime((at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)))
+        except (ValueError, OverflowError):
             continue
-        return format_iso(from_datetime((at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)))
     return ""
 
 

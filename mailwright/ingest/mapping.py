@@ -307,9 +307,12 @@ def _instant(text: str, zone: ZoneInfo) -> str:
         naive = datetime.fromisoformat(text) if zone.key != "UTC" and len(text) <= _PLAIN_CHARS else None
     except InvalidInput as error:
         raise ValueError(f"{error.issues[0].message}; {error.issues[0].hint}") from None
-    if naive is not None and naive.tzinfo is None:
-        at = from_datetime(naive.replace(tzinfo=zone).astimezone(UTC))
-    return format_iso(at)
+    try:
+        if naive is not None and naive.tzinfo is None:
+            at = from_datetime(naive.replace(tzinfo=zone).astimezone(UTC))
+        return format_iso(at)
+    except OverflowError:  # an offset led out of the years 1 to 9999
+        raise ValueError(f"{text[:40]!r} is out of range") from None
 
 
 _PLAIN_CHARS = 26  # 2026-11-22T09:30:00.000000: longer ones state a zone

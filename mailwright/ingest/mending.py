@@ -136,7 +136,10 @@ def _cast(value: Any, to: str) -> Any:
         case "boolean" if text.lower() in (*_YES, *_NO):
             return text.lower() in _YES
         case "instant" if is_a("instant", text):
-            return format_iso(parse_iso(text))
+            try:
+                return format_iso(parse_iso(text))
+            except OverflowError:  # an offset leads out of the years 1 to 9999
+                return value
         case _:
             return value
 

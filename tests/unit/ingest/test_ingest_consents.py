@@ -85,6 +85,8 @@ def test_a_clock_that_runs_a_little_ahead_means_now(ahead):
         ({"granted": "yes"}, "granted", "a text was sent where true or false belongs"),
         ({"granted": 1}, "granted", "a number was sent where true or false belongs"),
         ({"at": "soon"}, "at", "'soon' is not an ISO 8601 time"),
+        ({"at": "9999-12-31T23:59:59-10:00"}, "at", "the time is out of range"),
+        ({"at": "0001-01-01T00:00:00+23:00"}, "at", "the time is out of range"),
         ({"at": "1970-01-01"}, "at", "1970-01-01T00:00:00Z is before 1980-01-01T00:00:00Z"),
         (
             {"at": "2026-05-01T12:01:00.000001Z"},

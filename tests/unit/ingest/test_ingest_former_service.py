@@ -22,7 +22,10 @@ def test_a_file_of_bounces_keeps_out_whatever_its_status_says() -> None:
     assert made("mailchimp", "unsubscribed_members_export.csv", status="cleaned") == kept_out, "the stronger counts"
 
 
-@pytest.mark.parametrize(("asked", "granted"), [("2024-01-02 10:00:00", True), ("soon", False), ("", False)])
+@pytest.mark.parametrize(
+    ("asked", "granted"),
+    [("2024-01-02 10:00:00", True), ("soon", False), ("", False), ("9999-12-31T23:59:59-10:00", False)],
+)
 def test_a_file_of_subscribers_grants_only_where_a_time_says_so(asked: str, granted: bool) -> None:
     found = made("mailchimp", "subscribed_members_export.csv", OPTIN_TIME=asked)
     assert found == ([("consent", True)] if granted else [])

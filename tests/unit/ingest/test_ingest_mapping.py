@@ -105,6 +105,9 @@ def test_cells_are_read_as_their_type(type, written, read):
         ("total", "9" * 30, "too large"),
         ("gift", "maybe", "neither true nor false"),
         ("when", "yesterday", "not an ISO 8601 time"),
+        ("when", "9999-12-31T23:59:59-10:00", "out of range"),
+        ("when", "0001-01-01T00:00:00+23:00", "out of range"),
+        ("when", "0001-01-01T00:00:00", "out of range"),
         ("lines", "[1", "is not JSON"),
     ],
 )
