@@ -14,7 +14,10 @@ from mailwright.core.instants import Instant, format_iso
 
 _OPS = {"c": False, "u": False, "r": False, "d": True}
 _POSITION_BITS = (1 << 63) - 1
-_FILE_NUMBER = re.compile(r"\d+$")
+_FILE_NUMBER = re.compile(r"[0-9]{1,18}$")
+_NUMBER = re.compile(r"[0-9]{1,40}")
+_LAST_MS = 253_402_300_799_999
+"""The end of the year 9999: a time after it is none."""
 
 
 class Change(NamedTuple):
@@ -46,7 +49,7 @@ def change_of(told: Mapping[str, Any]) -> Change | None:
         return None
     if op == "t":
         raise _wrong("the table was emptied by TRUNCATE, which tells no rows", "delete what is gone by compare: true")
-    if op not in _OPS:
+    if not isinstance(op, str) or op not in _OPS:
         raise _wrong(f"op {op!r} is none of c, u, d and r")
     deleted = _OPS[op]
     row = told.get("before" if deleted else "after")
@@ -59,10 +62,16 @@ def change_of(told: Mapping[str, Any]) -> Change | None:
 
 def _at(told: Mapping[str, Any], source: Mapping[str, Any]) -> str:
     """When the database changed it; when the event was made, if that is all that is told."""
+    at = _ms(told, source)
+    return format_iso(Instant(at * 1000)) if at else ""
+
+
+def _ms(told: Mapping[str, Any], source: Mapping[str, Any]) -> int:
+    """Unix time in milliseconds; 0 if none is told that can be one."""
     for value in (source.get("ts_ms"), told.get("ts_ms")):
-        if isinstance(value, int) and value > 0:
-            return format_iso(Instant(value * 1000))
-    return ""
+        if isinstance(value, int) and 0 < value <= _LAST_MS:
+            return value
+    return 0
 
 
 def _position(told: Mapping[str, Any], source: Mapping[str, Any]) -> int:
@@ -76,15 +85,12 @@ def _position(told: Mapping[str, Any], source: Mapping[str, Any]) -> int:
         return (int(number[0]) << 40 | place << 8 | (row if isinstance(row, int) else 0) & 0xFF) & _POSITION_BITS
     for name in ("scn", "change_lsn"):
         text = str(source.get(name) or "")
-        if text.isdecimal():
+        if _NUMBER.fullmatch(text):
             return int(text) & _POSITION_BITS
         parts = text.split(":")
         if len(parts) > 1 and all(re.fullmatch(r"[0-9a-fA-F]+", part) for part in parts):
             return int("".join(parts), 16) & _POSITION_BITS
-    for value in (source.get("ts_ms"), told.get("ts_ms")):
-        if isinstance(value, int) and value > 0:
-            return value
-    return 0
+    return _ms(told, source)
 
 
 def _wrong(

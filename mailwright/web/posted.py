@@ -71,6 +71,7 @@ async def post_rows(
         await run_in_threadpool(check_turn, context.log, context.engine)
 
         async def put(rows: list[bytes]) -> Batch:
+            await run_in_threadpool(server_key, request)  # which may be revoked while lines come
             async with lock:
                 return await run_in_threadpool(_taken, context, name, rows)
 

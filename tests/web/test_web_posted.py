@@ -27,6 +27,7 @@ from running_project import SETTINGS, Served, make_project, opened, serving, wai
 from mailwright.core.events import Event, Events, Tick  # noqa: E402
 from mailwright.core.instants import Instant  # noqa: E402
 from mailwright.ingest.imports import ImportDefinition  # noqa: E402
+from mailwright.runtime.giving_way import CHUNK_ITEMS  # noqa: E402
 from mailwright.runtime.installation import Installation  # noqa: E402
 from mailwright.runtime.project.versions import apply, plan  # noqa: E402
 from mailwright.runtime.write_keys import create_key  # noqa: E402
@@ -259,11 +260,15 @@ def test_a_door_that_is_killed_again_and_again_loses_and_doubles_nothing(door: D
 # --- pressure --------------------------------------------------------------------------------------------------------
 
 
+def with_crm(shop: Shop) -> TestClient:
+    definition = msgspec.yaml.decode(IMPORTS["crm"].encode(), type=ImportDefinition)
+    project = replace(shop.context.project, imports={"crm": definition})  # type: ignore[type-var]
+    return client_of(replace(shop, context=replace(shop.context, project=project)))
+
+
 @pytest.fixture
 def client(fresh_shop: Shop) -> TestClient:
-    definition = msgspec.yaml.decode(IMPORTS["crm"].encode(), type=ImportDefinition)
-    project = replace(fresh_shop.context.project, imports={"crm": definition})  # type: ignore[type-var]
-    return client_of(replace(fresh_shop, context=replace(fresh_shop.context, project=project)))
+    return with_crm(fresh_shop)
 
 
 def test_rows_give_way_to_live_events(fresh_shop: Shop, client: TestClient) -> None:
@@ -278,3 +283,25 @@ def test_rows_give_way_to_live_events(fresh_shop: Shop, client: TestClient) -> N
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "import.busy")
     assert int(answer.headers["retry-after"]) > 0
     assert client.app.state.posting == {}  # type: ignore[attr-defined]
+
+
+class RevokedMeanwhile:
+    """Sources of which one key is known twice, and then no more."""
+
+    def __init__(self, sources: Any) -> None:
+        self._sources = sources
+        self.left = 2
+
+    def get(self, key: str) -> Any:
+        self.left -= 1
+        return self._sources.get(key) if self.left >= 0 else None
+
+
+def test_no_line_is_taken_once_its_key_is_revoked(fresh_shop: Shop) -> None:
+    context = replace(fresh_shop.context, sources=RevokedMeanwhile(fresh_shop.context.sources))  # type: ignore[type-var]
+    client = with_crm(replace(fresh_shop, context=context))
+    lines = b"\n".join(json.dumps(contact(f"revoked-{n}")).encode() for n in range(CHUNK_ITEMS + 1))
+    headers = {"Authorization": "Bearer sk_server", **LINES}
+    answer = client.post("/v1/imports/crm/rows", content=lines, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "key.unknown")
+    assert answer.json()["accepted"] == CHUNK_ITEMS

@@ -260,10 +260,11 @@ class TableDrafts:
         remnant = remnant_of(self._deletes, draft)
         if remnant.get("email"):
             remnant["email"] = self._seal.seal("email", remnant["email"])
-        return _pack([key, self._words(row), remnant])
+        return _pack([key, self._words(row), _text(remnant)])  # as text, for in JSON numbers have any length
 
     def _opened(self, kept: bytes) -> tuple[bytes, str, dict[str, Any]]:
-        key, words, remnant = _unpack(kept)
+        key, words, told = _unpack(kept)
+        remnant = msgspec.json.decode(told) if isinstance(told, bytes) else told  # earlier versions kept no text
         if Sealer.is_sealed(remnant.get("email")):
             remnant["email"] = self._seal.unseal(remnant["email"])
         return key, words, remnant

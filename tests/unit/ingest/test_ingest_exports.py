@@ -39,16 +39,27 @@ def test_a_change_with_its_envelope_or_without():
         ({"change_lsn": "00000027:00000ac0:0002"}, 0x2700000AC00002),
         ({"ts_ms": 5}, 5),
         ({}, 1767225601000),
+        ({"ts_ms": 10**18}, 1767225601000),
+        ({"scn": "9" * 5000}, 1767225601000),
+        ({"file": "mysql-bin." + "9" * 5000, "pos": 4}, 9 * (10**18 - 1) // 9 << 40 & (1 << 63) - 1 | 4 << 8),
     ],
 )
 def test_the_place_of_a_change_among_all(source, position):
     assert change_of({**UPDATE, "source": source}).position == position
 
 
+def test_a_time_that_no_calendar_has_is_none():
+    assert change_of({**UPDATE, "source": {"ts_ms": 10**18, "lsn": 5}}).at == "2026-01-01T00:00:01Z"
+    assert tuple(change_of({**UPDATE, "source": {}, "ts_ms": 10**18}))[2:] == ("", 0)
+    assert change_of({**UPDATE, "source": {"ts_ms": 253_402_300_799_999}}).at == "9999-12-31T23:59:59.999000Z"
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [
         ({"op": "x"}, "op 'x' is none of"),
+        ({"op": ["u"]}, "op .* is none of"),
+        ({"op": {}}, "op .* is none of"),
         ({"op": "t"}, "TRUNCATE"),
         ({"op": "u", "before": {}}, "after is missing"),
         ({"payload": [1]}, "its payload is no object"),

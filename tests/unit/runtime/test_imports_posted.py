@@ -236,6 +236,20 @@ def test_a_change_that_has_no_place_among_the_others_is_refused(poster: Poster) 
     assert "where it stands among the changes" in taken.refused[0].reason
 
 
+def test_a_change_of_another_shape_spoils_no_other(poster: Poster) -> None:
+    poster.declare(CHANGES)
+    whole = {"op": "c", "source": {"lsn": 5}}
+    taken = poster.post(
+        {**whole, "op": ["c"], "after": contact("ada")},
+        {**whole, "ts_ms": 10**18, "after": contact("bob")},
+        {**whole, "after": {**contact("x"), "id": 10**30}},
+        {"op": "d", "source": {"lsn": 6}, "before": {"id": 10**30}},
+    )
+    assert counts(taken) == (3, 0, 0, 1)
+    assert taken.refused[0].index == 0
+    assert [event.identifiers[0].value for event in poster.events()] == ["bob", str(10**30), str(10**30)]
+
+
 def what_it_says(event: Event) -> tuple[Any, ...]:
     return event.stamp_at, event.name, event.traits.get("city"), event.identifiers[0]
 
