@@ -315,7 +315,7 @@ def _meaning(meanings: Mapping[str, Standing], value: str) -> Standing:
     if value in meanings:
         return meanings[value]
     among: list[Standing] = [
-        one for word, one in meanings.items() if len(word) > 1 and word in value and one != "subscribed"
+        one for word, one in meanings.items() if len(word) > 1 and word in value and one not in ("", "subscribed")
     ]
     return among[0] if among else meanings.get(_ANY_OTHER, "")
 

@@ -75,6 +75,8 @@ def test_what_is_wrong_with_an_address_is_told_without_it(email: str, message: s
         ("4", [("suppression", "kept out at mautic")]),
         ("1, 9", [("suppression", "kept out at mautic")]),
         ("yes", [("suppression", "kept out at mautic")]),
+        ("no longer interested", [("suppression", "kept out at mautic")]),
+        ("unknown", [("suppression", "kept out at mautic")]),
     ],
 )
 @pytest.mark.parametrize("column", ["dnc", "Do not contact"])
