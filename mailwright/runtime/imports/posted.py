@@ -27,7 +27,7 @@ from mailwright.runtime.imports.delivery import Stores, put_frame
 from mailwright.runtime.imports.frames import Frame, HeldBack
 from mailwright.runtime.imports.intake import Intake, Passage, Rules
 from mailwright.runtime.imports.state import read_state, write_state
-from mailwright.runtime.imports.tables import TableDrafts, Told
+from mailwright.runtime.imports.tables import DELETED, TableDrafts, Told
 
 ROW_BYTES = 4 * LIMITS.event_bytes
 """A row as it is posted: a change brings it twice, and perhaps its schema. What it becomes has an event's limit."""
@@ -113,11 +113,16 @@ class Posting:
         frames: list[Frame] = []
         refused: list[Refusal] = []
         intake = Intake(passage, frames.append, skip_bad=True, on_fault=refused.append)
-        keys = self._pass(intake, [self._read(raw) for raw in raws])
+
+        def bad_lines() -> Collection[int]:
+            intake.flush()
+            return {one.index for one in refused}
+
+        keys = self._pass(intake, [self._read(raw) for raw in raws], bad_lines)
         found = intake.finish()
         for frame in sorted(frames, key=lambda frame: not isinstance(frame, HeldBack)):  # those may find no room
             put_frame(self._there, frame)
-        if keys and (rows := keys.to_note({one.index for one in refused})):
+        if keys and (rows := keys.to_note(bad_lines())):
             self._there.records.posted.note(self._name, rows)
         if self._collected is not None:
             self._collected.add_counts(intake.counts)
@@ -135,7 +140,9 @@ class Posting:
         self._remember(taken, found.n_rows)
         return taken
 
-    def _pass(self, intake: Intake, read: Sequence[_Row | InvalidInput | None]) -> _Keys | None:
+    def _pass(
+        self, intake: Intake, read: Sequence[_Row | InvalidInput | None], bad_lines: Callable[[], Collection[int]]
+    ) -> _Keys | None:
         """Pass all rows through `intake`; the keys of the import's rows, if it has such."""
         mapping = self._definition.mapping(self._project.zone.key)
         intake.kind = draft_kind(mapping.kind)
@@ -145,7 +152,7 @@ class Posting:
         keys = None
         if self._definition.keys:
             known = self._there.records.posted.known(self._name, [key.decode() for key in places])
-            keys = _Keys(known, lambda content: seal.hash("posted", self._meaning + content.decode()))
+            keys = _Keys(known, lambda content: seal.hash("posted", self._meaning + content.decode()), bad_lines)
             drafts = TableDrafts(self._name, self._definition, mapping, keys=keys, seal=seal)
         # Rows have no order but that in which they stand. One that is a track call is one event, whichever is taken.
         newest_alone = self._definition.posted == "rows" and mapping.kind != "track"
@@ -211,11 +218,20 @@ class Posting:
 
 
 class _Keys:
-    """The known rows of a batch's keys, and what it says of them. See `mailwright.runtime.imports.tables.RowKeys`."""
+    """The known rows of a batch's keys, and what it says of them. See `mailwright.runtime.imports.tables.RowKeys`.
 
-    def __init__(self, known: Mapping[str, PostedRow], digest: Callable[[bytes], str]) -> None:
+    Args:
+        known: What is noted of them.
+        digest: Of a row's content.
+        bad_lines: Checks what waits, and says which lines so far are refused.
+    """
+
+    def __init__(
+        self, known: Mapping[str, PostedRow], digest: Callable[[bytes], str], bad_lines: Callable[[], Collection[int]]
+    ) -> None:
         self._known = known
         self._digest = digest
+        self._bad_lines = bad_lines
         self._now: dict[str, list[tuple[int, PostedRow]]] = {}
         self.line = 0
         """Of the row that is told now."""
@@ -245,6 +261,8 @@ class _Keys:
 
         None for one that is older than what is known, and for the very one that is known.
         """
+        if content == DELETED:
+            self._leave_out_refused(key)
         before, digest = self._newest(key), self._digest(content)
         if before and (position < before.position or (position, digest) == (before.position, before.digest)):
             return None
@@ -253,6 +271,7 @@ class _Keys:
 
     def forget(self, key: bytes) -> bytes | None:
         """The row of this key was deleted: what was kept of it, None if it was not there."""
+        self._leave_out_refused(key)
         before = self._newest(key)
         if before is None or not before.digest:
             return None
@@ -263,6 +282,13 @@ class _Keys:
         """Each row as it was last told by a line that was taken."""
         good = ([row for line, row in told if line not in bad_lines] for told in self._now.values())
         return [rows[-1] for rows in good if rows]
+
+    def _leave_out_refused(self, key: bytes) -> None:
+        """The end of a row is told by what was taken of it, also where the same batch has a bad line of it before."""
+        told = self._now.get(key.decode())
+        if told:
+            bad_lines = self._bad_lines()
+            told[:] = [one for one in told if one[0] not in bad_lines]
 
     def _newest(self, key: bytes) -> PostedRow | None:
         told = self._now.get(key.decode())

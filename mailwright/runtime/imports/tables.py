@@ -20,7 +20,7 @@ from mailwright.privacy.sealing import Sealer
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.decode
 _text = msgspec.json.Encoder(order="sorted").encode
-_DELETED = b"deleted"
+DELETED = b"deleted"
 """What a deleted row says, in the place of its fields."""
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
@@ -138,7 +138,7 @@ class TableDrafts:
             raise AssertionError("changes keep keys")
         key = self._key(line, row)
         if told.deleted:
-            before = self._keys.advance(key, told.position, _DELETED, b"")
+            before = self._keys.advance(key, told.position, DELETED, b"")
             if before is None or self._deletes is None:
                 return ()
             remnant = self._opened(before)[2] if before else self._remnant_of_row(line, row)
@@ -227,7 +227,7 @@ class TableDrafts:
             remnant = self._opened(kept)[2] if kept else {}
         else:
             remnant = remnant_of(self._deletes, self._draft(line, row))
-            if self._keys is not None and not self._keys.is_new(known_by, _DELETED, b""):
+            if self._keys is not None and not self._keys.is_new(known_by, DELETED, b""):
                 return None
         return remnant if can_end(self._deletes, remnant) else None
 

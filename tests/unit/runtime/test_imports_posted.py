@@ -175,6 +175,15 @@ def test_rows_without_a_key_are_known_by_what_they_say(poster: Poster) -> None:
     assert [event.properties["page"] for event in poster.events()] == ["a", "b"]
 
 
+def test_a_row_ends_by_what_was_taken_of_it_though_a_bad_change_of_it_came_before(poster: Poster) -> None:
+    poster.declare(CHANGES.replace("then: unset", "then: suppress"))
+    assert counts(poster.post(*changes(change("c", "ada", "Ulm", 1)))) == (1, 0, 0, 0)
+    bad = {"op": "u", "after": {"id": "ada", "mail": "not an address"}, "source": {"lsn": 2}}
+    for taken in [(1, 0, 0, 1), (0, 2, 0, 0)]:
+        assert counts(poster.post(bad, *changes(change("d", "ada", "Ulm", 3)))) == taken
+        assert list(poster.shop.suppressed("ada@shop.test")) == ["ada@shop.test"]
+
+
 def test_items_consents_and_suppressions_are_rows_too(poster: Poster) -> None:
     poster.declare(
         "title: Products\nas: items\ncatalog: products\nposted: rows\nkey: sku\n"
