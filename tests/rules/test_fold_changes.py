@@ -123,6 +123,16 @@ def test_a_definition_is_the_cause_for_those_who_were_there() -> None:
     assert fold.sizes() == {"all": 2}
 
 
+def test_who_came_since_the_last_tick_is_no_earlier_one_because_somebody_looked_at_them() -> None:
+    fold = living({})
+    arrive(fold, 1, stamp=START)
+    tick(fold, 0, n=1)
+    arrive(fold, 2, BEN, stamp=START)
+    assert fold.zone(BEN)
+    fold = Fold(rules({}, {"all": "everyone"}), shop(), replacing=fold)
+    assert tick(fold, MINUTE) == [(0, "all", True, "definition"), (1, "all", True, "event")]
+
+
 def test_a_merge_carries_over_what_the_other_profile_was() -> None:
     fold = living({"buyer": "did 'A'", "both": "did 'A' and did 'B'", "new": "not did 'A'"})
     arrive(fold, 1, ANA, stamp=START)

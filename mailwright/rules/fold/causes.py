@@ -17,8 +17,9 @@ class Change(NamedTuple):
     """A person entered or left a segment at a tick.
 
     `cause` is ``event``, ``time`` (nothing but the clock moved), ``import`` (touched by history events only),
-    ``definition`` (the segment's first evaluation, of people known before), ``merge`` (what the other profile was),
-    ``split`` (two people had been taken for one) or ``list`` (a list was changed, and no event had a part in it).
+    ``definition`` (the segment's first evaluation, of people whom the tick before knew), ``merge`` (what the other
+    profile was), ``split`` (two people had been taken for one) or ``list`` (a list was changed, and no event had a part
+    in it).
     """
 
     person: Person
@@ -47,7 +48,7 @@ class Causes:
         anything: Touched,
         touched: Mapping[str, Touched],
         merged: Mapping[int, Carried],
-        first_time: Mapping[str, int],
+        first_time: Collection[str],
         n_before: int,
         listed: Mapping[str, Ints],
     ) -> None:
@@ -57,7 +58,7 @@ class Causes:
             anything: The people of any event.
             touched: The people of the rows of each feed.
             merged: What the people were who were merged into others.
-            first_time: Segment -> how many people were there when it was defined, if that is new.
+            first_time: Segments that are evaluated by a new definition.
             n_before: How many people the last tick knew.
             listed: The people whom a change of each list concerns, ascending.
         """
@@ -93,7 +94,8 @@ class Causes:
         causes[new & _among(persons, self._anything.live)] = _EVENT
         for place in self._carried(segment, persons, entered):
             causes[place] = _MERGE
-        causes[persons < self._first_time.get(segment, 0)] = _DEFINITION
+        if segment in self._first_time:
+            causes[~new] = _DEFINITION
         causes[~alive] = _MERGE
         if parted:  # they were announced as one: what is new is what the split made of it
             causes[np.isin(persons, np.fromiter(parted, dtype=np.int64))] = _SPLIT

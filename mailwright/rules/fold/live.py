@@ -465,7 +465,7 @@ class Fold:
         self._upto = max(self._upto, other._upto)
         stores = set(self._stores.stores if chosen is None else chosen)
         owed = [name for name, segment in self._segments.by_name.items() if stores & segment.reads.stores_behind]
-        self._segments.look_at_everybody(owed, self._people.n)
+        self._segments.look_at_everybody(owed)
 
     def state_hash(self, n_persons: int = 0) -> str:
         """A digest of all state but decayed scores; the same for any cut of the same log, and after a reload.

@@ -124,7 +124,7 @@ class Segments:
             reads[name] = _reads(asked[name], reads)
         self.by_name = {name: Segment(name, readers[name], reads[name]) for name in order}
         self.n_evaluated = 0  # people that a tick has looked at
-        self.first_time: dict[str, int] = {}
+        self.first_time: set[str] = set()
         self._merged: dict[int, Carried] = {}
         self._everybody = False
         self._pending: list[int] = []
@@ -139,11 +139,11 @@ class Segments:
         self.n_evaluated, self._merged, self.first_time = old.n_evaluated, old._merged, old.first_time
         self._pending, self._owed = old._pending, old._owed
         self.grow(n)
-        self.look_at_everybody(changed, n)
+        self.look_at_everybody(changed)
 
-    def look_at_everybody(self, owed: Iterable[str], n: int) -> None:
-        """Evaluate all `n` people on the next tick; changes of `owed` segments have the cause ``definition``."""
-        self.first_time.update(dict.fromkeys(owed, n))
+    def look_at_everybody(self, owed: Iterable[str]) -> None:
+        """Evaluate all people on the next tick; changes of `owed` segments have the cause ``definition``."""
+        self.first_time.update(owed)
         self._everybody = True
 
     def grow(self, n: int) -> None:
@@ -210,7 +210,7 @@ class Segments:
                 else _NOBODY
             )
             changes.append((who, now, why))
-        self.n_evaluated, self.first_time, self._merged = n, {}, {}
+        self.n_evaluated, self.first_time, self._merged = n, set(), {}
         self._everybody, self._pending = False, []
         return _in_order(changes, list(self.by_name))
 
@@ -240,7 +240,7 @@ class Segments:
         """Plain data of all segments together."""
         return {
             "n_evaluated": self.n_evaluated,
-            "first_time": self.first_time,
+            "first_time": sorted(self.first_time),
             "merged": list(self._merged.items()),
             "everybody": self._everybody,
             "pending": list(self._pending),
@@ -249,7 +249,7 @@ class Segments:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        self.n_evaluated, self.first_time = state["n_evaluated"], state["first_time"]
+        self.n_evaluated, self.first_time = state["n_evaluated"], set(state["first_time"])
         self._merged, self._everybody, self._pending = dict(state["merged"]), state["everybody"], state["pending"]
         self._owed = {name: dict(owed) for name, owed in state["owed"]}
 

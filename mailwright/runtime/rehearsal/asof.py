@@ -18,7 +18,7 @@ from mailwright.rules.show import show
 from mailwright.runtime.past import Past, PastTick
 from mailwright.runtime.project.load import Project, load_project
 from mailwright.runtime.rehearsal.replay import InForce, Replay
-from mailwright.runtime.rehearsal.scope import ASKED, NO_RULES, asks_since, rules_of, rules_with
+from mailwright.runtime.rehearsal.scope import ASKED, NO_RULES, asks_since, rules_in_turn, rules_of, rules_with
 from mailwright.runtime.rehearsal.story import Told, untold
 
 With = Literal["in-force", "current"]
@@ -165,12 +165,13 @@ def versions_of(past: Past, name: str, upto: Offset, asked: With, imported: Offs
     if not any(name in project.memberships for project in projects):
         known = sorted({each for project in projects for each in project.memberships})
         raise NotFound("segment.unknown", f"there is no segment {name!r}", nearest(name, known))
-    told = [
-        InForce(offset=each.offset, version=each.version, rules=rules_of(project.rules, name))
-        for each, project in zip(definitions, projects, strict=True)
-    ]
     if asked == "current":
-        return [replace(told[-1], offset=Offset(0))]
+        return [InForce(offset=Offset(0), version=definitions[-1].version, rules=rules_of(projects[-1].rules, name))]
+    then = [each for each in definitions if each.offset <= upto] or ([definitions[0]] if imported else [])
+    rules = rules_in_turn([project.rules for project in projects[: len(then)]], name)
+    told = [
+        InForce(offset=each.offset, version=each.version, rules=mine) for each, mine in zip(then, rules, strict=True)
+    ]
     nothing = InForce(offset=Offset(0), version=0, rules=NO_RULES)
     began = replace(told[0], offset=Offset(0)) if imported else nothing
     return _joined([began, *(each for each in told if each.offset <= upto)])

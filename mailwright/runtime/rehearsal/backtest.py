@@ -19,7 +19,7 @@ from mailwright.runtime.rehearsal.agreement import Agreement, Comparison
 from mailwright.runtime.rehearsal.asof import Moment, With, moment_at, ticks_to, versions_of
 from mailwright.runtime.rehearsal.growth import Day, Growth, Stay, Stays, day_end, days_between
 from mailwright.runtime.rehearsal.replay import InForce, Replay
-from mailwright.runtime.rehearsal.scope import ASKED, asks_since, rules_with
+from mailwright.runtime.rehearsal.scope import ASKED, asks_since, rules_of, rules_with
 from mailwright.runtime.rehearsal.story import Told, untold
 
 Every = Literal["tick", "day"]
@@ -79,7 +79,7 @@ def backtest_segment(
     versions = versions_of(past, name, end, asked, begin.imported)
     kept = versions_of(past, name, end, "in-force", begin.imported)
     comparison = None
-    if every == "tick" and (after := _same_from(versions, kept, begin)) is not None:
+    if every == "tick" and (after := _same_from(name, versions, kept, begin)) is not None:
         comparison = Comparison(past, name, after, end)
     return _Run(past, name, name, versions, begin, end, stretch, every, told).run(comparison)
 
@@ -108,13 +108,14 @@ def _ends(past: Past, stretch: Stretch) -> tuple[Moment, Offset]:
     return Moment(asked_at=stretch.first, tick=begin.tick, imported=imported), end
 
 
-def _same_from(versions: Sequence[InForce], kept: Sequence[InForce], begin: Moment) -> Offset | None:
+def _same_from(name: str, versions: Sequence[InForce], kept: Sequence[InForce], begin: Moment) -> Offset | None:
     """Behind which offset the rules that are replayed are those that the engine kept; None: nowhere."""
     if begin.imported and any(asks_since(version.rules) for version in kept):
         return None  # how long somebody has been in is counted over moments that nobody had seen so
     if list(versions) == list(kept):
         return begin.imported
-    if kept[-1].rules != versions[-1].rules or (asks_since(versions[-1].rules) and len(kept) > 1):
+    newest, mine = rules_of(kept[-1].rules, name), rules_of(versions[-1].rules, name)
+    if newest != mine or (asks_since(mine) and len(kept) > 1):
         return None
     return max(kept[-1].offset, begin.imported)
 

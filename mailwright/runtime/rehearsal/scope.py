@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 
 from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
@@ -24,6 +25,22 @@ def rules_of(rules: Rules, segment: str) -> Rules:
     """The segment with all that it needs; no rules at all if there is no such segment."""
     node = rules.segments.get(segment)
     return needed(rules, {} if node is None else {segment: node})
+
+
+def rules_in_turn(versions: Sequence[Rules], segment: str) -> list[Rules]:
+    """Of each version the segment with all that it needs there, and what it needs in any other one.
+
+    How long somebody has been in a segment goes on from one version to the next, also where the rule did not ask yet.
+    """
+    wanted = {segment}
+    while True:
+        told = [
+            needed(rules, {name: node for name, node in rules.segments.items() if name in wanted}) for rules in versions
+        ]
+        found = {name for rules in told for name in rules.segments}
+        if found <= wanted:
+            return told
+        wanted |= found
 
 
 def rules_with(rules: Rules, node: s.Expression) -> Rules:

@@ -126,6 +126,16 @@ def test_what_time_alone_changes_is_replayed() -> None:
         assert [stay.micros for stay in result.stays.values()] == [2 * DAY]
 
 
+def test_how_long_somebody_is_in_goes_on_from_a_version_whose_rule_did_not_ask() -> None:
+    bodies = [(at(0), Defined(1, files("did 'A'"))), (at(0), Events([event(1, "ada", "A")])), (at(0), Tick())]
+    bodies += [(at(3), Defined(2, files("has been in segment base for 2 days"))), (at(3), Tick()), (at(8), Tick())]
+    with kept(numbered(bodies)) as (past, _, folded):
+        assert [change for offset, _, change in folded.changes if offset == past.offset_at(at(3))] == []
+        result = backtest_segment(past, SEGMENT, Stretch(at(0), at(8)))
+        assert (result.agreement.difference, result.agreement.n_transitions) == (None, 1)
+        assert [stay.micros for stay in result.stays.values()] == [8 * DAY]
+
+
 def test_a_record_that_differs_is_told_with_both_answers() -> None:
     bodies = [(at(0), Defined(1, files("did 'A'"))), (at(0), Tick()), (at(1), Events([event(1, "ada", "A", days=1)]))]
     log = numbered([*bodies, (at(1), Tick())])
