@@ -276,8 +276,19 @@ WRONG = {
 }
 
 
+REFUSES = """\
+events:
+  Order Completed:
+    required: [order_id]
+    properties: {order_id: text, total: number}
+    unknown: allow
+"""
+"""A tracking plan that refuses what the starter's holds back."""
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_file_is_refused_as_a_whole(shop: Path, name: str) -> None:
+def test_a_wrong_file_is_refused_as_a_whole(tmp_path: Path, name: str) -> None:
+    shop = make_project(tmp_path / "shop", SETTINGS, {"tracking-plan.yaml": REFUSES})
     text, args, wanted = WRONG[name]
     with pytest.raises(MailwrightError) as caught:
         run(shop, "file.csv", text, *args)
