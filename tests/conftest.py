@@ -1,13 +1,26 @@
-"""What holds for all tests: the order in which they run, and that no terminal's size is inherited."""
+"""What holds for all tests: their order, that no terminal's size is inherited, and how properties draw examples."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 for name in ("COLUMNS", "LINES"):  # a console made under both would keep their size; readline exports them to workers
     os.environ.pop(name, None)
+
+# No property fails for want of time on a loaded machine, and none reads what another process or an earlier run found.
+settings.register_profile(
+    "search",
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+# Every run asks for the same examples, so that a commit is judged by what it changed; `search` draws new ones.
+settings.register_profile("steady", settings.get_profile("search"), derandomize=True)
+settings.load_profile("steady")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -68,7 +68,7 @@ def test_an_overlap_is_cut_away(history, open_history):
     assert offsets(history) == [1, 2, 4, 5, 6]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(st.tuples(st.integers(1, 12), st.booleans()), min_size=1, max_size=6))
 def test_any_order_of_repeats_and_reopenings_holds_each_row_once(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("history")

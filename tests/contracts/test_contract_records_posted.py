@@ -57,7 +57,7 @@ notes = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(notes)
 def test_it_keeps_what_a_table_of_newest_rows_would(records, told):
     name = f"import {sum(len(one) for one in told)} {hash(str(told))}"

@@ -108,7 +108,7 @@ def test_what_was_not_signed_here_leads_nowhere(fresh_shop: Shop, reader: TestCl
 _ALPHABET = string.ascii_letters + string.digits + "-_./%:?=@\\"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_no_mutated_token_redirects_elsewhere(fresh_shop: Shop, reader: TestClient, data: st.DataObject) -> None:
     token = fresh_shop.links.click("m1", 0, TARGET).rpartition("/c/")[2]

@@ -130,7 +130,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(before=STEPS, between=STEPS)
 def test_the_gate_says_after_a_split_what_it_would_have_said_without_the_merge(records, before, between):
     example = next(EXAMPLES)

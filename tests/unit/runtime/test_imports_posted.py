@@ -267,7 +267,7 @@ def number_of_imports(poster: Poster) -> int:
     return len(list((poster.shop.folder / "imports").glob("*.yaml")))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     told=st.lists(
         st.tuples(st.sampled_from("curd"), st.sampled_from(["ada", "bob"]), st.sampled_from(["Ulm", "Bonn"])),

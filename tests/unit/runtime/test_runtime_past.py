@@ -79,7 +79,7 @@ def logs(draw: st.DrawFn) -> list[LogRecord]:
     return records(bodies)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(logs())
 def test_the_graph_of_any_record_is_the_one_the_engine_had(
     tmp_path_factory: pytest.TempPathFactory, log: list[LogRecord]
@@ -109,7 +109,7 @@ def test_the_graph_of_any_record_is_the_one_the_engine_had(
     assert before
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(logs())
 def test_events_come_back_with_the_person_they_went_to(
     tmp_path_factory: pytest.TempPathFactory, log: list[LogRecord]
@@ -127,7 +127,7 @@ def test_events_come_back_with_the_person_they_went_to(
     assert list(past.arrivals(state.upto, after=half)) == [a for a in told if a.offset > half]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(logs())
 def test_merges_are_those_that_the_engine_made(tmp_path_factory: pytest.TempPathFactory, log: list[LogRecord]) -> None:
     past, _, state = written(tmp_path_factory.mktemp("history"), log)
@@ -208,7 +208,7 @@ def test_identifier_keys_are_one_number_however_asked() -> None:
     assert identifier_key("email:x") == -5092714556594394108
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(logs(), st.integers(0, 20), st.booleans())
 def test_filled_from_history_it_is_the_fold_of_the_same_events(
     tmp_path_factory: pytest.TempPathFactory, log: list[LogRecord], days: int, typed: bool
