@@ -15,7 +15,7 @@ from mailwright.cli.output import HERE, ProjectOption, console, progress_of_work
 from mailwright.core.errors import InvalidInput, NotFound, nearest
 from mailwright.core.instants import format_iso
 from mailwright.core.words import counted
-from mailwright.ingest.dry_run import ColumnReport, DryRun
+from mailwright.ingest.dry_run import ColumnReport, DryRun, FileReport
 from mailwright.ingest.imports import ImportDefinition, Preset
 from mailwright.ingest.mapping import RowKind
 from mailwright.ingest.segment import Source
@@ -147,12 +147,12 @@ def _run_declared(one: DeclaredImport, *, dry_run: bool, path: str) -> None:
         else:
             delivering = bars.add_task("Importing", total=None)
             outcome = one.run(path=path, read=read, done=lambda n: bars.advance(delivering, n))
-    if outcome.columns:
-        _show_columns(outcome.columns)
+    for file in outcome.files:
+        _show_file(file)
     if dry_run:
         for what, n in sorted(outcome.found.made.items()):
             console.print(f"  {n:,} x {what}", markup=False)
-    if outcome.found.n_faults and not dry_run:
+    if outcome.found.n_faults and (one.skips_bad or not dry_run):
         console.print(f"Left out, {counted(outcome.found.n_faults, 'fault')}:")
         for issue in outcome.found.faults:
             console.print(f"  {issue}", markup=False, soft_wrap=True)
@@ -218,11 +218,22 @@ def _import(importer: Importer) -> None:
     console.print(f"{counted(n, 'row')} imported.{waiting}")
 
 
+def _show_file(file: FileReport) -> None:
+    if file.name:
+        console.print(f"{file.name}:", markup=False, soft_wrap=True)
+    _show_columns(file.columns)
+    if file.absent:
+        console.print("What could be filled too, and the columns that are not there:")
+        show_rows(("could fill", "from"), [(to, ", ".join(columns)) for to, columns in file.absent])
+
+
 def _show_columns(columns: Sequence[ColumnReport]) -> None:
+    typed = any(one.type for one in columns)
     rows = [
-        (one.column, one.to or "not read", one.type, f"{one.n_filled:,}", ", ".join(one.examples)) for one in columns
+        (one.column, one.to or "not read", *([one.type] if typed else []), f"{one.n_filled:,}", ", ".join(one.examples))
+        for one in columns
     ]
-    show_rows(("column", "goes to", "as", "filled", "examples"), rows)
+    show_rows(("column", "goes to", *(["as"] if typed else []), "filled", "examples"), rows)
 
 
 def _tell(importer: Importer, found: DryRun) -> None:

@@ -162,7 +162,7 @@ SERVICES: Mapping[Preset, Service] = {
     ),
 }
 
-_ADDRESSES = ("emailaddress", "email", "mail", "subscriberemail", "recipient", "contactemail")
+ADDRESSES = ("emailaddress", "email", "mail", "subscriberemail", "recipient", "contactemail")
 _ACTIONS: Mapping[str, str] = {
     "sent": "Email Sent",
     "send": "Email Sent",
@@ -187,10 +187,10 @@ _ACTIONS: Mapping[str, str] = {
     "unsubscribed": "Unsubscribed",
     "unsubscribedfromemailmarketing": "Unsubscribed",
 }
-_ACTION_COLUMNS = ("action", "event", "eventname", "metric", "activity")
-_TIMES = ("timestamp", "time", "datetime", "eventtime", "processed", "date", "createdat", "opentime", "clicktime")
-_CAMPAIGNS = ("campaign", "campaigntitle", "campaignname", "marketingcampaignname", "templateid", "newsletter")
-_URLS = ("url", "link", "clickedurl")
+ACTION_COLUMNS = ("action", "event", "eventname", "metric", "activity")
+TIMES = ("timestamp", "time", "datetime", "eventtime", "processed", "date", "createdat", "opentime", "clicktime")
+CAMPAIGNS = ("campaign", "campaigntitle", "campaignname", "marketingcampaignname", "templateid", "newsletter")
+URLS = ("url", "link", "clickedurl")
 _FORMATS = (
     "%Y-%m-%d %H:%M:%S",
     "%Y-%m-%d %H:%M",
@@ -210,10 +210,13 @@ def former_drafts(preset: Preset, *, name: str, purpose: str, zone: str) -> Draf
         purpose: Of the consents that are granted or withdrawn.
         zone: Of times that are written without one.
     """
-    stem = _plain(PurePath(name).name)
-    by_file: list[Standing] = [held for start, held in SERVICES[preset].files.items() if stem.startswith(start)]
-    standing: Standing = by_file[0] if by_file else ""
-    return partial(_drafts, preset, SERVICES[preset], standing, purpose, ZoneInfo(zone))
+    return partial(_drafts, preset, SERVICES[preset], standing_of(preset, name), purpose, ZoneInfo(zone))
+
+
+def standing_of(preset: Preset, name: str) -> Standing:
+    """How everybody in a file stands by its name alone; empty if it does not say."""
+    stem = plain(PurePath(name).name)
+    return next((held for start, held in SERVICES[preset].files.items() if stem.startswith(start)), "")
 
 
 def check_columns(name: str, columns: Sequence[str] | None) -> None:
@@ -222,7 +225,7 @@ def check_columns(name: str, columns: Sequence[str] | None) -> None:
     Raises:
         InvalidInput: ``import.columns``.
     """
-    if columns is not None and not {_plain(column) for column in columns} & set(_ADDRESSES):
+    if columns is not None and not {plain(column) for column in columns} & set(ADDRESSES):
         first = ", ".join(columns)
         message = f"the first line names no column with an e-mail address: {first[:80]!r}"
         raise InvalidInput.one("import.columns", message, path=name, hint="is this the whole export, with its header?")
@@ -237,15 +240,15 @@ def _drafts(
     line: int,
     row: Mapping[str, Any],
 ) -> Sequence[Draft]:
-    fields = {_plain(column): value for column, value in row.items() if value not in (None, "")}
-    address = str(_first(fields, _ADDRESSES) or "").strip()
+    fields = {plain(column): value for column, value in row.items() if value not in (None, "")}
+    address = str(_first(fields, ADDRESSES) or "").strip()
     if not address:
         hint = "its column is called Email, Email Address or the like"
         raise InvalidInput.one("import.preset_row", "no column holds an e-mail address", path=f"line {line}", hint=hint)
     if not is_address(address):
         message = "what stands in the place of the e-mail address is none"
         raise InvalidInput.one("import.preset_row", message, path=f"line {line}", hint="mend the row or leave it out")
-    action = _plain(str(_first(fields, _ACTION_COLUMNS) or ""))
+    action = plain(str(_first(fields, ACTION_COLUMNS) or ""))
     if action:
         return _activity(preset, fields, address, action, zone, line)
     return _contact(preset, service, by_file, purpose, zone, fields, address, line)
@@ -303,7 +306,7 @@ def _standing(service: Service, fields: Mapping[str, Any]) -> tuple[Standing, bo
         if column not in fields:
             continue
         told = True
-        found.append(_meaning(meanings, _plain(str(fields[column]))))
+        found.append(_meaning(meanings, plain(str(fields[column]))))
     return next((one for one in _STRONGEST if one in found), ""), told
 
 
@@ -329,13 +332,13 @@ def _activity(
     event = _ACTIONS.get(action)
     if event is None:
         return ()
-    at = _time(_first(fields, _TIMES), zone)
+    at = _time(_first(fields, TIMES), zone)
     if not at:
         raise InvalidInput.one("import.preset_row", "an activity without a time", path=f"line {line}")
     told = {
-        "campaign": _first(fields, _CAMPAIGNS),
+        "campaign": _first(fields, CAMPAIGNS),
         "subject": fields.get("subject"),
-        "url": _first(fields, _URLS),
+        "url": _first(fields, URLS),
         "imported_from": preset,
     }
     call = {
@@ -352,7 +355,8 @@ def _activity(
 # --- parts -----------------------------------------------------------------------------------------------------------
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A column's name or a word as it is compared: small letters and digits alone."""
     return _NOT_WORDS.sub("", text.lower())
 
 

@@ -37,6 +37,21 @@ _TECHNICAL = frozenset(
         "batch_page_id",
     }
 )
+COLUMNS: Mapping[str, str] = {
+    "event_name": "event",
+    "event_timestamp": "timestamp",
+    "user_id": "userId",
+    "user_pseudo_id": "anonymousId",
+    "event_params": "properties, context.page",
+    "user_properties": "traits",
+    "items": "properties.products",
+    "ecommerce": "an order's properties",
+    "device": "context.device, context.os, context.locale",
+    "geo": "context.location",
+    "traffic_source": "context.campaign",
+}
+"""Columns that are read, and what they fill."""
+
 _MAX_KNOWN = 100_000
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -248,7 +263,17 @@ def _object(value: Any) -> Mapping[str, Any]:
 
 def _filled(data: _Data) -> _Data:
     """Without what says nothing; BigQuery writes ``(not set)`` for it."""
-    return {key: value for key, value in data.items() if value not in (None, "", "(not set)") and value != {}}
+    return {key: value for key, value in data.items() if is_filled(value) and value != {}}
+
+
+def is_filled(value: Any) -> bool:
+    """Whether a value says something."""
+    return value not in (None, "", "(not set)")
+
+
+def has_own_shape(event: str) -> bool:
+    """Whether an event's parameters are not just its properties."""
+    return event in _SHOP or event in _NOISE or event == "page_view"
 
 
 def _number(value: Any) -> int | float | None:

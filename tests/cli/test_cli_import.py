@@ -1,5 +1,6 @@
 """``mailwright import``: what goes in, and every way in which a file can be wrong."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -320,6 +321,45 @@ def test_an_import_that_took_nothing_is_not_remembered(shop: Path, what: tuple[s
     good = bad.replace("nobody@", "ada@shop.test")
     assert "1 " in run(shop, "people.csv", good, *what)
     assert len(events(shop)) == 1
+
+
+@pytest.mark.parametrize("width", [200, 60])
+def test_a_dry_run_of_an_export_tells_where_each_column_goes(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = "Email,First Name,Birthday\nada@shop.test,Ada,1815-12-10\nnobody@,Bob,\n"
+    args = ("--preset", "mailchimp", "--purpose", "newsletter", "--dry-run")
+    told = run(shop, "subscribed.csv", text, *args, "--skip-bad")
+    words = " ".join(told.split())
+    assert told.count("subscribed.csv:\n") == 1
+    for line in ("Email traits.email 2 a***@s***.test", "First Name traits.firstName 2 A***", "Birthday not read 1"):
+        assert line in words
+    assert "consent.at unsubtime, cleantime, confirmtime, optintime, lastchanged" in words
+    assert "Left out, 1 fault: subscribed.csv: line 3: what stands in the place" in words
+    assert "1 x identify" in words
+    assert "1815" not in told
+    with pytest.raises(MailwrightError, match="line 3: what stands in the place"):
+        run(shop, "subscribed.csv", text, *args)
+    assert events(shop) == []
+
+
+def test_a_dry_run_of_several_files_tells_each(shop: Path) -> None:
+    folder = shop / "imports"
+    folder.mkdir()
+    (folder / "ga.yaml").write_text("title: What people did\nga4: ga-*.jsonl\n")
+    for n, event in enumerate(("page_view", "search")):
+        row = {"event_name": event, "event_timestamp": 1735689600000000, "user_pseudo_id": "1.2"}
+        (shop / f"ga-{n}.jsonl").write_text(json.dumps(row | {f"column_{n}": "x"}))
+    ran = CliRunner().invoke(app, ["import", "ga", "--dry-run", "--project", str(shop)])
+    first, second = ran.output.split("ga-1.jsonl:")
+    assert "ga-0.jsonl:" in first
+    assert "column_0" in first
+    assert "column_1" not in first
+    assert "column_1" in second
+    assert "column_0" not in second
+    assert " ".join(second.split()).count("properties, context.page event_params") == 1
+    assert "2 rows read, 2 taken." in second
 
 
 def test_of_many_faults_the_first_are_listed(shop: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from mailwright.core.errors import InvalidInput, NotFound, Transient, nearest
 from mailwright.core.presence import IMPORTS
 from mailwright.core.words import counted
-from mailwright.ingest.dry_run import ColumnReport, DryRun
+from mailwright.ingest.dry_run import DryRun, FileReport
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.segment import Source
 from mailwright.runtime.imports.delivery import Delivery
@@ -30,7 +30,10 @@ from mailwright.stores.spool import SpoolWriter, drop_parts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run did. `resumed`: it first ended one that was broken off; `done`: nothing is left to deliver."""
+    """What a run did. `resumed`: it first ended one that was broken off; `done`: nothing is left to deliver.
+
+    `files`, of a rehearsal: what becomes of the columns of each file, or of the one table.
+    """
 
     found: DryRun
     n_things: int
@@ -38,7 +41,7 @@ class Outcome:
     n_held: int = 0
     resumed: bool = False
     done: bool = True
-    columns: Sequence[ColumnReport] = field(default=())
+    files: Sequence[FileReport] = ()
 
     def __str__(self) -> str:
         if not self.found.n_rows and not self.n_things and not self.n_held:
@@ -76,6 +79,11 @@ class DeclaredImport:
         self._keys = folder / f"{safe}.keys"
         self._lock = folder / f"{safe}.lock"
         self._key = f"declared.{name}"
+
+    @property
+    def skips_bad(self) -> bool:
+        """Whether bad rows are left out rather than refused with the others."""
+        return self._definition.skip_bad
 
     # --- runs ---
 
@@ -121,13 +129,12 @@ class DeclaredImport:
         intake, reading = self._intake(None, lambda: False, path, read)
         found = intake.finish()
         shutil.rmtree(reading.next_kept, ignore_errors=True)
-        columns = reading.report.columns() if reading.report else ()
         return Outcome(
             found=found,
             n_things=intake.n_things,
             n_held=intake.n_held,
             n_deleted=intake.n_deleted,
-            columns=columns,
+            files=[report.told() for report in reading.reports],
             done=not self._spool.exists(),
         )
 
@@ -214,7 +221,7 @@ class DeclaredImport:
             next_kept=self._keys.with_suffix(".dlt-rehearsed" if spool is None else ".dlt-next"),
             intake=intake,
             path=path,
-            reports=spool is None,
+            wants_reports=spool is None,
         )
         read_origin(reading)
         return intake, reading

@@ -113,7 +113,7 @@ def _got(reading: Reading, feed: str, mapping: RowMapping) -> _Got | None:
     catalog = reading.project.catalogs.get(mapping.catalog)
     meaning = hashlib.sha256(msgspec.json.encode([mapping, catalog], order="deterministic")).hexdigest()[:16]
     known = reading.state.feed
-    if known is None or known.meaning != meaning or reading.reports:
+    if known is None or known.meaning != meaning or reading.wants_reports:
         known = FeedSeen(meaning=meaning)
     answer = reading.there.fetch.fetch(
         FetchRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,12 +15,13 @@ import msgspec
 from mailwright.core.errors import Conflict, InvalidInput, NotFound
 from mailwright.ingest.change_topic import change_of
 from mailwright.ingest.drafts import Draft, Drafts, draft_kind
-from mailwright.ingest.dry_run import MappingReport
+from mailwright.ingest.dry_run import MappingReport, Report
 from mailwright.ingest.files import Format, Rows, as_json, format_of, read_rows
 from mailwright.ingest.former_service import check_columns, former_drafts
 from mailwright.ingest.ga4 import Ga4Drafts
 from mailwright.ingest.imports import ImportDefinition
 from mailwright.ingest.mapping import RowMapping
+from mailwright.ingest.preset_reports import FormerReport, Ga4Report
 from mailwright.runtime.importing import digest_of
 from mailwright.runtime.imports.feeds import read_feed_origin
 from mailwright.runtime.imports.intake import Intake
@@ -44,7 +45,7 @@ class Reading:
         keys: The rows' keys; None if none are kept.
         kept: What a dlt pipeline remembered; `next_kept` is what it remembers after this run.
         path: A file in the place of the declared one; ``-`` is standard input.
-        reports: A report on columns is wanted; then in `report`.
+        wants_reports: Reports on columns are wanted; then in `reports`, one for each file or for the whole table.
     """
 
     there: Installation
@@ -58,8 +59,8 @@ class Reading:
     next_kept: Path
     intake: Intake
     path: str
-    reports: bool
-    report: MappingReport | None = None
+    wants_reports: bool
+    reports: list[Report] = field(default_factory=list)
 
     def mapping(self, columns: Sequence[str] | None) -> RowMapping:
         """The declared mapping; `columns` are those that there are, None if unknown.
@@ -90,17 +91,27 @@ class Reading:
         )
 
     def reported(self, drafts: Drafts, mapping: RowMapping, columns: Sequence[str] | None) -> Drafts:
-        """`drafts`, and each row is seen by the report if one is wanted."""
-        if not self.reports:
+        """`drafts`, and each row is seen by the table's report if one is wanted."""
+        return self.reported_by(
+            self.reports[0] if self.reports else MappingReport(mapping, columns, self.is_personal), drafts
+        )
+
+    def reported_by(self, report: Report, drafts: Drafts) -> Drafts:
+        """`drafts`, and each row is seen by `report` if one is wanted."""
+        if not self.wants_reports:
             return drafts
-        personal = self.there.sealer.personal
-        report = self.report = self.report or MappingReport(mapping, columns, personal.__contains__)
+        if report not in self.reports:
+            self.reports.append(report)
 
         def seen(line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
             report.see(row)
             return drafts(line, row)
 
         return seen
+
+    def is_personal(self, name: str) -> bool:
+        """Whether the values of a field of this name are masked."""
+        return name in self.there.sealer.personal
 
     def end_table(self, table: TableDrafts, *, whole: bool) -> None:
         """Tell what is gone, if all rows there are were read.
@@ -255,7 +266,8 @@ def _preset_files(reading: Reading) -> None:
         drafts = former_drafts(preset, name=name, purpose=definition.purpose, zone=zone)
         rows = reading.rows(stream, name, format)
         check_columns(name, rows.columns)
-        reading.intake.take(rows, drafts)
+        report = FormerReport(preset, name, rows.columns, reading.is_personal)
+        reading.intake.take(rows, reading.reported_by(report, drafts))
 
     _files(reading, definition.file, read)
 
@@ -264,7 +276,8 @@ def _ga4(reading: Reading) -> None:
     drafts = Ga4Drafts()
 
     def read(reading: Reading, name: str, stream: BinaryIO, format: Format) -> None:
-        reading.intake.take(read_rows(stream, format, name=name, on_fault=reading.intake.unreadable), drafts)
+        rows = read_rows(stream, format, name=name, on_fault=reading.intake.unreadable)
+        reading.intake.take(rows, reading.reported_by(Ga4Report(name, reading.is_personal), drafts))
 
     _files(reading, reading.definition.ga4, read)
 

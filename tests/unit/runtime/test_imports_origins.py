@@ -78,7 +78,7 @@ def test_a_rehearsal_tells_where_the_columns_of_a_topic_go(shop: Shop) -> None:
     shop.declare(CHANGES)
     (drop / "1.jsonl").write_text(change("c", "ada", "Ulm", 10) + change("d", "ada", "", 11) + "null\n")
     with opened(shop.folder) as there:
-        told = DeclaredImport(there, current_project(there)[1], "crm").rehearse().columns
+        told = DeclaredImport(there, current_project(there)[1], "crm").rehearse().files[0].columns
     found = {one.column: (one.to, one.n_filled, list(one.examples)) for one in told}
     assert found == {
         "id": ("userId", 1, ["ada"]),
