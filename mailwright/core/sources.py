@@ -292,7 +292,10 @@ class SourceRecords(Protocol):
 
 
 class QuarantineRecords(Protocol):
-    """Items that wait to be mended. What is returned holds sealed bodies."""
+    """Items that wait to be mended. What is returned holds sealed bodies.
+
+    Numbers rise; that of an item that is gone never comes again.
+    """
 
     def hold(self, items: Sequence[Quarantined], most: int, most_of_source: int | None = None) -> int:
         """Keep items durably, those of a known source and message id once; returns how many are held now.

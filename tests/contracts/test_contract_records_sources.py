@@ -273,6 +273,22 @@ def test_an_item_that_goes_is_counted_once_with_its_going(records):
     assert held.remove({}) == held.count() == 0
 
 
+def test_the_number_of_an_item_that_is_gone_never_comes_again(records):
+    held = records.quarantine
+    gone = []
+    for n, let_go in enumerate((lambda number: held.remove({number: LET_IN}), lambda _: held.forget(Instant(999)))):
+        held.hold([replace(ITEM, message_id=str(n), received_at=Instant(1))], 10)
+        (item,) = held.find(QuarantineFilter(), 9)
+        let_go(item.id)
+        gone.append(item.id)
+    held.hold([replace(ITEM, message_id="new")], 10)
+    (item,) = held.find(QuarantineFilter(), 9)
+    assert gone[0] < gone[1] < item.id
+    assert held.remove(dict.fromkeys(gone, LET_IN)) == 0
+    held.explain(gone[1], [], "another's")
+    assert held.get(item.id) == item
+
+
 def test_an_item_stays_if_it_cannot_be_counted(records, monkeypatch):
     held = records.quarantine
     held.hold([ITEM], 10)

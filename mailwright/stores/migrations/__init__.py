@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from mailwright.core.errors import Permanent
 from mailwright.stores.records.database import Database
 
-HEAD = "0010"
+HEAD = "0011"
 FOLDER = Path(__file__).parent
 
 _version = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))

@@ -325,6 +325,7 @@ quarantined = sa.Table(
     sa.Column("imported", sa.Boolean, nullable=False),
     sa.Index("quarantined_once", "source", "message_id", unique=True),
     sa.Index("quarantined_received", "received_at"),
+    sqlite_autoincrement=True,  # a page or a command may still name one that is gone: it must not mean another
 )
 
 # Keys are digests of what was signed, and hashes of delivery ids: no one's data.

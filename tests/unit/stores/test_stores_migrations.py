@@ -3,11 +3,14 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from mailwright.core.errors import Corrupt, Permanent
+from mailwright.core.sources import Quarantined
 from mailwright.stores.migrations import FOLDER, HEAD
 from mailwright.stores.records.database import Database
 from mailwright.stores.records.schema import tables
@@ -21,7 +24,31 @@ def test_the_migrations_end_in_the_shape_that_the_code_uses(tmp_path):
         assert compare_metadata(MigrationContext.configure(connection), tables) == []
         made = connection.execute(sa.text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")).all()
     database.close()
-    assert "AUTOINCREMENT" in dict(made)["outbox"]
+    assert all("AUTOINCREMENT" in dict(made)[name] for name in ("outbox", "quarantined"))
+
+
+def test_what_is_held_stays_with_its_number_when_numbers_no_longer_come_again(tmp_path):
+    path = tmp_path / "records.sqlite"
+    database = Database(path)
+    with database.write() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(FOLDER))
+        command.upgrade(config, "0010")
+        known = sa.Table("quarantined", sa.MetaData(), autoload_with=connection)
+        row = {column.name: b"[]" if column.name in ("reasons", "body") else 0 for column in known.columns}
+        rows = [row | {"id": n, "message_id": str(n)} for n in (3, 8)]
+        connection.execute(sa.insert(known), rows)
+    with SqlRecords.open(path) as records:
+        with database.read() as connection:
+            found = connection.execute(sa.select(known).order_by(known.c.id)).mappings().all()
+        assert [{**one} for one in found] == [{**one, "source": "0", "source_kind": "0", "event": "0"} for one in rows]
+        assert records.quarantine.forget(1) == 2
+        item = Quarantined(
+            source="0", message_id="3", source_kind="server", event="x", received_at=1, reasons=[], body="{}"
+        )
+        assert records.quarantine.hold([item, item], 9) == 1  # once, as before
+        assert records.quarantine.get(9).message_id == "3"
+    database.close()
 
 
 def test_head_names_the_newest_migration():
