@@ -25,11 +25,15 @@ _MIB: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxLimits:
-    """What the kernel allows one preview; the processor time includes starting Python (about 0.3 s)."""
+    """What the kernel allows one preview; the processor time includes starting Python (about 0.3 s).
+
+    A template only computes, so the processor time ends what computes too long; the wall time is for a process that
+    hangs, and far above what a busy machine needs to give a preview its share.
+    """
 
     memory_mib: int = 512
     cpu_s: int = 2
-    wall_s: float = 5.0
+    wall_s: float = 30.0
 
 
 def preview(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,8 @@ FILES = {
     ),
 }
 KEY = "sk_live"
+SENT_AHEAD_BYTES = 1 << 18
+"""What the machine takes of an answer that nobody reads; left alone it is as much as it likes."""
 
 
 @dataclass
@@ -111,6 +114,7 @@ def live_shop(
         server = EngineServer(engine, folder / "engine.sock")
         client = EngineClient(folder / "engine.sock")
         bound = free_socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT_AHEAD_BYTES)
         app = create_app(adapt(_context(made, client, clock, f"http://127.0.0.1:{bound.getsockname()[1]}")))
         try:
             with made.running(engine), _served(app, bound):
