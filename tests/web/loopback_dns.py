@@ -55,5 +55,5 @@ def name_server(
         yield bound.getsockname()[1], asked
     finally:
         bound.sendto(b"", bound.getsockname())
-        thread.join(10)
+        thread.join(60)
         bound.close()

@@ -8,6 +8,7 @@ import gzip
 import json
 import resource
 import zlib
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -242,9 +243,16 @@ def test_lying_lengths_are_no_5xx(fresh_shop: Shop) -> None:
 
 def test_under_pressure_it_is_429_and_nothing_is_lost(fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door_module, "MOST_WAITING", 3)
-    app = create_app(fresh_shop.context)
+    log, app = fresh_shop.context.log, create_app(fresh_shop.context)
     statuses: list[tuple[int, str]] = []
     reading: list[int] = []
+    writing: list[tuple[Future[list[int]], Any]] = []
+
+    def put(*told: Any) -> Future[list[int]]:
+        writing.append((Future(), told))
+        return writing[-1][0]
+
+    monkeypatch.setattr(log, "put", put)  # the disk is slow: it answers when all have come
 
     async def one(number: int, gate: asyncio.Event) -> None:
         async def receive() -> Any:
@@ -267,6 +275,10 @@ def test_under_pressure_it_is_429_and_nothing_is_lost(fresh_shop: Shop, monkeypa
         while len(reading) < 5:
             await asyncio.sleep(0)
         gate.set()
+        while len(writing) + len(statuses) < 5:
+            await asyncio.sleep(0)
+        for done, told in writing:
+            done.set_result(log.append(*told))
         await asyncio.gather(*running)
 
     asyncio.run(all_at_once())

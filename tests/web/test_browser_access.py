@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from chromium import chromium, needs_chromium, playwright
+from chromium import SIZES, chromium, needs_chromium, playwright, signed_in
 from seeded_shop import Shop, make_shop
 from serving import free_socket, served
 from test_web_jobs import told as with_jobs
@@ -15,22 +15,15 @@ from test_web_quality import fill as with_findings
 from test_web_sources import BAD, PLAN, send
 from visitors import client_of
 
-from mailwright.core.instants import MINUTE, Instant
 from mailwright.runtime.collected import Collected
 from mailwright.runtime.write_keys import create_client, create_key
 from mailwright.web.app import create_app
-from mailwright.web.sessions import new_login_link
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser
 
 pytestmark = needs_chromium()
 
-SIZES: dict[str, dict[str, Any]] = {
-    "light": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
-}
 PAGES = [
     "/",
     "/people",
@@ -122,21 +115,9 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-def _open(browser: Browser, site: Shop, size: str, **more: Any) -> BrowserContext:
-    site.wall.at = Instant(site.wall.at + MINUTE)  # else so many logins from one address would be throttled
-    base = site.context.settings.base_url
-    context = browser.new_context(**SIZES[size], base_url=base, **more)
-    page = context.new_page()
-    page.goto(new_login_link(site.records.users, site.wall, base, "demo"))
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(base + "/")
-    page.close()
-    return context
-
-
 @pytest.mark.parametrize("size", SIZES)
 def test_every_page_names_its_parts_keeps_its_order_and_can_be_read(browser: Browser, site: Shop, size: str) -> None:
-    context = _open(browser, site, size)
+    context = signed_in(browser, site, size)
     page = context.new_page()
     found = {}
     for path in PAGES:
@@ -151,7 +132,7 @@ def test_every_page_names_its_parts_keeps_its_order_and_can_be_read(browser: Bro
 def test_on_a_phone_the_pages_without_room_are_in_a_menu_that_says_so(
     browser: Browser, site: Shop, scripts: bool
 ) -> None:
-    context = _open(browser, site, "phone", java_script_enabled=scripts)
+    context = signed_in(browser, site, "phone", java_script_enabled=scripts)
     page = context.new_page()
     page.goto("/segments")
     pages = page.get_by_role("navigation", name="Pages")
@@ -178,7 +159,7 @@ def test_on_a_phone_the_pages_without_room_are_in_a_menu_that_says_so(
 
 
 def test_on_a_wide_screen_every_page_has_its_link_and_there_is_no_menu(browser: Browser, site: Shop) -> None:
-    context = _open(browser, site, "light")
+    context = signed_in(browser, site, "light")
     page = context.new_page()
     page.goto("/jobs")
     pages = page.get_by_role("navigation", name="Pages")
@@ -189,7 +170,7 @@ def test_on_a_wide_screen_every_page_has_its_link_and_there_is_no_menu(browser: 
 
 
 def test_on_a_phone_figures_in_lists_say_what_they_are(browser: Browser, site: Shop) -> None:
-    context = _open(browser, site, "phone")
+    context = signed_in(browser, site, "phone")
     page = context.new_page()
     for path, label in {"/sources": "Held", "/jobs": "Next", "/data-map": "Legal basis", "/forms": "Submitted"}.items():
         page.goto(path)

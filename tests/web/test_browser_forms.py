@@ -130,7 +130,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
         def adapt(context: WebContext) -> WebContext:
             settings = replace(context.settings, allow_reserved_domains=True)
-            return replace(context, settings=settings, mail_domains=DnsMailDomains(["127.0.0.1"], port=port))
+            return replace(
+                context, settings=settings, mail_domains=DnsMailDomains(["127.0.0.1"], port=port, timeout_s=60)
+            )
 
         with live_shop(tmp_path, _files(), adapt) as live, _sending(live, tmp_path / "mailbox"):
             yield Site(live, tmp_path / "mailbox")
@@ -180,7 +182,8 @@ def _sending(live: Live, mailbox: Path) -> Iterator[None]:
     finally:
         loop, stop = running[0]
         loop.call_soon_threadsafe(stop.set)
-        thread.join(60)
+        thread.join(120)
+        assert not thread.is_alive(), "the sender does not end"
 
 
 @pytest.fixture
@@ -272,7 +275,7 @@ def test_a_form_is_confirmed_by_mail_and_an_answer_in_a_mail_changes_a_segment(s
     assert site.size("fans") == 0
     answer = _link(welcome, "/a/")
     assert httpx.get(answer, timeout=60).status_code == 200
-    assert httpx.head(answer).status_code in (200, 405)
+    assert httpx.head(answer, timeout=60).status_code in (200, 405)
     page.goto(answer)
     assert page.get_by_label("9", exact=True).is_checked()
     assert site.size("fans") == 0

@@ -187,9 +187,6 @@ SAID = """async () => {
 }"""
 
 
-QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-
-
 @contextmanager
 def shop_with_packages(page_text: str) -> Iterator[str]:
     """The address of a page, on an origin that serves the packages of npm beside it."""
@@ -223,14 +220,14 @@ def shop_with_packages(page_text: str) -> Iterator[str]:
 @needs_node
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
 def test_segments_browser_library(door: RunningDoor) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from chromium import chromium
+
     page_text = PAGE.format(key=key_for(door, "browser", server=False), door=door.base_url)
 
     elsewhere: list[str] = []
     lost: list[str] = []
-    with shop_with_packages(page_text) as url, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_page()
+    with shop_with_packages(page_text) as url, chromium() as browser:
+        page = browser.new_context().new_page()
         page.on("request", lambda asked: None if "127.0.0.1" in asked.url else elsewhere.append(asked.url))
         first = {"said": False}
 
@@ -253,7 +250,6 @@ def test_segments_browser_library(door: RunningDoor) -> None:
 
         wait_until("the retry", tracked_twice)
         found = door.wait_for("browser", CALLS)
-        browser.close()
     assert elsewhere == []
     assert '"accepted":1' in lost[0]
     users = {found[name].identifiers[0].value for name in CALLS if name != "alias"}
@@ -292,7 +288,8 @@ SEGMENT_SAYS = """async () => {
 @needs_node
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: apt-get install chromium")
 def test_the_data_layer_and_segments_library_tell_one_shape(door: RunningDoor) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from chromium import chromium
+
     names = ("Product Viewed", "Product Added")
     key = key_for(door, "shapes", server=False)
 
@@ -302,14 +299,12 @@ def test_the_data_layer_and_segments_library_tell_one_shape(door: RunningDoor) -
         def new() -> dict[str, Event]:
             return {e.name: e for e in door.events("shapes") if e.message_id not in before and e.name in names}
 
-        with shop_with_packages(page_text) as url, playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-            page = browser.new_page()
+        with shop_with_packages(page_text) as url, chromium() as browser:
+            page = browser.new_context().new_page()
             page.goto(url)
             if says:
                 page.evaluate(says)
             wait_until("both events", lambda: page.wait_for_timeout(100) or len(new()) == len(names))
-            browser.close()
         return new()
 
     segments = told(PAGE.format(key=key, door=door.base_url), SEGMENT_SAYS)

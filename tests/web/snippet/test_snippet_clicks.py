@@ -14,7 +14,7 @@ from snippet_shop import Heard, ShopPages, anonymous_ids, by_hand, snippet_door
 from mailwright.core.commits import TickCommit
 from mailwright.core.events import PLACES, Offset, Person
 from mailwright.core.instants import HOUR, Instant
-from mailwright.core.messages import MessageState, SendRequest
+from mailwright.core.messages import Message, MessageState, SendRequest
 from mailwright.core.ports import Refusal
 from mailwright.delivery.links import MailLinks
 
@@ -29,8 +29,8 @@ pytestmark = needs_chromium("snippet.js")
 MAILED = ["u-mailed-1", "u-mailed-2", "u-mailed-3"]
 
 
-def _mails(live: Live) -> None:
-    """Mails to three people, as if a tick just after the newest record had asked for them."""
+def _asked_for(live: Live) -> list[Message]:
+    """Mails to three people, as if a tick just after the newest record had asked; none if the engine's came before."""
     records, now = live.world.stored, Instant(0)
     offset = Offset(live.world.log.last()[0] * PLACES + 1)
     requests = [
@@ -47,7 +47,11 @@ def _mails(live: Live) -> None:
         for n in range(len(MAILED))
     ]
     records.engine.commit_tick(1, TickCommit(offset=offset, at=now, requests=requests))
-    taken = records.messages.claim(now, 10, "sender", lease_now=now, lease_until=Instant(HOUR))
+    return list(records.messages.claim(now, 10, "sender", lease_now=now, lease_until=Instant(HOUR)))
+
+
+def _mails(live: Live) -> None:
+    """What became of them."""
     ends = [
         Refusal(
             send_key=message.send_key,
@@ -56,9 +60,9 @@ def _mails(live: Live) -> None:
             reason="test",
             decision={"first_identifier": f"user_id:{MAILED[message.person]}"},
         )
-        for message in taken
+        for message in wait_for(lambda: _asked_for(live), "no mail is asked for")
     ]
-    records.messages.refuse(ends, now)
+    live.world.stored.messages.refuse(ends, Instant(0))
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +139,7 @@ def test_a_click_joins_nobody_twice_and_no_known_browser(
         heard.until("identify")
         page.goto(link(1, landing))
         heard.until("page", "page", "page", "page")
-    wait_for(lambda: _person(live, "user_id", "u-friend") is not None, "the engine does not see it")
+    live.world.caught_up(live.engine)
     assert _person(live, "user_id", "u-friend") != mailed
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from chromium import needs_chromium, playwright
 from live_shop import Live
-from snippet_shop import Heard, ShopPages, anonymous_ids, by_hand, stored
+from snippet_shop import Heard, ShopPages, anonymous_ids, by_hand, sent_all, stored
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -43,6 +43,7 @@ def test_nothing_is_stored_or_sent_before_consent(
     }
     assert "consent" not in heard.named("Before")[0].context
     assert page.evaluate("choice") == {"analytics": True, "marketing": False}
+    sent_all(page)
     assert set(stored(page)) == {"mw.i", "mw.c"}
     assert window.cookies() == []
     page.reload()
@@ -56,6 +57,7 @@ def test_a_refusal_is_kept_and_nothing_else(live: Live, shop: ShopPages, page: P
     page.evaluate("mailwright.consent({analytics: false, marketing: false})")
     page.evaluate("mailwright.track('Refused')")
     page.goto(shop.put("/no2", by_hand(heard, consent="required")))
+    page.wait_for_function("mailwright.live")
     page.wait_for_timeout(500)
     assert set(stored(page)) == {"mw.c"}
     assert heard.all() == []

@@ -96,7 +96,7 @@ export function drop() {
 }
 
 export function watchLeaving(last) {
-  on("pagehide", () => (last(), flush(1)), w);
+  on("pagehide", () => (last(0, 1), flush(1)), w);
   on("visibilitychange", () => (last(), flush()));
   // Nobody knows whether what a leaving page sent arrived: a page that comes back sends it again.
   on("pageshow", (event) => event.persisted && again(mark(queue)), w);

@@ -10,13 +10,14 @@ function scrolled() {
   deepest = Math.max(deepest, ((scrollY + innerHeight) / d.documentElement.scrollHeight) * 100);
 }
 
-/** Tell what has gone by since the last time: when the page is hidden, shown again, left or turned. */
-export function tellTime(options) {
+/** Tell what has gone by since the last time: when the page is hidden, shown again, left or turned. Nothing goes by
+ * between leaving it and its being hidden, however long the browser takes. */
+export function tellTime(options, leaves) {
   const now = performance.now();
   const seconds = Math.round(since && (now - since) / 100) / 10;
-  since = d.hidden ? 0 : now;
+  since = leaves || d.hidden ? 0 : now;
   if (seconds) tell("Page Left", { seconds, scroll_percent: Math.min(100, deepest | 0) }, "page", options);
-  hooks.time.forEach((then) => then(options));
+  for (const then of hooks.time) then(options);
 }
 
 function clicked(event) {
@@ -32,7 +33,7 @@ export function watch() {
   const look = () => {
     deepest = 0;
     scrolled();
-    hooks.look.forEach((then) => then());
+    for (const then of hooks.look) then();
   };
   look();
   let at = here();
