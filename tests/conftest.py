@@ -18,7 +18,8 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-# Every run asks for the same examples, so that a commit is judged by what it changed; `search` draws new ones.
+# Every run draws from one seed, so that a commit is judged by what it changed; `search` draws new examples. (A file run
+# alone may see others than in a full run: Hypothesis also takes constants from whatever modules are loaded.)
 settings.register_profile("steady", settings.get_profile("search"), derandomize=True)
 settings.load_profile("steady")
 
