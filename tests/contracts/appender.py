@@ -8,7 +8,8 @@ from mailwright.stores.log_sqlite import SqliteEventLog
 
 
 def main(path: str, name: str, count: int) -> None:
-    with SqliteEventLog(path) as log:
+    # SQLite's lock is not fair: where a sync takes long, whoever has just written is the next one, again and again.
+    with SqliteEventLog(path, busy_timeout_ms=240_000) as log:
         for place in range(count):
             event = Event(
                 message_id=f"{name}-{place}",

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 GOOD = {"greeting": "220 hi", "ehlo": "250-hi\r\n250 SIZE 0", "mail": "250 ok", "rcpt": "250 ok", "data": "354 go",
         "final": "250 taken", "rset": "250 ok", "quit": "221 bye"}  # fmt: skip
@@ -12,12 +12,16 @@ class FaultySmtp:
     """`faults`: stage -> a reply, or ``hang``, ``drop`` (close without a reply) or ``half`` (close within a reply).
 
     At the stage ``final`` the mail is taken before the fault, as a server does that fsyncs and then loses the line.
-    `after` lets that many mails through first on every connection.
+    `after` lets that many mails through first on every connection. `hangs` is called when it hangs: the client waits
+    for its answer by then, except for the greeting.
     """
 
-    def __init__(self, faults: dict[str, str], after: int = 0, offers: str = "") -> None:
+    def __init__(
+        self, faults: dict[str, str], after: int = 0, offers: str = "", hangs: Callable[[], None] = lambda: None
+    ) -> None:
         self.faults = faults
         self.after = after
+        self.hangs = hangs
         self.replies = {**GOOD, **({"ehlo": f"250-hi\r\n{offers}"} if offers else {})}
         self.taken: list[bytes] = []
         self.commands: list[str] = []
@@ -66,6 +70,7 @@ class FaultySmtp:
     async def _answer(self, stage: str, writer: asyncio.StreamWriter, n_mails: int) -> bool:
         reply = self.replies_to(stage, n_mails)
         if reply == "hang":
+            self.hangs()
             await self._over.wait()
         if reply in ("drop", "half"):
             writer.write(b"25" if reply == "half" else b"")
@@ -82,6 +87,8 @@ class FaultySmtp:
         finally:
             server.close()
             self._over.set()
+            if self._tasks:  # to hear what the clients said before they hung up
+                await asyncio.wait([task for task in self._tasks if task], timeout=20)
             for writer in self._open:
                 writer.transport.abort()
             await asyncio.gather(*(task for task in self._tasks if task))

@@ -3,10 +3,12 @@
 import ipaddress
 import logging
 import shutil
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -148,6 +150,21 @@ def test_other_spellings_of_this_machine_are_refused(hands, host):
     guarded.close()
 
 
+@contextmanager
+def serving_at_one_port(one: str, other: str) -> Iterator[tuple[FaultyHttp, FaultyHttp]]:
+    """Servers on two addresses; a port that is free on the first may be anybody's on the other."""
+    for _ in range(20):
+        with ExitStack() as servers:
+            first = servers.enter_context(serving(one))
+            try:
+                second = servers.enter_context(serving(other, first.port))
+            except OSError:
+                continue
+            yield first, second
+            return
+    raise AssertionError("no port is free on both")
+
+
 def test_a_name_is_resolved_once_and_the_checked_address_is_asked(hands):
     """DNS rebinding: the second answer of the resolver would lead to a place that is not allowed."""
     told = []
@@ -156,7 +173,7 @@ def test_a_name_is_resolved_once_and_the_checked_address_is_asked(hands):
         told.append(host)
         return ["127.0.0.2"] if len(told) == 1 else ["127.0.0.1"]
 
-    with serving("127.0.0.2") as good, serving("127.0.0.1", good.port) as bad:
+    with serving_at_one_port("127.0.0.2", "127.0.0.1") as (good, bad):
         good.answers["/"] = reply(b"good")
         bad.answers["/"] = reply(b"bad")
         made = HttpxFetch(Guard(allow=["127.0.0.2/32"], resolver=rebinding), hands)
@@ -271,7 +288,7 @@ def test_a_server_that_drips_is_left_at_the_deadline(fetch, server, start):
 
 
 def test_a_server_that_hangs_is_left_at_the_deadline(fetch, server):
-    server.answers["/hang"] = lambda asked, write: server.over.wait(5)
+    server.answers["/hang"] = lambda asked, write: server.over.wait(120)
     assert "in time" in refused(lambda: fetch.fetch(asking(server.url("/hang"), timeout_s=0.3))).message
 
 
@@ -458,8 +475,11 @@ def test_a_dead_service_gives_its_last_answer(hands, fetch):
         asked = asking(server.url("/"), fresh_s=1, stale_s=3600)
         fetch.fetch(asked)
     hands.move(2 * SECOND)
-    for _ in range(7):
-        assert fetch.fetch(asked).body == b"rain"
+    with socket.socket() as held:  # so that nobody else answers at its port
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", server.port))
+        for _ in range(7):
+            assert fetch.fetch(asked).body == b"rain"
     assert fetch.services.health("weather").state == "paused"
 
 

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
+TRIES = 5
 
 
 @dataclass
@@ -73,30 +74,12 @@ def postgres_server() -> Iterator[Postgres]:
             os.chown(folder, user.pw_uid, user.pw_gid)
         init = [str(folder_of_programs / "initdb"), "-D", str(data), "-U", "tests", "-A", "trust", "-E", "UTF8"]
         subprocess.run([*init, "--no-sync", "--locale=C"], check=True, capture_output=True, timeout=240, **_as(user))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        options = {
-            "listen_addresses": "127.0.0.1",
-            "port": str(port),
-            "unix_socket_directories": str(folder),
-            "fsync": "off",
-            "full_page_writes": "off",
-            "synchronous_commit": "off",
-            "max_connections": "20",
-            "shared_buffers": "16MB",
-        }
-        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        command = [str(folder_of_programs / "postgres"), "-D", str(data), *settings]
-        log = (folder / "log").open("wb")
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **_as(user))
+        process, port = _started(folder_of_programs / "postgres", folder, user)
         try:
-            _wait(port, process, folder / "log")
             yield Postgres(port)
         finally:
             process.send_signal(signal.SIGINT)  # a fast shutdown
-            process.wait(60)
-            log.close()
+            process.wait(240)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,16 +106,44 @@ def _as(user: pwd.struct_passwd | None) -> dict[str, object]:
     return {"cwd": "/"} | ({"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {})
 
 
-def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _started(program: Path, folder: Path, user: pwd.struct_passwd | None) -> tuple[subprocess.Popen[bytes], int]:
+    """A server that answers, and its port; a port that was free may be taken by anybody before the server has it."""
+    for _ in range(TRIES):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(port),
+            "unix_socket_directories": str(folder),
+            "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "max_connections": "60",  # one that was closed counts until its process has ended
+            "shared_buffers": "16MB",
+            "autovacuum": "off",
+        }
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        command = [str(program), "-D", str(folder / "data"), *settings]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **_as(user))
+        if _answers(process, port, folder):
+            return process, port
+    raise AssertionError((folder / "log").read_text())
+
+
+def _answers(process: subprocess.Popen[bytes], port: int, folder: Path) -> bool:
+    """Wait until the server answers; false if it ends instead. Asked at its socket in `folder`, where no other is."""
     import psycopg
 
     deadline = time.monotonic() + PATIENCE_S
-    while True:
-        assert process.poll() is None, log.read_text()
+    while process.poll() is None:
         try:
-            psycopg.connect(f"host=127.0.0.1 port={port} user=tests dbname=postgres", connect_timeout=5).close()
+            psycopg.connect(f"host={folder} port={port} user=tests dbname=postgres", connect_timeout=5).close()
         except psycopg.OperationalError:
-            assert time.monotonic() < deadline, log.read_text()
+            if time.monotonic() > deadline:
+                process.kill()
             threading.Event().wait(0.05)
         else:
-            return
+            return True
+    return False
