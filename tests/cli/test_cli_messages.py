@@ -10,7 +10,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent.parent / "scenarios")]
 
-from running_project import SETTINGS, done, mailwright, make_project, opened, serving  # noqa: E402
+from running_project import SETTINGS, done, mailwright, make_project, opened, serving, wait_until  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_a_second_serve(shop: Path) -> None:
     with serving(shop) as served:
         message = refused("serve", "--port", "0", "--project", str(shop), code=4)
         assert f"Mailwright already runs on {shop / 'data'} (pid {served.process.pid})" in message
-        assert served.ready()
+        wait_until("the first one still answers", served.ready)
     assert served.process.returncode == 0
 
 

@@ -77,7 +77,7 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path):
     try:
         _fill_and_free(disk)
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def _fill(records: SqlRecords) -> int:

@@ -38,7 +38,7 @@ def test_a_full_disk_is_transient_and_leaves_the_old_file(tmp_path):
         assert (disk / "model").read_bytes() == b"old"
         assert [entry.name for entry in disk.iterdir()] == ["model"]
     finally:
-        subprocess.run(["umount", disk], check=True)
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 # Runs write_durably and dies by SIGKILL directly before its n-th system call of those that matter.
