@@ -250,9 +250,11 @@ class _Keys:
 
     def is_new(self, key: bytes, content: bytes, kept: bytes) -> bool:
         """Whether the row of this key is new or says something else than before; it is noted."""
-        before, digest = self._newest(key), self._digest(content)
-        if before and before.digest == digest:
-            return False
+        digest = self._digest(content)
+        if (before := self._newest(key)) and before.digest == digest:
+            self._leave_out_refused(key)
+            if (before := self._newest(key)) and before.digest == digest:
+                return False
         self._put(key, 0, digest, kept)
         return True
 
@@ -263,9 +265,12 @@ class _Keys:
         """
         if content == DELETED:
             self._leave_out_refused(key)
-        before, digest = self._newest(key), self._digest(content)
-        if before and (position < before.position or (position, digest) == (before.position, before.digest)):
-            return None
+        digest = self._digest(content)
+        if _is_known(self._newest(key), position, digest):
+            self._leave_out_refused(key)  # one that was refused moves no row on, so an older one may still count
+            if _is_known(self._newest(key), position, digest):
+                return None
+        before = self._newest(key)
         self._put(key, position, digest, kept)
         return before.kept if before else b""
 
@@ -284,7 +289,7 @@ class _Keys:
         return [rows[-1] for rows in good if rows]
 
     def _leave_out_refused(self, key: bytes) -> None:
-        """The end of a row is told by what was taken of it, also where the same batch has a bad line of it before."""
+        """Go by what was taken of a row, where the same batch has a bad line of it before."""
         told = self._now.get(key.decode())
         if told:
             bad_lines = self._bad_lines()
@@ -297,6 +302,13 @@ class _Keys:
     def _put(self, key: bytes, position: int, digest: str, kept: bytes) -> None:
         row = PostedRow(key=key.decode(), turn=self.turn(key), position=position, digest=digest, kept=kept)
         self._now.setdefault(row.key, []).append((self.line, row))
+
+
+def _is_known(before: PostedRow | None, position: int, digest: str) -> bool:
+    """Whether a change is older than what is known of its row, or is that very one."""
+    if before is None:
+        return False
+    return position < before.position or (position, digest) == (before.position, before.digest)
 
 
 _object = msgspec.json.Decoder(dict[str, Any] | None)

@@ -259,6 +259,30 @@ def test_a_change_of_another_shape_spoils_no_other(poster: Poster) -> None:
     assert [event.identifiers[0].value for event in poster.events()] == ["bob", str(10**30), str(10**30)]
 
 
+def bad_change(id: str, position: int) -> str:
+    return change("u", id, "Kiel", position).replace(f"{id}@shop.test", "no address")
+
+
+@pytest.mark.parametrize(
+    ("told", "taken", "cities"),
+    [
+        ((12, 11), (1, 0, 0, 1), ["Ulm 11"]),  # the newer one was refused, so the older one is the newest there is
+        ((11, 12, 11), (1, 1, 0, 1), ["Ulm 11"]),
+        ((12, 12), (0, 0, 0, 2), []),  # each is answered for
+        ((13, 12, 11), (1, 2, 0, 0), ["Ulm 13"]),  # of what is passed over nobody asks whether it is good
+    ],
+)
+def test_a_refused_change_moves_its_row_not_on(
+    poster: Poster, told: Sequence[int], taken: tuple[int, int, int, int], cities: list[str]
+) -> None:
+    """Changes at place 12 are bad, all others good."""
+    poster.declare(CHANGES)
+    lines = [bad_change("ada", n) if n == 12 else change("u", "ada", f"Ulm {n}", n) for n in told]
+    assert counts(poster.post(*changes(*lines))) == taken
+    assert [event.traits["city"] for event in poster.events()] == cities
+    assert counts(poster.post(*changes(*[line for line in lines if "no address" not in line])))[0] == 0
+
+
 def what_it_says(event: Event) -> tuple[Any, ...]:
     return event.stamp_at, event.name, event.traits.get("city"), event.identifiers[0]
 
