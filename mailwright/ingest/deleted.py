@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailwright.ingest.drafts import Draft
+from mailwright.ingest.identifiers import is_phone
 from mailwright.ingest.imports import Deletes
 
 _WHO = ("userId", "anonymousId", "groupId")
 
 
 def remnant_of(deletes: Deletes, draft: Draft) -> dict[str, Any]:
-    """What must be kept of a row so that its end can be told later. It may hold an address."""
+    """What must be kept of a row so that its end can be told later. It may hold an address or a number."""
     body = draft.body
     match deletes.then:
         case "facts":
@@ -22,6 +23,8 @@ def remnant_of(deletes: Deletes, draft: Draft) -> dict[str, Any]:
     kept: dict[str, Any] = {name: body[name] for name in _WHO if name in body}
     if address := _address(body):
         kept["email"] = address
+    elif deletes.then == "unset" and not kept and (phone := _phone(body)):
+        kept["phone"] = phone
     if deletes.then == "unset":
         kept["type"] = body.get("type", "identify")
         kept["traits"] = list(body.get("traits", {}))
@@ -66,9 +69,10 @@ def end_of(deletes: Deletes, kept: Mapping[str, Any], *, message_id: str, key: s
             call["context"] = {"traits": {"email": kept["email"]}}
     else:
         call |= {"type": kept["type"], "traits": dict.fromkeys(kept["traits"])}
-        if "email" in kept and not any(name in kept for name in _WHO):
-            # The address names whom it is taken from, so it is told as a name and not as a trait.
-            call["context"] = {"externalIds": [{"type": "email", "id": kept["email"]}]}
+        kind = "email" if "email" in kept else "phone"
+        if kind in kept and not any(name in kept for name in _WHO):
+            # The address or number names whom it is taken from, so it is told as a name and not as a trait.
+            call["context"] = {"externalIds": [{"type": kind, "id": kept[kind]}]}
     return Draft("call", call, ends=True)
 
 
@@ -83,3 +87,9 @@ def _address(body: Mapping[str, Any]) -> str:
             return str(place["email"])
     user = str(body.get("userId", ""))
     return user if "@" in user else ""
+
+
+def _phone(body: Mapping[str, Any]) -> str:
+    """A number that is written with its country: what another means goes by fields of the row that are not kept."""
+    phone = str((body.get("traits") or {}).get("phone") or "").strip()
+    return phone if phone.startswith(("+", "00")) and is_phone(phone) else ""

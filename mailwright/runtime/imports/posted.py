@@ -106,7 +106,8 @@ class Posting:
 
         Raises:
             Transient: If it is to be sent again: Records or the log do not answer, the quarantine is full, or somebody
-                else posts the same rows (``posted.raced``). A part may be in then, and will not be told twice.
+                else posts the same rows (``posted.raced``). A part may be in then. It is not told twice, save, of rows
+                without positions, where that other told something else of the same row.
         """
         source = Source(name=self._definition.source or f"{IMPORTS}{self._name}", kind="server")
         passage = Passage(there=self._there, project=self._project, source=source, history=self._definition.history)

@@ -23,6 +23,7 @@ _text = msgspec.json.Encoder(order="sorted").encode
 DELETED = b"deleted"
 """What a deleted row says, in the place of its fields."""
 
+_CONTACTS = ("email", "phone")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 
 
@@ -254,19 +255,21 @@ class TableDrafts:
         return draft._replace(key=key)
 
     def _kept(self, key: bytes, row: Mapping[str, Any], draft: Draft) -> bytes:
-        """What is kept of a row to tell its end: addresses sealed."""
+        """What is kept of a row to tell its end: addresses and phone numbers sealed."""
         if self._deletes is None or self._only_newest:
             return b""
         remnant = remnant_of(self._deletes, draft)
-        if remnant.get("email"):
-            remnant["email"] = self._seal.seal("email", remnant["email"])
+        for kind in _CONTACTS:
+            if remnant.get(kind):
+                remnant[kind] = self._seal.seal(kind, remnant[kind])
         return _pack([key, self._words(row), _text(remnant)])  # as text, for in JSON numbers have any length
 
     def _opened(self, kept: bytes) -> tuple[bytes, str, dict[str, Any]]:
         key, words, told = _unpack(kept)
         remnant = msgspec.json.decode(told) if isinstance(told, bytes) else told  # earlier versions kept no text
-        if Sealer.is_sealed(remnant.get("email")):
-            remnant["email"] = self._seal.unseal(remnant["email"])
+        for kind in _CONTACTS:
+            if Sealer.is_sealed(remnant.get(kind)):
+                remnant[kind] = self._seal.unseal(remnant[kind])
         return key, words, remnant
 
     def _hash(self, said: Sequence[str]) -> str:

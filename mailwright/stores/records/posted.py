@@ -44,5 +44,5 @@ class SqlPosted:
                 turns |= {key: turn for key, turn in locked}
             if any(turns.get(row.key) != row.turn - 1 for row in rows):
                 message = f"another writer posts the same rows of the import {name} at this moment"
-                raise Transient("posted.raced", message, "send the same batch again: what is in is not told twice")
+                raise Transient("posted.raced", message, "send the same batch again; let one writer post these rows")
             self._database.upsert(connection, table, [{"name": name, **asdict(row)} for row in rows])

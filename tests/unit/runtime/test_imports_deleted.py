@@ -119,6 +119,10 @@ deletes: {compare: true, then: unset}
             UNSET.replace("id: userId, ", "").replace("key: id", "key: mail"),
             ["1,ada@shop.test,,Wien", "2,b@x.test,,Ulm"],
         ),
+        (
+            UNSET.replace("id: userId, ", "").replace("key: id", "key: call"),
+            ["1,,0043 664 12345678,Wien", "2,,+4930123456,Ulm"],
+        ),
         (UNSET.replace("mail: traits.email, ", ""), ["ada@shop.test,,+4366412345678,Wien", "bob,,,Ulm"]),
     ],
 )
