@@ -202,9 +202,15 @@ class TableDrafts:
         return position if self._keys is None or self._only_newest else self._keys.turn(known_by)
 
     def _words(self, row: Mapping[str, Any]) -> str:
-        """The row's key as it may be read by anybody."""
-        found = [str(row.get(column, "")) for column in self._key_columns]
-        return ", ".join("" if is_address(one) else one for one in found)
+        """The row's key as it may be read by anybody: what is personal, such as a phone number, is left out."""
+        return ", ".join(
+            "" if self._is_personal(one, row.get(one, "")) else str(row.get(one, "")) for one in self._key_columns
+        )
+
+    def _is_personal(self, column: str, value: Any) -> bool:
+        cell = self._mapping.cells.get(column)
+        names = {column, cell.to.rpartition(".")[2] if cell else column}
+        return not names.isdisjoint(self._seal.personal) or is_address(str(value))
 
     def _name_message(self, key: bytes, draft: Draft, position: Any) -> None:
         if not self._is_call or self._mapping.names_message:

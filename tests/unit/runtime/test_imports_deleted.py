@@ -154,3 +154,16 @@ def test_a_deletion_in_a_topic_takes_the_address_too(shop: Shop) -> None:
     (drop / "1.jsonl").write_text(told + change("d", "d502", "", 13))
     gone = shop.run()[-1]
     assert gone.traits == dict.fromkeys(known.traits)
+
+
+def test_the_event_of_an_end_tells_no_personal_part_of_the_key(shop: Shop) -> None:
+    text = UNSET.replace("then: unset", 'then: event, event: "Contact Gone"').replace(
+        "key: id", "key: [id, call, mail]"
+    )
+    shop.declare(text)
+    file = shop.folder / "crm.csv"
+    file.write_text("id,mail,call,city\nada,ada@shop.test,+4366412345678,Wien\nbob,b@shop.test,+4930123456,Ulm\n")
+    shop.run()
+    file.write_text("id,mail,call,city\nbob,b@shop.test,+4930123456,Ulm\n")
+    [gone] = shop.run()
+    assert gone.properties == {"key": "ada, , "}
