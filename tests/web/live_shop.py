@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
-from serving import free_socket
+from serving import KEPT_OPEN_S, free_socket
 
 from mailwright.core.events import Defined
 from mailwright.core.ports import DefinitionVersion
@@ -152,7 +152,15 @@ def _context(made: World, client: EngineClient, clock: SystemClock, base_url: st
 def _served(app: FastAPI, bound: Any) -> Iterator[None]:
     """As `mailwright.web.serve` does it."""
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio", ws_per_message_deflate=False)
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            lifespan="off",
+            timeout_keep_alive=KEPT_OPEN_S,
+            ws="websockets-sansio",
+            ws_ping_interval=None,  # who reads nothing answers no ping
+            ws_per_message_deflate=False,
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+KEPT_OPEN_S = 600
+"""A connection that a test keeps is not closed under it while it, or the machine, does something else."""
+
 
 def free_socket() -> socket.socket:
     """A listening socket on a free port of this machine: who connects before the server runs waits for it."""
@@ -22,7 +25,7 @@ def free_socket() -> socket.socket:
 @contextmanager
 def served(app: FastAPI, bound: socket.socket) -> Iterator[None]:
     """Serve `app` on `bound` until the block ends."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", timeout_keep_alive=KEPT_OPEN_S))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from live_shop import Live, live_shop, wait_for
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as connect_to
 
 from mailwright.web import api_transitions
 from mailwright.web.sessions import new_login_link
@@ -29,6 +30,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def own_shop(tmp_path: Path) -> Iterator[Live]:
     with live_shop(tmp_path) as made:
         yield made
+
+
+def connect(address: str, **more: Any) -> ClientConnection:
+    """A connection that does not end for want of answers: a reader that reads nothing sees no answer to its pings."""
+    return connect_to(address, ping_interval=None, open_timeout=120, close_timeout=120, **more)
 
 
 def opened(shop: Live, query: str = "", **more: Any) -> ClientConnection:
