@@ -52,7 +52,7 @@ from mailwright.models.definitions import GateDefinition, ModelDefinition
 from mailwright.profiles.definitions import AttributeDefinition
 from mailwright.profiles.identity_rules import IdentityRules, KindRule, MergeLimits
 from mailwright.rules.sugar import Intent, IntentBand, Lifecycle, Rfm, RfmCell
-from mailwright.runtime.project.load import FOLDERS, SINGLE_FILES
+from mailwright.runtime.project.files import FOLDERS, SINGLE_FILES
 from mailwright.segments.definitions import SegmentDefinition
 from tools.reference.markdown import code, doc_of, table
 from tools.reference.types import default_text, title_of, type_text

@@ -13,7 +13,8 @@ from mailwright.rules.parse import parse
 from mailwright.rules.show import show
 from mailwright.rules.syntax import Expression, from_json
 from mailwright.rules.typed import typed
-from mailwright.runtime.project.load import Project, names_of
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.project.names import names_of
 
 
 def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") -> Expression:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
+from mailwright.core.errors import InvalidInput, Issue
 from mailwright.core.events import ARCHIVED
 from mailwright.decisions.content_rules import ContentRuleDefinition, condition_name
 from mailwright.ingest.context.channels import ChannelDefinition
@@ -23,7 +22,6 @@ from mailwright.ingest.limits import LIMITS, Limits
 from mailwright.ingest.lookups import LookupDefinition
 from mailwright.ingest.normalise.normaliser import Normaliser as SchemaNormaliser
 from mailwright.ingest.normalise.rates import RATES_FILE, Rates, read_rates
-from mailwright.ingest.plan import ORIGINAL
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.webhooks.definitions import WebhookDefinition
 from mailwright.journeys.definitions import (
@@ -41,13 +39,13 @@ from mailwright.reports.data_map import DataMapDefinition
 from mailwright.reports.quality.definitions import QualityDefinition
 from mailwright.rules.check import Names, check, doubts
 from mailwright.rules.fold import Rules
-from mailwright.rules.kinds import Declared
 from mailwright.rules.parse import parse
 from mailwright.rules.show import show
-from mailwright.rules.sugar import OWN_EVENTS
 from mailwright.rules.syntax import Expression, InList
 from mailwright.rules.typed import typed, typed_value
 from mailwright.runtime.project.documents import Document, convert, parse_toml, parse_yaml
+from mailwright.runtime.project.files import SETTINGS_FILE, named_files
+from mailwright.runtime.project.names import declared_types, planned_names
 from mailwright.runtime.project.outside import lookup_of, webhook_of
 from mailwright.runtime.project.references import check_references
 from mailwright.runtime.project.webhook_plan import unplanned
@@ -55,28 +53,6 @@ from mailwright.segments.definitions import SegmentDefinition
 from mailwright.segments.sql import LIST_PREFIX, SqlSegmentDefinition, check_sql
 
 T = TypeVar("T")
-
-SINGLE_FILES = (
-    "attributes.yaml",
-    "segments.yaml",
-    "catalog.yaml",
-    "tracking-plan.yaml",
-    "profile.yaml",
-    "channels.yaml",
-    "identity.yaml",
-    "quality.yaml",
-    "data-map.yaml",
-    RATES_FILE,
-)
-FOLDERS = {
-    "content_rules": ".yaml",
-    "campaigns": ".yaml",
-    "journeys": ".yaml",
-    "models": ".yaml",
-    "forms": ".yaml",
-    "templates": ".mjml",
-} | {"sql_segments": ".yaml", "imports": ".yaml", "webhooks": ".yaml", "lookups": ".yaml"}
-SETTINGS_FILE = "mailwright.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +62,6 @@ class Project:
     Attributes:
         rules: Every rule, parsed, as the fold keeps it live.
         warnings: What looks like a slip in a rule and may be meant.
-        texts: Rule name (``segment:vip``, or a condition's name) -> its text, for pages.
     """
 
     name: str = ""
@@ -137,64 +112,6 @@ class Project:
     def rules(self) -> Rules:
         """Every rule, as the fold keeps it live."""
         return Rules(attributes=self.expressions, segments=self.memberships, conditions=self.conditions, zone=self.zone)
-
-
-def read_files(folder: Path, *, name: str, time_zone: str, data_folder: str, currency: str = "USD") -> dict[str, str]:
-    """The definition files of a project folder, path -> text; of the settings only what rules and mails depend on.
-
-    Raises:
-        NotFound: If there is not one definition file.
-        InvalidInput: If a file is not UTF-8, or stands where nothing looks for it.
-    """
-    files: dict[str, str] = {}
-    issues: list[Issue] = []
-    for path in _definition_files(folder, (folder / data_folder).resolve()):
-        relative = path.relative_to(folder).as_posix()
-        if fault := _misplaced(relative):
-            issues.append(Issue(path=relative, message="no definition is read from here", hint=fault))
-            continue
-        try:
-            files[relative] = path.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            message = f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#x}"
-            issues.append(Issue(path=relative, message=message, hint="save the file as UTF-8"))
-    if issues:
-        raise InvalidInput("definition.files", issues)
-    if not files:
-        raise NotFound(
-            "definition.none", f"{folder} holds no definitions", "run `mailwright init DIR` for a working start"
-        )
-    told = {"name": name, "time_zone": time_zone, "currency": currency}
-    files[SETTINGS_FILE] = "[project]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in told.items())
-    return files
-
-
-def _definition_files(folder: Path, data_folder: Path) -> list[Path]:
-    """All files that look like definitions, but for those in the data folder and in hidden ones."""
-    found: list[Path] = []
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.resolve() == data_folder:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            found += _definition_files(path, data_folder)
-        elif path.is_file() and (path.suffix in (".yaml", ".yml", ".mjml") or path.name == RATES_FILE):
-            found.append(path)
-    return found
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _misplaced(relative: str) -> str:
-    """Empty if a definition belongs at this path, else where it might."""
-    folder, _, rest = relative.rpartition("/")
-    if not folder:
-        return "" if relative in SINGLE_FILES else nearest(relative, SINGLE_FILES)
-    if folder not in FOLDERS:
-        return nearest(folder, FOLDERS)
-    wanted = FOLDERS[folder]
-    return "" if rest.endswith(wanted) else f"files in {folder}/ end with {wanted}"
 
 
 def load_project(files: Mapping[str, str]) -> Project:
@@ -344,24 +261,13 @@ class _Loader:
             self.issues.append(document.issue(at, issue.message, issue.hint))
         return rules
 
-    def _paths(self, folder: str) -> Iterable[tuple[str, str]]:
-        for path in sorted(self._files):
-            if path.startswith(folder + "/"):
-                yield path, path.removeprefix(folder + "/").removesuffix(FOLDERS[folder])
-
     def _folder(self, folder: str, kind: type[T]) -> dict[str, T]:
-        found: dict[str, T] = {}
-        for path, name in self._paths(folder):
-            document = self._document(path)
-            value = self._try(partial(convert, document, (), kind)) if document else None
-            if value is not None:
-                found[name] = value
-        return found
+        return self._made(folder, lambda _, document: convert(document, (), kind))
 
     def _made(self, folder: str, make: Callable[[str, Document], T]) -> dict[str, T]:
-        """As `_folder`, by a function of the name and the document that tells every fault itself."""
+        """What a function makes of each file's name and document; it tells every fault itself."""
         found: dict[str, T] = {}
-        for path, name in self._paths(folder):
+        for path, name in named_files(self._files, folder):
             document = self._document(path)
             value = self._try(partial(make, name, document)) if document else None
             if value is not None:
@@ -393,20 +299,21 @@ class _Loader:
 
     def _templates(self) -> dict[str, Template]:
         found = {
-            name: self._try(partial(parse_template, name, self._files[path])) for path, name in self._paths("templates")
+            name: self._try(partial(parse_template, name, self._files[path]))
+            for path, name in named_files(self._files, "templates")
         }
         return {name: template for name, template in found.items() if template is not None}
 
     # --- rules ---
 
     def _with_rules(self, project: Project) -> Project:
-        types = _types(project)
+        types = declared_types(project)
         written = _parsed({name: one.value for name, one in project.attributes.items()})
         names = Names(
             attributes=self._named("attributes.yaml") | set(project.attributes),
             segments=self._named("segments.yaml") | set(project.sql_segments),
             expressions={name: typed_value(node, types) for name, node in written.items()},
-            **_planned(project, types),
+            **planned_names(project, types),
         )
         attributes = {
             name: self._rule("attributes.yaml", self._origins[name], definition.value, names, "value")
@@ -455,40 +362,6 @@ class _Loader:
             faults, node = list(error.issues), None
         self.issues += [document.placed(at, issue) for issue in faults]
         return None if faults else node
-
-
-def names_of(project: Project) -> Names:
-    """What a rule that is asked of a project may name."""
-    return Names(
-        attributes=project.expressions,
-        segments=project.memberships,
-        expressions=project.expressions,
-        **_planned(project, _types(project)),
-    )
-
-
-def _types(project: Project) -> Declared:
-    """Declared types by tracking plan and profile schema, which do not contradict each other."""
-    planned = project.tracking_plan.types()
-    return replace(planned, traits={**planned.traits, **project.profile.types()})
-
-
-def _planned(project: Project, types: Declared) -> dict[str, Any]:
-    """What `Names` takes from a tracking plan; one that lists no events, or no traits, says nothing about them."""
-    plan = project.tracking_plan
-    events = {name: event.names() or None for name, event in plan.declared.items()}
-    originals = {name + end for name in project.profile.money() for end in (ORIGINAL, ORIGINAL + "_currency")}
-    events = {name: known and known | originals for name, known in events.items()}
-    own = dict.fromkeys(OWN_EVENTS)
-    return {
-        "events": own | events if events else None,
-        "traits": {*plan.trait_names(), *types.traits, *project.profile.traits} or None,
-        "types": types,
-        "open_events": plan.unknown_events == "allow",
-        "open_properties": {name for name in plan.declared if plan.open_event(name)},
-        "open_traits": True,
-        "closed_traits": project.profile.closed(),
-    }
 
 
 def _whole(rules: Mapping[str, Expression | None]) -> dict[str, Expression]:

@@ -13,8 +13,9 @@ from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold import Fold
 from mailwright.runtime.installation import Installation
 from mailwright.runtime.project.documents import parse_yaml
+from mailwright.runtime.project.files import read_files
 from mailwright.runtime.project.forms import sealed_tags
-from mailwright.runtime.project.load import Project, load_project, read_files
+from mailwright.runtime.project.load import Project, load_project
 from mailwright.runtime.project.templates import check_templates
 
 

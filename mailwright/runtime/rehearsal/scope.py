@@ -13,7 +13,8 @@ from mailwright.rules.fold import Rules
 from mailwright.rules.needed import needed
 from mailwright.rules.parse import parse
 from mailwright.rules.typed import typed
-from mailwright.runtime.project.load import Project, names_of
+from mailwright.runtime.project.load import Project
+from mailwright.runtime.project.names import names_of
 
 ASKED = "(the rule)"
 """The name under which a rule that is no segment is rehearsed; brackets are in no segment's name that a rule asks."""

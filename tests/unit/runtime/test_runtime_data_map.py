@@ -19,7 +19,8 @@ from mailwright.core.instants import DAY, Instant, from_datetime  # noqa: E402
 from mailwright.profiles.identity import Belonging  # noqa: E402
 from mailwright.reports.data_map import LEAST_PEOPLE, Key, Piece, data_map  # noqa: E402
 from mailwright.runtime.engine import history_rows  # noqa: E402
-from mailwright.runtime.project.load import Project, load_project, read_files  # noqa: E402
+from mailwright.runtime.project.files import read_files  # noqa: E402
+from mailwright.runtime.project.load import Project, load_project  # noqa: E402
 from mailwright.runtime.quality.uses import OURS, declared, uses  # noqa: E402
 from mailwright.stores.history_delta import DeltaHistory  # noqa: E402
 
