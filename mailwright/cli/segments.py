@@ -109,15 +109,16 @@ def query(
 ) -> None:
     """Show whom a rule holds for, or what a value is like over everybody."""
     from mailwright.cli import segment_text
+    from mailwright.runtime.project.asked import asked_rule, doubts_of
     from mailwright.runtime.project.versions import current_project
     from mailwright.runtime.rehearsal.asof import rule_as_of
     from mailwright.runtime.rehearsal.live import rule_now
-    from mailwright.runtime.rehearsal.scope import doubts_of, is_condition, read_rule
+    from mailwright.runtime.rehearsal.scope import is_condition
     from mailwright.runtime.rehearsal.values import value_as_of
 
     with _opened(project) as (there, past):
         _, defined = current_project(there)
-        node = read_rule(defined, rule)
+        node = asked_rule(defined, rule, expects="value")
         for doubt in doubts_of(defined, rule):
             errors.print(f"Warning: {doubt}\n", style="yellow", markup=False)
         if sql:
@@ -158,9 +159,10 @@ def backtest(
 ) -> None:
     """Play a segment or a rule over a stretch of the past: its size each day, who came and went and why."""
     from mailwright.cli import segment_text
+    from mailwright.runtime.project.asked import asked_rule
     from mailwright.runtime.project.versions import current_project
     from mailwright.runtime.rehearsal.backtest import Backtest, Every, Stretch, backtest_rule, backtest_segment
-    from mailwright.runtime.rehearsal.scope import is_condition, read_rule
+    from mailwright.runtime.rehearsal.scope import is_condition
 
     if bool(name) == bool(rule):
         raise InvalidInput.one("backtest.what", "name a segment, or give --rule", hint="one of the two")
@@ -176,7 +178,7 @@ def backtest(
             if name:
                 return backtest_segment(past, name, stretch, asked=_with(asked), every=looked, told=told)
             _, defined = current_project(there)
-            node = read_rule(defined, rule)
+            node = asked_rule(defined, rule, expects="value")
             if not is_condition(node, defined.rules):
                 raise InvalidInput.one("rule.value", f"{rule!r} is a value", hint="compare it with something")
             return backtest_rule(past, defined, node, stretch, every=looked, told=told)

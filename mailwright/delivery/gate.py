@@ -52,8 +52,6 @@ class Reason(StrEnum):
     """The campaign or step that asked for the mail is not in the definitions any more."""
     TEMPLATE = "template"
     """The template does not exist or failed for this person's values."""
-    ATTEMPTS = "attempts"
-    """It was deferred as often as allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

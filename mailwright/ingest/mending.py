@@ -13,7 +13,6 @@ from mailwright.ingest.plan import without
 from mailwright.ingest.typed_values import is_a
 
 Operation = Literal["rename", "cast", "drop", "set"]
-CastType = Literal["text", "number", "boolean", "instant"]
 
 
 class Patch(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

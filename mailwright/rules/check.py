@@ -20,7 +20,10 @@ from mailwright.rules.values import ANY_PAGE, ANY_SCREEN, compare, constant
 
 _CLOSE = 0.8  # so alike (difflib) that a name beside an open plan is told as a likely slip
 
-__all__ = ["Name", "Names", "check", "cycle_message", "doubts", "find_cycle", "order"]
+Expects = Literal["condition", "value"]
+"""What stands where a rule is asked for: true or false, or any value, true and false among them."""
+
+__all__ = ["Expects", "Name", "Names", "check", "cycle_message", "doubts", "find_cycle", "order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,7 @@ class Names:
     closed_traits: Mapping[str, str] = field(default_factory=dict)
 
 
-def check(
-    node: s.Expression, names: Names, *, expects: Literal["condition", "value"], path: str = "", source: str = ""
-) -> list[Issue]:
+def check(node: s.Expression, names: Names, *, expects: Expects, path: str = "", source: str = "") -> list[Issue]:
     """Every fault of a rule, in the order of its text; none means that it can run.
 
     Args:
@@ -69,9 +70,7 @@ def check(
     return [issue for issue, is_doubt in _found(node, names, expects, path, source) if not is_doubt]
 
 
-def doubts(
-    node: s.Expression, names: Names, *, expects: Literal["condition", "value"], path: str = "", source: str = ""
-) -> list[Issue]:
+def doubts(node: s.Expression, names: Names, *, expects: Expects, path: str = "", source: str = "") -> list[Issue]:
     """What looks like a slip and may be meant: names close to one of the tracking plan, types that it excludes.
 
     Such a rule runs; `plan` tells of it. Arguments as for `check`.

@@ -36,8 +36,6 @@ from mailwright.stores.log_sqlite import SqliteEventLog
 from mailwright.stores.postal_codes import PostalTable
 from mailwright.stores.records_sql import SqlRecords
 
-_SOURCE = "source."
-
 SERVICE = "service."
 """What the keys of services outside begin with in Records' small facts."""
 

@@ -319,12 +319,6 @@ class Past:
             rules = replace(rules, lists={**rules.lists, **self.lists_at(upto, graph)})
         return fill(rules, catalog or self.catalog_at(upto), _telling(told, progress), at, people, leaves)
 
-    def fill_as_of(self, rules: Rules, moment: AsOf) -> Fold:
-        """The fold that answers a question about a moment."""
-        imported_by = moment.at if moment.reconstructed else None
-        graph = self.graph_at(moment.graph_offset)
-        return self.fill(rules, moment.at, moment.offset, graph=graph, imported_by=imported_by)
-
     def known_from(self, upto: Offset, graph: Graph) -> Iterator[tuple[Ints, Ints]]:
         """In blocks, whose each event with offset <= `upto` is by `graph`, and from when it was known.
 

@@ -7,7 +7,7 @@ answers, and the answers are bound to the main query.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -118,10 +118,6 @@ class Asks:
             else:
                 found[name] = [value for value in values if text_holds(ask.op, value, ask.pattern)]
         return found
-
-    def placeholders(self) -> Mapping[str, str]:
-        """Names of the parameters that `answers` gives, with a word on each."""
-        return {name: f"texts that {ask.op} {ask.pattern!r}" if ask.op else NESTED for name, ask in self._asks.items()}
 
 
 @dataclass(frozen=True, slots=True)

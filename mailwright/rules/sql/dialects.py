@@ -184,10 +184,6 @@ class DuckDB:
         """Microseconds since 1970 of a History instant."""
         return call("epoch_us", stamp)
 
-    def ten_to(self, exponent: E) -> E:
-        """A power of ten as a whole number; the exponent is at least 0."""
-        return cast(joined(text("1"), call("repeat", text("0"), exponent)), self.huge)
-
     def stop(self, reason: str, reference: E) -> E:
         """End the query with an error; `reference` only keeps the engine from doing so before any row asks for it."""
         return call("error", joined(text(reason), call("left", self.raw(reference), number(0))))

@@ -1,4 +1,4 @@
-"""A rule that somebody tries out: read and checked as if it stood in the project, but not put into it."""
+"""A rule or value that somebody tries out: read and checked as if it stood in the project, but not put into it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from mailwright.core.errors import InvalidInput
-from mailwright.rules.check import check, cycle_message, find_cycle
+from mailwright.core.errors import InvalidInput, Issue
+from mailwright.rules.check import Expects, check, cycle_message, doubts, find_cycle
 from mailwright.rules.parse import parse
 from mailwright.rules.show import show
 from mailwright.rules.syntax import Expression, from_json
@@ -17,13 +17,16 @@ from mailwright.runtime.project.load import Project
 from mailwright.runtime.project.names import names_of
 
 
-def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") -> Expression:
-    """The condition that `rule` is, within a project.
+def asked_rule(
+    project: Project, rule: str | Mapping[str, Any], name: str = "", *, expects: Expects = "condition"
+) -> Expression:
+    """The condition or value that `rule` is, within a project.
 
     Args:
         project: Its attributes and segments may be named.
         rule: Text, or a syntax tree.
         name: The segment that it would be the rule of; empty for none.
+        expects: ``value`` takes a condition too.
 
     Raises:
         InvalidInput: ``rule.syntax``, ``rule.tree`` or ``rule.invalid``, every issue with its place in the text; for
@@ -34,7 +37,7 @@ def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") 
         raise InvalidInput.one("rule.syntax", "there is no rule yet", hint="try: did 'Order Completed' within 30 days")
     node = parse(text)
     names = names_of(project)
-    faults = check(node, names, expects="condition", source=text)
+    faults = check(node, names, expects=expects, source=text)
     if faults:
         raise InvalidInput("rule.invalid", faults)
     node = typed(node, names.types)
@@ -43,6 +46,11 @@ def asked_rule(project: Project, rule: str | Mapping[str, Any], name: str = "") 
         if cycle:
             raise InvalidInput.one("rule.cycle", cycle_message(cycle), hint="take one of these references out")
     return node
+
+
+def doubts_of(project: Project, text: str) -> list[Issue]:
+    """What looks like a slip in a rule that `asked_rule` takes, such as an event name close to a declared one."""
+    return doubts(parse(text), names_of(project), expects="value", source=text)
 
 
 def _printed(tree: Mapping[str, Any]) -> str:

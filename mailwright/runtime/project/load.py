@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from mailwright.core.errors import InvalidInput, Issue
@@ -37,7 +37,7 @@ from mailwright.profiles.identity_rules import DEFAULTS, IdentityRules, identity
 from mailwright.rendering.template import Template, parse_template
 from mailwright.reports.data_map import DataMapDefinition
 from mailwright.reports.quality.definitions import QualityDefinition
-from mailwright.rules.check import Names, check, doubts
+from mailwright.rules.check import Expects, Names, check, doubts
 from mailwright.rules.fold import Rules
 from mailwright.rules.parse import parse
 from mailwright.rules.show import show
@@ -350,7 +350,9 @@ class _Loader:
         """Names that a file defines, also those with a fault: what uses them is not at fault."""
         return set(self.documents[path].data) if path in self.documents else set()
 
-    def _rule(self, path: str, at: tuple[str | int, ...], text: str, names: Names, expects: Any) -> Expression | None:
+    def _rule(
+        self, path: str, at: tuple[str | int, ...], text: str, names: Names, expects: Expects
+    ) -> Expression | None:
         document = self.documents[path]
         try:
             node = parse(text)

@@ -12,7 +12,6 @@ from mailwright.core.instants import Instant
 from mailwright.rules.fold import Change
 from mailwright.rules.values import local_date
 from mailwright.rules.windows import day_start
-from mailwright.runtime.past import Past
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +77,6 @@ def days_between(first: date, last: date) -> Iterator[date]:
 def day_end(day: date, zone: tzinfo) -> Instant:
     """The last instant of a day."""
     return Instant(day_start(day + timedelta(days=1), zone) - 1)
-
-
-def recorded_growth(past: Past, segment: str, first: date, last: date, zone: tzinfo) -> list[Day]:
-    """A segment from day to day as the live engine recorded it; days before its first evaluation have size 0."""
-    start, end = day_start(first, zone), day_end(last, zone)
-    growth = Growth(zone, 0)
-    before = 0
-    for _, at, change in past.changes(segment, upto=past.offset_at(end)):
-        if at < start:
-            growth.size += 1 if change.entered else -1
-            before = growth.size
-        else:
-            growth.take(at, [change])
-    return growth.days(first, last, before)
 
 
 @dataclass

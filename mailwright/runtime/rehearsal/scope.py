@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC
 
-from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.rules import syntax as s
-from mailwright.rules.check import check, doubts
 from mailwright.rules.dependencies import walk
 from mailwright.rules.fold import Rules
 from mailwright.rules.needed import needed
-from mailwright.rules.parse import parse
-from mailwright.rules.typed import typed
-from mailwright.runtime.project.load import Project
-from mailwright.runtime.project.names import names_of
 
 ASKED = "(the rule)"
 """The name under which a rule that is no segment is rehearsed; brackets are in no segment's name that a rule asks."""
@@ -58,36 +52,6 @@ def asks_since(rules: Rules) -> bool:
     """Whether an answer depends on how long somebody has been in a segment: then every tick before it counts too."""
     roots = (*rules.segments.values(), *rules.attributes.values())
     return any(isinstance(node, s.InSegment) and node.for_micros is not None for root in roots for node in walk(root))
-
-
-def known_segment(project: Project, name: str) -> s.Expression:
-    """The rule of a segment.
-
-    Raises:
-        NotFound: ``segment.unknown``.
-    """
-    if name not in project.memberships:
-        raise NotFound("segment.unknown", f"there is no segment {name!r}", nearest(name, project.memberships))
-    return project.memberships[name]
-
-
-def read_rule(project: Project, text: str) -> s.Expression:
-    """A rule or value in the words of a project.
-
-    Raises:
-        InvalidInput: ``rule.syntax`` or ``rule.invalid``, with a caret at what is wrong.
-    """
-    node = parse(text)
-    names = names_of(project)
-    faults = check(node, names, expects="value", source=text)
-    if faults:
-        raise InvalidInput("rule.invalid", faults)
-    return typed(node, names.types)
-
-
-def doubts_of(project: Project, text: str) -> list[Issue]:
-    """What looks like a slip in a rule that `read_rule` takes, such as an event name close to a declared one."""
-    return doubts(parse(text), names_of(project), expects="value", source=text)
 
 
 def is_condition(node: s.Expression, rules: Rules) -> bool:

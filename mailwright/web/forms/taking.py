@@ -45,7 +45,6 @@ TRAP = "website"
 """A field that nobody sees: who fills it in is a robot."""
 
 _AGENT_CHARS = 200
-_STAND_IN = "form-visitor"  # parse_request wants somebody named; replaced by the identifier that a link proves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,6 @@ def context_of(request: Request) -> WebContext:
 
 
 Context = Annotated[WebContext, Depends(context_of)]
-PersonNumber = Annotated[int, Query(ge=0, lt=2**31)]
 
 
 def after_person(after: Annotated[int | None, Query(ge=-1, lt=2**31)] = None) -> Person | None:
