@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from mailwright.core.durations import duration_micros, duration_text
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import SECOND, Instant, from_datetime, to_datetime
+from mailwright.core.zones import zone_named
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 LAST_DAY_OF_ALL_MONTHS = 28
@@ -41,8 +41,8 @@ class Schedule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
             raise ValueError(f"`daily_at` is a time of day such as 06:30, not {self.daily_at!r}")
         if self.on is not None:
             _check_on(self.on, self.daily_at)
-        if self.time_zone is not None:
-            _zone(self.time_zone)
+        if self.time_zone is not None and zone_named(self.time_zone) is None:
+            raise ValueError(f"{self.time_zone!r} is no time zone; write it like Europe/Berlin")
         if self.every is not None and self.every_micros < SECOND:
             raise ValueError("`every` is at least 1 second")
 
@@ -78,7 +78,7 @@ class Schedule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     def _day_of(self, at: Instant, shop: tzinfo, daily_at: str) -> datetime:
         """The time of day `daily_at` on the local day of an instant; a day more or less keeps the time of day."""
         hour, minute = map(int, daily_at.split(":"))
-        local = to_datetime(at).astimezone(_zone(self.time_zone) if self.time_zone else shop)
+        local = to_datetime(at).astimezone(zone_named(self.time_zone) or shop)
         return local.replace(hour=hour, minute=minute, second=0, microsecond=0, fold=0)
 
     def _is_on(self, day: datetime) -> bool:
@@ -96,10 +96,3 @@ def _check_on(on: str | int, daily_at: str | None) -> None:
         raise ValueError("`on` goes with `daily_at`")
     if on not in WEEKDAYS and not (isinstance(on, int) and 1 <= on <= LAST_DAY_OF_ALL_MONTHS):
         raise ValueError(f"`on` is a weekday such as monday or a day of the month from 1 to 28, not {on!r}")
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; write it like Europe/Berlin") from None

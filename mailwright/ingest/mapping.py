@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue, nearest
 from mailwright.core.instants import DAY, Instant, format_iso, from_datetime, parse_iso
+from mailwright.core.zones import zone_named
 
 CellType = Literal["text", "number", "boolean", "instant", "date", "json"]
 RowKind = Literal["identify", "track", "group", "items", "consents", "suppressions"]
@@ -149,9 +150,7 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
             )
         if self.kind == "track" and not self.event and "event" not in targets:
             found.append(Issue(path=path, message="track needs the event's name", hint="add event: Order Completed"))
-        try:
-            self.tzinfo  # noqa: B018 - looking it up is the check
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+        if zone_named(self.zone) is None:
             found.append(Issue(path=f"{path}.zone", message=f"there is no time zone {self.zone!r}"))
         return found
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from mailwright.core.errors import nearest
+from mailwright.core.zones import zone_named
 from mailwright.ingest.definitions import ValueType
 from mailwright.ingest.normalise.money import is_currency
 from mailwright.ingest.normalise.places import is_country
@@ -151,7 +151,7 @@ class Ways(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True
         """Codes and forms that nobody knows."""
         if self.country and not is_country(self.country):
             yield Misfit((*at, "country"), f"{self.country!r} is no ISO 3166 code", "write it like DE")
-        if self.time_zone and not _is_zone(self.time_zone):
+        if self.time_zone and zone_named(self.time_zone) is None:
             yield Misfit((*at, "time_zone"), f"there is no time zone {self.time_zone!r}", "write it like Europe/Berlin")
         for form in self.dates or ():
             if fault := format_fault(form):
@@ -402,11 +402,3 @@ def _of_names(definitions: Mapping[str, ValueDefinition], at: Place) -> Iterator
                 message = f"{alias!r} is {taken[alias] or 'a declared name'} already"
                 yield Misfit((*at, name, "aliases"), message, "take one of them out")
             taken[alias] = name
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

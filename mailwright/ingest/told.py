@@ -7,6 +7,7 @@ from typing import Any
 
 from mailwright.core.events import EventType
 from mailwright.core.instants import Instant
+from mailwright.core.zones import zone_spelled
 from mailwright.ingest.forms.submission import OUR_EVENTS, OURS
 from mailwright.ingest.hooks import Declined
 from mailwright.ingest.identifiers import is_address, is_phone
@@ -16,7 +17,6 @@ from mailwright.ingest.plan import Policy, Violation, without
 from mailwright.ingest.reading import Reading
 from mailwright.ingest.typed_values import shape
 from mailwright.ingest.wire import Call
-from mailwright.rules.zones import zone_spelled
 
 _MOST_TOLD = 20
 """So many violations of one item are told; of more only the number, so that many cost little."""

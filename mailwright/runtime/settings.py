@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
 from mailwright.core.errors import InvalidInput, Issue, NotFound, nearest
 from mailwright.core.instants import Instant, parse_iso
+from mailwright.core.zones import zone_named
 from mailwright.ingest.context.addresses import networks
 from mailwright.runtime.project.documents import Document, convert, parse_toml
 
@@ -376,7 +377,7 @@ def _from_text(variable: str, text: str, kind: Any) -> Any:
 def _check(document: Document, sections: _Sections) -> None:
     issues: list[Issue] = []
     zone = sections.project.time_zone
-    if not _is_zone(zone):
+    if zone_named(zone) is None:
         hint = nearest(zone, available_timezones())
         issues.append(document.issue(("project", "time_zone"), f"unknown time zone {zone!r}", hint))
     try:
@@ -391,11 +392,3 @@ def _check(document: Document, sections: _Sections) -> None:
             issues.append(document.issue(("clock", "start"), message, "write it like 2026-11-22T09:30:00Z"))
     if issues:
         raise InvalidInput("settings.invalid", issues)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailwright.core.instants import Instant, to_datetime
+from mailwright.core.zones import zone_named
 from mailwright.ingest.hooks import MoneyPart, Warn
 from mailwright.ingest.identifiers import Seal
 from mailwright.ingest.normalise import contacts
@@ -197,7 +198,7 @@ class Normaliser:
                 dates = ways.dates if ways.dates is not None else dates
                 decimal = ways.decimal if ways.decimal is not None else decimal
         said = own.time_zone if own is not None and own.time_zone else None
-        declared = _zone_named(said) or _zone_named(zone) or _zone_named(defaults.time_zone)
+        declared = zone_named(said) or zone_named(zone) or zone_named(defaults.time_zone)
         return Sender(
             country=country or "",
             zone=declared or self._zone,
@@ -228,15 +229,6 @@ class _FormSeal:
 
     def with_names(self, traits: frozenset[str], anywhere: frozenset[str]) -> Seal:
         return _FormSeal(self._inner.with_names(traits, anywhere), self._normaliser)
-
-
-def _zone_named(name: Any) -> ZoneInfo | None:
-    if not isinstance(name, str) or not name:
-        return None
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 def _nested(definitions: Mapping[str, ValueDefinition]) -> list[str]:
