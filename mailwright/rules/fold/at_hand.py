@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from mailwright.rules import syntax as s
 from mailwright.rules.fold.asked import Asked
-from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import Source
 from mailwright.rules.fold.heirs import Heirs
-from mailwright.rules.fold.lines import Node, maker
-from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
 from mailwright.rules.fold.rows import Dictionary
-from mailwright.rules.fold.runs import Ledger, Tally
-from mailwright.rules.fold.stores import Store, Stores
-from mailwright.rules.values import ItemLookup
-
-S = TypeVar("S", bound=Store)
+from mailwright.rules.fold.stores import Stores
+from mailwright.rules.fold.supply import S, Supply
 
 
-class AtHand:
+class AtHand(Supply):
     """What `Stores` offers a compiler, over stores that are kept live already; see there.
 
     Attributes:
@@ -34,48 +26,23 @@ class AtHand:
         self.asked = Asked()
         self.missing: set[str] = set()
 
-    def totals(self, source: Source) -> Totals:
-        """All-time count and sum."""
-        return self._found(source, "totals", Totals)
-
-    def extreme(self, source: Source, largest: bool) -> Extreme:
-        """All-time minimum or maximum."""
-        return self._found(source, f"extreme:{largest}", lambda: Extreme(largest))
-
-    def end(self, source: Source, last: bool) -> End:
-        """First or last row."""
-        return self._found(source, f"end:{last}", lambda: End(last))
-
-    def tally(self, source: Source) -> Tally:
-        """All-time counts per value."""
-        return self._found(source, "tally", Tally)
-
-    def decayed(self, source: Source, half_life: int) -> Decayed:
-        """A score."""
-        return self._found(source, f"decayed:{half_life}", lambda: Decayed(half_life))
-
-    def kept(self, source: Source, node: Node, items: ItemLookup) -> Kept:
-        """What an ordered leaf keeps of its events."""
-        return self._found(source, f"kept:{s.key(node)}", lambda: Kept(maker(node, items)))
-
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; made from the rows at hand if no leaf keeps this very window."""
-        covering = self._stores.covering(source, "queue:", micros, longest)
-        return self._found(source, f"queue:{covering}", lambda: Queue(covering, source.kind == "number", Heirs())).view(
-            micros
-        )
+        covering = self.covering(source, "queue:", micros, longest)
+        queue = self.store(source, f"queue:{covering}", lambda: Queue(covering, source.kind == "number", Heirs()))
+        return queue.view(micros)
 
-    def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
-        """Every row of a window."""
-        covering = self._stores.covering(source, "ledger:", retention, longest)
-        return self._found(source, f"ledger:{covering}", lambda: Ledger(covering))
+    def covering(self, source: Source, kind: str, wanted: int, longest: int) -> int:
+        """The span of a store at hand that is long enough, else the longest span that is wanted of this source."""
+        return self._stores.covering(source, kind, wanted, longest)
 
     def words(self, source: Source) -> Dictionary:
         """The dictionary of a source's values; an empty one if nobody reads the source."""
         feed = self._stores.feeds.get(source.key())
         return feed.words if feed else Dictionary()
 
-    def _found(self, source: Source, kind: str, make: Callable[[], S]) -> S:
+    def store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
+        """See `Supply.store`; a new one if it is missing."""
         key = f"{source.key()}/{kind}"
         self.asked.stores.add(key)
         if key not in self._stores.stores or key in self._stores.missing:

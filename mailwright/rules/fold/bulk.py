@@ -18,7 +18,8 @@ from mailwright.rules.catalog import Catalog
 from mailwright.rules.fold.blocks import Block, holding, paths_asked
 from mailwright.rules.fold.feeds import Arrival, Feed, Source
 from mailwright.rules.fold.filters import Test, compiled, quick_elements
-from mailwright.rules.fold.live import Fold, Rules
+from mailwright.rules.fold.live import Fold
+from mailwright.rules.fold.plan import Rules
 from mailwright.rules.fold.rows import MISSING as NO_CODE
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows
 from mailwright.rules.fold.typed import DECIMAL, MISSING, TEXT, TRUTH, WHOLE, Path, Typed

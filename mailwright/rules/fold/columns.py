@@ -84,15 +84,37 @@ def add_ones(cells: NDArray[Any], person: Ints, sign: int = 1) -> None:
     (np.add if sign > 0 else np.subtract).at(cells, person, np.ones(len(person), dtype=cells.dtype))
 
 
-class Totals:
-    """Count and exact sum of the rows ever seen."""
+class InColumns:
+    """What all stores have in common whose state is columns and nothing besides.
 
-    def __init__(self) -> None:
-        self.cells = Columns(count=np.int64(0), sum=np.int64(0))
+    Attributes:
+        cells: The state.
+    """
+
+    cells: Columns
 
     def grow(self, n: int) -> None:
         """Make room for `n` people."""
         self.cells.grow(n)
+
+    def forget(self, persons: Ints) -> None:
+        """Nothing is known of these people any more."""
+        self.cells.forget(persons)
+
+    def dump(self) -> dict[str, Any]:
+        """Plain data."""
+        return self.cells.dump()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.cells.load(state)
+
+
+class Totals(InColumns):
+    """Count and exact sum of the rows ever seen."""
+
+    def __init__(self) -> None:
+        self.cells = Columns(count=np.int64(0), sum=np.int64(0))
 
     def add(self, rows: Rows) -> None:
         """Count rows and add their values."""
@@ -105,10 +127,6 @@ class Totals:
         self.cells["count"][into] += self.cells["count"][gone]
         self.cells.add("sum", at, self.cells["sum"][[gone]])
         self.cells.clear(gone)
-
-    def forget(self, persons: Ints) -> None:
-        """Nothing is known of these people any more."""
-        self.cells.forget(persons)
 
     def adopt(self, other: Totals, persons: Ints, codes: Ints | None) -> None:
         """Add what another store has of its people 0, 1, ... to `persons`, in this order."""
@@ -123,21 +141,13 @@ class Totals:
         self.cells["count"][: other.cells.n] += other.cells["count"][: other.cells.n]
         self.cells.add("sum", people, other.cells["sum"][: other.cells.n])
 
-    def dump(self) -> dict[str, Any]:
-        """Plain data."""
-        return self.cells.dump()
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what `dump` gave."""
-        self.cells.load(state)
-
     def digest(self, words: Dictionary | None) -> list[Any]:
         """What the state hash sees."""
         del words
         return [self.cells["count"][: self.cells.n].tolist(), [str(cell) for cell in self.cells["sum"][: self.cells.n]]]
 
 
-class Extreme:
+class Extreme(InColumns):
     """The smallest or largest value ever seen."""
 
     def __init__(self, largest: bool) -> None:
@@ -145,10 +155,6 @@ class Extreme:
         bounds = np.iinfo(np.int64)
         # The neutral value is a possible one too, hence `known`.
         self.cells = Columns(value=np.int64(bounds.min if largest else bounds.max), known=np.bool_(False))
-
-    def grow(self, n: int) -> None:
-        """Make room for `n` people."""
-        self.cells.grow(n)
 
     def add(self, rows: Rows) -> None:
         """Keep the more extreme value."""
@@ -161,10 +167,6 @@ class Extreme:
         value[into] = (max if self._largest else min)(value[into], value[gone])
         known[into] |= known[gone]
         self.cells.clear(gone)
-
-    def forget(self, persons: Ints) -> None:
-        """Nothing is known of these people any more."""
-        self.cells.forget(persons)
 
     def adopt(self, other: Extreme, persons: Ints, codes: Ints | None) -> None:
         """The more extreme of what is here of `persons` and of another store's people 0, 1, ..."""
@@ -182,21 +184,13 @@ class Extreme:
         mine[:n] = (np.maximum if self._largest else np.minimum)(mine[:n], theirs[:n])
         self.cells["known"][:n] |= other.cells["known"][:n]
 
-    def dump(self) -> dict[str, Any]:
-        """Plain data."""
-        return self.cells.dump()
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what `dump` gave."""
-        self.cells.load(state)
-
     def digest(self, words: Dictionary | None) -> list[Any]:
         """What the state hash sees."""
         del words
         return [self.cells["value"][: self.cells.n].tolist(), self.cells["known"][: self.cells.n].tolist()]
 
 
-class End:
+class End(InColumns):
     """The first or last row by (stamp, offset, place), with its value: first, last, time since, traits, context."""
 
     _ORDER = ("stamp", "offset", "place")
@@ -206,10 +200,6 @@ class End:
         self.cells = Columns(
             known=np.bool_(False), stamp=np.int64(0), offset=np.int64(0), place=np.int64(0), value=np.int64(MISSING)
         )
-
-    def grow(self, n: int) -> None:
-        """Make room for `n` people."""
-        self.cells.grow(n)
 
     def add(self, rows: Rows) -> None:
         """Keep the row that is nearest to this end, per person."""
@@ -247,10 +237,6 @@ class End:
         self._offer(row._replace(person=np.full_like(row.person, into)))
         self.cells.clear(gone)
 
-    def forget(self, persons: Ints) -> None:
-        """Nothing is known of these people any more."""
-        self.cells.forget(persons)
-
     def adopt(self, other: End, persons: Ints, codes: Ints | None) -> None:
         """The nearer of what is here of `persons` and of another store's people 0, 1, ..."""
         rows = other._rows(np.arange(len(persons)), codes)
@@ -259,14 +245,6 @@ class End:
     def combine(self, other: End, codes: Ints | None) -> None:
         """The nearer of two parts' rows; `codes` translates the other part's dictionary."""
         self._offer(other._rows(np.arange(other.cells.n), codes))
-
-    def dump(self) -> dict[str, Any]:
-        """Plain data."""
-        return self.cells.dump()
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what `dump` gave."""
-        self.cells.load(state)
 
     def digest(self, words: Dictionary | None) -> list[Any]:
         """What the state hash sees: values, not codes."""

@@ -13,14 +13,13 @@ from mailwright.core.errors import UnsupportedRule
 from mailwright.rules import syntax as s
 from mailwright.rules.fold import calculations, conditions, dates, leaves, timelines
 from mailwright.rules.fold.asked import Asked
-from mailwright.rules.fold.at_hand import AtHand
 from mailwright.rules.fold.cells import MIRRORED, Cells, Loose, Operator, forever
 from mailwright.rules.fold.feeds import ANY, Source
 from mailwright.rules.fold.frame import Frame, Reader
 from mailwright.rules.fold.plan import Outline, properties_read, what_is_read
 from mailwright.rules.fold.rows import Dictionary
 from mailwright.rules.fold.runs import FOREVER
-from mailwright.rules.fold.stores import Stores
+from mailwright.rules.fold.supply import Supply
 from mailwright.rules.fold.zones import SOURCES, Zones
 from mailwright.rules.ordered import HORIZON
 from mailwright.rules.values import ItemLookup, constant, from_micro_units, to_micro_units
@@ -32,9 +31,7 @@ _COUNTED = ("count", "sum", "average")
 class Compiler:
     """Makes one reader per distinct expression; asks the stores for what it needs as it goes."""
 
-    def __init__(
-        self, outline: Outline, stores: Stores | AtHand, longest: Mapping[bytes, int], items: ItemLookup
-    ) -> None:
+    def __init__(self, outline: Outline, stores: Supply, longest: Mapping[bytes, int], items: ItemLookup) -> None:
         self._items = items
         self._outline = outline
         self._stores = stores

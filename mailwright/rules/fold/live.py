@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import Any
 
 import msgspec
@@ -24,7 +22,7 @@ from mailwright.rules.fold.compile import Compiler
 from mailwright.rules.fold.feeds import NEWEST, Arrival, Batch, Feed, Inbox
 from mailwright.rules.fold.frame import Frame, Reader, World
 from mailwright.rules.fold.frozen import Frozen, Parts
-from mailwright.rules.fold.plan import Outline, in_order, longest_windows, meanings, segments_asked
+from mailwright.rules.fold.plan import Outline, Rules, in_order, longest_windows, meanings, segments_asked
 from mailwright.rules.fold.reading import Reading
 from mailwright.rules.fold.rows import MISSING, Bools, Ints, Rows, distinct
 from mailwright.rules.fold.segments import Happened, Segments
@@ -35,31 +33,6 @@ from mailwright.rules.values import plain
 from mailwright.rules.zones import PersonZone
 
 BEFORE_TIME = Instant(-(2**62))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What to keep live.
-
-    Attributes:
-        attributes: Declared computed attributes, by name.
-        segments: Segments, by name; membership, sizes and changes are kept.
-        conditions: Further named booleans, asked on demand: content rows, audiences, exits.
-        zone: The shop's time zone, for people without one of their own.
-        lists: Lists that do not change, by name: first identifiers (``kind:value``) of the people on them. Those that
-            do are told by `Fold.enlist`.
-    """
-
-    attributes: Mapping[str, Expression]
-    segments: Mapping[str, Expression]
-    conditions: Mapping[str, Expression]
-    zone: tzinfo
-    lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def expressions(self) -> dict[str, Expression]:
-        """All, by kind and name."""
-        kinds = {"attribute": self.attributes, "segment": self.segments, "condition": self.conditions}
-        return {f"{kind}:{name}": node for kind, nodes in kinds.items() for name, node in nodes.items()}
 
 
 class Fold:
@@ -239,9 +212,7 @@ class Fold:
         Raises:
             NotFound: If no such attribute is kept live.
         """
-        cells, back = self._ask("attribute", name, persons)
-        values = [plain(value) for value in cells.values()] if cells else []
-        return [values[place] for place in back] if cells else [None] * len(persons)
+        return self._values(self._reader("attribute", name), persons)
 
     def truths(self, names: Sequence[str], persons: Sequence[Person]) -> dict[str, Bools]:
         """The named conditions for some people; all false before the first tick.
@@ -251,7 +222,7 @@ class Fold:
         """
         answers = {}
         for name in names:
-            cells, back = self._ask("condition", name, persons)
+            cells, back = self._answered(self._reader("condition", name), persons)
             answers[name] = cells.truth().mask[back] if cells else np.zeros(len(persons), dtype=bool)
         return answers
 
@@ -260,13 +231,17 @@ class Fold:
         self._grow_to(person + 1)
         return self._world.zones.told(person)
 
-    def _ask(self, kind: str, name: str, persons: Sequence[Person]) -> tuple[Cells | None, Ints]:
-        """Cells of the distinct people asked for (None before the first tick), and each one's place in them."""
-        return self._answered(self._reader(kind, name), persons)
+    def _values(self, reader: Reader, persons: Sequence[Person]) -> list[Any]:
+        cells, back = self._answered(reader, persons)
+        if cells is None:
+            return [None] * len(persons)
+        values = [plain(value) for value in cells.values()]
+        return [values[place] for place in back]
 
     def _answered(
         self, reader: Reader, persons: Sequence[Person], *, tells_due: bool = False
     ) -> tuple[Cells | None, Ints]:
+        """Cells of the distinct people asked for (None before the first tick), and each one's place in them."""
         distinct, back = np.unique(np.asarray(persons, dtype=np.int64), return_inverse=True)
         if self._at == BEFORE_TIME:
             return None, back
@@ -337,9 +312,7 @@ class Fold:
             InvalidInput: If it names an attribute or segment that does not exist.
             UnsupportedRule: If it holds a node that cannot be kept live.
         """
-        cells, back = self._answered(self._reader_of(expression), persons)
-        values = [plain(value) for value in cells.values()] if cells else []
-        return [values[place] for place in back] if cells else [None] * len(persons)
+        return self._values(self._reader_of(expression), persons)
 
     def due(self, expression: Expression, persons: Sequence[Person]) -> list[Instant | None]:
         """Until when an expression surely keeps its value, if no event comes; None: for ever.

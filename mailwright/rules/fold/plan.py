@@ -1,15 +1,42 @@
-"""From expressions to readers: which stores a rule needs, each leaf once, and the order of segments."""
+"""The rules that are kept live, and what follows from them before anything is counted: order, meaning, windows."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
 
 import msgspec
 
 from mailwright.core.errors import InvalidInput, nearest
 from mailwright.rules import syntax as s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What to keep live.
+
+    Attributes:
+        attributes: Declared computed attributes, by name.
+        segments: Segments, by name; membership, sizes and changes are kept.
+        conditions: Further named booleans, asked on demand: content rows, audiences, exits.
+        zone: The shop's time zone, for people without one of their own.
+        lists: Lists that do not change, by name: first identifiers (``kind:value``) of the people on them. Those that
+            do are told by `Fold.enlist`.
+    """
+
+    attributes: Mapping[str, s.Expression]
+    segments: Mapping[str, s.Expression]
+    conditions: Mapping[str, s.Expression]
+    zone: tzinfo
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def expressions(self) -> dict[str, s.Expression]:
+        """All, by kind and name."""
+        kinds = {"attribute": self.attributes, "segment": self.segments, "condition": self.conditions}
+        return {f"{kind}:{name}": node for kind, nodes in kinds.items() for name, node in nodes.items()}
 
 
 class Outline:
@@ -46,9 +73,9 @@ class Outline:
 
 def children(node: s.Node) -> Iterator[s.Expression]:
     """The expressions directly below a node that are asked of the person; filters of events are not."""
-    for field in node.__struct_fields__:
-        if field not in ("where", "window"):
-            yield from _expressions(getattr(node, field))
+    for name in node.__struct_fields__:
+        if name not in ("where", "window"):
+            yield from _expressions(getattr(node, name))
 
 
 def _expressions(value: Any) -> Iterator[s.Expression]:

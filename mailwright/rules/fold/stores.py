@@ -4,62 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 
 from mailwright.core.events import Event, Person
 from mailwright.core.instants import Instant
-from mailwright.rules import syntax as s
 from mailwright.rules.fold.asked import Asked, WindowKey
-from mailwright.rules.fold.columns import End, Extreme, Totals
 from mailwright.rules.fold.feeds import NEWEST, Batch, Feed, Inbox, Source, together
 from mailwright.rules.fold.heirs import Heirs
-from mailwright.rules.fold.lines import Node, maker
 from mailwright.rules.fold.ordered import Decayed, Kept
 from mailwright.rules.fold.queue import Queue, Windowed
 from mailwright.rules.fold.rows import Bools, Dictionary, Ints, Rows, distinct
-from mailwright.rules.fold.runs import Ledger, Tally
-from mailwright.rules.values import ItemLookup
+from mailwright.rules.fold.runs import Ledger
+from mailwright.rules.fold.supply import S, Store, Supply
 
-
-class Store(Protocol):
-    """State of one leaf, or of several that differ only in their window."""
-
-    def grow(self, n: int) -> None:
-        """Make room for `n` people."""
-        ...
-
-    def merge(self, into: Person, gone: Person) -> None:
-        """Exactly as if all events of `gone` had been those of `into`."""
-        ...
-
-    def combine(self, other: Any, codes: Ints | None) -> None:
-        """Exactly as if the other part's events had come here; `codes` translates its dictionary."""
-        ...
-
-    def forget(self, persons: Ints) -> None:
-        """Nothing is known of these people any more."""
-        ...
-
-    def adopt(self, other: Any, persons: Ints, codes: Ints | None) -> None:
-        """Take in what another store has of its people 0, 1, ... for `persons`; `codes` translates its dictionary."""
-        ...
-
-    def dump(self) -> dict[str, Any]:
-        """Plain data for a checkpoint."""
-        ...
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Take over what `dump` gave."""
-        ...
-
-    def digest(self, words: Dictionary | None) -> list[Any]:
-        """What the state hash sees; equal for equal histories, however they were cut."""
-        ...
-
-
-S = TypeVar("S", bound=Store)
 _CODED = ("value", "trait", "context")
 
 
@@ -86,7 +45,7 @@ class Touched:
         return distinct(self._person[self._history])
 
 
-class Stores:
+class Stores(Supply):
     """The stores that the rules at hand need; those that `before` has too are taken over with their state."""
 
     def __init__(
@@ -122,43 +81,14 @@ class Stores:
         self._n: int = before._n if before else 0
         self.heirs: Heirs = before.heirs if before else Heirs()
 
-    def totals(self, source: Source) -> Totals:
-        """All-time count and sum."""
-        return self._store(source, "totals", Totals)
-
-    def extreme(self, source: Source, largest: bool) -> Extreme:
-        """All-time minimum or maximum."""
-        return self._store(source, f"extreme:{largest}", lambda: Extreme(largest))
-
-    def end(self, source: Source, last: bool) -> End:
-        """First or last row."""
-        return self._store(source, f"end:{last}", lambda: End(last))
-
-    def tally(self, source: Source) -> Tally:
-        """All-time counts per value."""
-        return self._store(source, "tally", Tally)
-
-    def decayed(self, source: Source, half_life: int) -> Decayed:
-        """A score."""
-        return self._store(source, f"decayed:{half_life}", lambda: Decayed(half_life))
-
-    def kept(self, source: Source, node: Node, items: ItemLookup) -> Kept:
-        """What an ordered leaf keeps of its events."""
-        return self._store(source, f"kept:{s.key(node)}", lambda: Kept(maker(node, items)))
-
     def windowed(self, source: Source, micros: int, longest: int) -> Windowed:
         """Count and sum inside a window; `longest` is the longest window of any leaf of this source."""
         covering = self.covering(source, "queue:", micros, longest)
         self.asked.windows.add((f"{source.key()}/queue:{covering}", micros))
-        return self._store(source, f"queue:{covering}", lambda: self._queue(source, covering)).leaf(micros)
+        return self.store(source, f"queue:{covering}", lambda: self._queue(source, covering)).leaf(micros)
 
     def _queue(self, source: Source, longest: int) -> Queue:
         return Queue(longest, source.kind == "number", self.heirs)
-
-    def ledger(self, source: Source, retention: int, longest: int) -> Ledger:
-        """Every row of a window."""
-        covering = self.covering(source, "ledger:", retention, longest)
-        return self._store(source, f"ledger:{covering}", lambda: Ledger(covering))
 
     def words(self, source: Source) -> Dictionary:
         """The dictionary of a source's values."""
@@ -180,7 +110,8 @@ class Stores:
                 self._fresh_feeds.add(key)
         return self.feeds[key]
 
-    def _store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
+    def store(self, source: Source, kind: str, make: Callable[[], S]) -> S:
+        """See `Supply.store`."""
         key = f"{source.key()}/{kind}"
         self.asked.stores.add(key)
         if self._kept is not None and not self._kept(key):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mailwright.core.instants import Instant
 from mailwright.rules import syntax as s
 from mailwright.rules.fold.filters import quick_paths
-from mailwright.rules.fold.live import Rules
+from mailwright.rules.fold.plan import Rules
 from mailwright.rules.fold.rows import Bools, Ints
 from mailwright.rules.values import no_items
 
