@@ -74,11 +74,10 @@ def import_(
             _run_declared(DeclaredImport(there, definitions, what), dry_run=dry_run, path=read_from)
             return
         if preset:
-            definition = _of_preset(_preset(preset), Path(what), purpose, source, skip_bad, _encoding(encoding))
             name = Path(what).name
-            _run_declared(
-                DeclaredImport(there, replace(definitions, imports={name: definition}), name), dry_run=dry_run, path=""
-            )
+            definition = _of_preset(_preset(preset), Path(what), purpose, source, skip_bad, _encoding(encoding))
+            definitions = replace(definitions, imports={name: definition})
+            _run_declared(DeclaredImport(there, definitions, name), dry_run=dry_run, path="")
             return
         asked = FileImport(
             path=Path(what),

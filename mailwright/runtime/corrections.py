@@ -17,6 +17,7 @@ from mailwright.core.ports import Clock, EngineReads, EventLog
 from mailwright.core.presence import CORRECTION
 from mailwright.ingest.hooks import IngestRules
 from mailwright.ingest.identifiers import Source
+from mailwright.ingest.parsed import Parsed
 from mailwright.ingest.schema import ProfileSchema
 from mailwright.ingest.segment import parse_request
 from mailwright.ingest.told import NO_ZONE
@@ -63,14 +64,7 @@ def correction(
         received_at=clock.now(),
         new_id=lambda: f"correction-{uuid4()}",
     )
-    told = [(one.field, one.reason) for one in parsed.refused]
-    told += [(one.field, one.reason) for one in parsed.warned if not _is_taken(one.reason)]
-    told += [(one.field, one.reason) for one in parsed.violations if one.policy in ("quarantine", "block")]
-    faults = dict(reversed(told))  # of what several checks find in one field the first counts
-    if faults or not parsed.events:
-        issues = [Issue(path=field, message=_alone(faults[field]), hint="") for field in dict(told)]
-        raise InvalidInput("person.trait", issues)
-    [event] = parsed.events
+    event = _faultless(parsed)
     kind, _, value = facts.first_identifier.partition(":")
     named = [one for one in event.identifiers if one != Identifier("anonymous_id", _NOBODY)]
     for one in named:
@@ -79,6 +73,19 @@ def correction(
             message = f"this {one.kind} belongs to #{other}"
             raise Conflict("person.taken", message, f"if they are one, merge #{facts.person} and #{other}")
     return msgspec.structs.replace(event, identifiers=[Identifier(kind, value), *named])
+
+
+def _faultless(parsed: Parsed) -> Event:
+    """The one call, if every check took it as it is."""
+    told = [(one.field, one.reason) for one in parsed.refused]
+    told += [(one.field, one.reason) for one in parsed.warned if not _is_taken(one.reason)]
+    told += [(one.field, one.reason) for one in parsed.violations if one.policy in ("quarantine", "block")]
+    faults = dict(reversed(told))  # of what several checks find in one field the first counts
+    if faults or not parsed.events:
+        issues = [Issue(path=field, message=_alone(faults[field]), hint="") for field in dict(told)]
+        raise InvalidInput("person.trait", issues)
+    [event] = parsed.events
+    return event
 
 
 def _alone(reason: str) -> str:

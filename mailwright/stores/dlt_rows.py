@@ -41,15 +41,7 @@ def run_dlt(
         Transient: ``import.dlt_failed``, if the source fails while it is read.
     """
     dlt = _dlt()
-    source = _source(call, arguments, folder)
-    names = list(getattr(source, "resources", {})) or [""]
-    if resource and resource not in names:
-        raise InvalidInput.one("import.dlt", f"{call} has no resource {resource!r}; it has {', '.join(names)}")
-    if not resource and len(names) > 1:
-        message = f"{call} has {len(names)} resources: {', '.join(names)}"
-        raise InvalidInput.one("import.dlt", message, hint="say which: resource: ...")
-    if resource:
-        source = source.with_resources(resource)
+    source = _of_resource(_source(call, arguments, folder), call, resource)
     shutil.rmtree(next_state, ignore_errors=True)
     if state.exists():
         shutil.copytree(state, next_state)
@@ -112,6 +104,17 @@ def _source(call: str, arguments: Mapping[str, Any], folder: Path) -> Any:
         raise InvalidInput.one("import.dlt", f"{call}: {error}") from None
     except Exception as error:  # noqa: BLE001 whatever a source can raise
         raise _failed(call, error) from None
+
+
+def _of_resource(source: Any, call: str, resource: str) -> Any:
+    """The source with that resource alone; with none named, as it is if it has no second one."""
+    names = list(getattr(source, "resources", {})) or [""]
+    if resource and resource not in names:
+        raise InvalidInput.one("import.dlt", f"{call} has no resource {resource!r}; it has {', '.join(names)}")
+    if not resource and len(names) > 1:
+        message = f"{call} has {len(names)} resources: {', '.join(names)}"
+        raise InvalidInput.one("import.dlt", message, hint="say which: resource: ...")
+    return source.with_resources(resource) if resource else source
 
 
 def _failed(call: str, error: BaseException) -> Transient:

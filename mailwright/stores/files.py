@@ -50,12 +50,8 @@ def make_folder(path: Path, mode: int = 0o777) -> None:
 @contextmanager
 def locked_file(path: Path) -> Iterator[None]:
     """Hold a lock file for this thread alone, among all processes that ask; a process that dies gives it back."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with _locked(path, os.O_RDWR | os.O_CREAT):
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -66,7 +62,13 @@ def locked_folder(path: Path) -> Iterator[None]:
     wait for each other, whatever the busy timeout, but one of them fails.
     """
     make_folder(path)
-    handle = os.open(path, os.O_RDONLY)
+    with _locked(path, os.O_RDONLY):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, flags: int) -> Iterator[None]:
+    handle = os.open(path, flags, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

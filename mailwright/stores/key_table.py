@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from mailwright.stores.files import make_folder, sync_folder
 
@@ -147,12 +148,7 @@ class KeyTable:
         ]
         new_kept = pa.chunked_array(self._chunks, pa.large_binary()).filter(pa.array(taken))
         kept = pa.chunked_array([*self._kept.filter(pa.array(stays)).chunks, *new_kept.chunks], pa.large_binary())
-        # Of a key that is there twice the later counts: a stable sort keeps it last.
-        order = np.lexsort((np.arange(len(columns[0])), columns[1], columns[0]))
-        last = np.ones(len(order), np.bool_)
-        for_high, for_low = columns[0][order], columns[1][order]
-        last[:-1] = (for_high[1:] != for_high[:-1]) | (for_low[1:] != for_low[:-1])
-        order = order[last]
+        order = _last_of_each(columns[0], columns[1])
         table = pa.table(
             {
                 "high": columns[0][order],
@@ -192,3 +188,12 @@ def _halves(key: bytes) -> tuple[int, int]:
 
 def _word(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big")
+
+
+def _last_of_each(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """The order of the keys; of one that is there twice only the later: a stable sort keeps it last."""
+    order = np.lexsort((np.arange(len(high)), low, high))
+    high, low = high[order], low[order]
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    return order[last]

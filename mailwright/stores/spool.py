@@ -18,7 +18,7 @@ from typing import BinaryIO
 import zstandard
 
 from mailwright.core.errors import Corrupt
-from mailwright.stores.files import make_folder
+from mailwright.stores.files import make_folder, sync_folder
 
 _FRAME = struct.Struct("<II")
 _MAGIC = b"MWSPOOL2"
@@ -60,11 +60,7 @@ class SpoolWriter:
         os.fsync(self._file.fileno())
         self._file.close()
         os.replace(self._part, self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._path.parent)
         self._done = True
 
 

@@ -173,13 +173,17 @@ class Past:
         rows: list[dict[str, Any]] = self._history.query("".join((_EVENTS, sql)), {**told, **more}).to_pylist()
         return rows
 
-    def counts(self) -> dict[tuple[str, str], NDArray[np.float64]]:
-        """(source, event) -> how many came each day, none being 0."""
+    def _by_day(self, sql: str, first: str, second: str) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """``n`` of each day, by two columns."""
         found: dict[tuple[str, str], NDArray[np.float64]] = {}
-        for row in self._rows(_COUNTS):
-            key = (row["source"], row["event"])
+        for row in self._rows(sql):
+            key = (row[first], row[second])
             found.setdefault(key, np.zeros(self.season.n_days))[self.season.place(row["day"])] += row["n"]
         return found
+
+    def counts(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """(source, event) -> how many came each day, none being 0."""
+        return self._by_day(_COUNTS, "source", "event")
 
     def gaps(self) -> list[dict[str, Any]]:
         """How many, the first and last, and the longest quiet time in between (us), of each source and event.
@@ -193,11 +197,7 @@ class Past:
 
     def filled(self) -> dict[tuple[str, str], NDArray[np.float64]]:
         """(event, field) -> how many events of each day had it."""
-        found: dict[tuple[str, str], NDArray[np.float64]] = {}
-        for row in self._rows(_FILLED):
-            key = (row["event"], row["field"])
-            found.setdefault(key, np.zeros(self.season.n_days))[self.season.place(row["day"])] += row["n"]
-        return found
+        return self._by_day(_FILLED, "event", "field")
 
     def lacking(self, event: str, field: str) -> str:
         """The message id of an event of the judged day without the field."""

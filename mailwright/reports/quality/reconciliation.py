@@ -47,17 +47,9 @@ def reconcile(
     beside = f"{in_words(n_unlisted, 'day')} {'is' if n_unlisted == 1 else 'are'} not in {name}"
     if n_unlisted:
         note(beside)
-    apart: list[_Apart] = []
-    for day in listed:
-        count, total = ours.get(day, (0, 0.0))
-        their_count, their_total = theirs.get(day, (0.0, 0.0))
-        if _difference(count, their_count) > asked.tolerance:
-            apart.append(_Apart(day, asked.kind or "events", count, their_count))
-        elif asked.value and their_total is not None and _difference(total, their_total) > asked.tolerance:
-            apart.append(_Apart(day, f"of {asked.value}", total, their_total))
+    apart = _apart(asked, ours, theirs, listed)
     if not apart:
         return []
-    apart.sort(key=lambda one: (_difference(one.ours, one.theirs), abs(one.ours - one.theirs), one.day), reverse=True)
     worst = apart[0]
     cases = "; ".join(f"on {one.day} {one.ours:,.6g} {one.what} here, {one.theirs:,.6g} there" for one in apart[:3])
     return [
@@ -81,6 +73,25 @@ class _Apart(NamedTuple):
     what: str
     ours: float
     theirs: float
+
+
+def _apart(
+    asked: Reconciliation,
+    ours: Mapping[str, tuple[float, float]],
+    theirs: Mapping[str, tuple[float, float | None]],
+    days: Sequence[str],
+) -> list[_Apart]:
+    """The days that differ by more than they may, the worst first."""
+    apart: list[_Apart] = []
+    for day in days:
+        count, total = ours.get(day, (0, 0.0))
+        their_count, their_total = theirs.get(day, (0.0, 0.0))
+        if _difference(count, their_count) > asked.tolerance:
+            apart.append(_Apart(day, asked.kind or "events", count, their_count))
+        elif asked.value and their_total is not None and _difference(total, their_total) > asked.tolerance:
+            apart.append(_Apart(day, f"of {asked.value}", total, their_total))
+    apart.sort(key=lambda one: (_difference(one.ours, one.theirs), abs(one.ours - one.theirs), one.day), reverse=True)
+    return apart
 
 
 def _nothing_listed(name: str, subject: str, days: Sequence[str]) -> Finding:
