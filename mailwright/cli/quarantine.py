@@ -84,7 +84,7 @@ def mend(
     patches = read_patches(_json(patch))
     wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
     with _opened(project) as (_, held):
-        chosen = _chosen(held, numbers, wanted)
+        chosen = held.chosen(numbers or (), wanted)
         held.mend(chosen, patches, who=BY_COMMAND)
         console.print(f"{len(chosen):,} mended.")
 
@@ -102,7 +102,7 @@ def replay(
     wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
     with _opened(project) as (there, held):
         rules = current_project(there)[1].ingest_rules(there.sealer, there.resolve)
-        done = held.replay(_chosen(held, numbers, wanted), rules, who=BY_COMMAND)
+        done = held.replay(held.chosen(numbers or (), wanted), rules, who=BY_COMMAND)
         for number, why in done.still:
             console.print(Text(f"{number}: {why}"))
         console.print(f"{len(done.taken):,} taken, {len(done.still):,} still held.")
@@ -120,7 +120,7 @@ def discard(
     """Drop held events for good."""
     wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
     with _opened(project) as (_, held):
-        n = held.discard(_chosen(held, numbers, wanted), who=BY_COMMAND)
+        n = held.discard(held.chosen(numbers or (), wanted), who=BY_COMMAND)
         console.print(f"{n:,} discarded.")
 
 
@@ -129,15 +129,6 @@ def _opened(project: Path) -> Iterator[tuple[Installation, Quarantine]]:
     """The installation and what it holds back, under the definitions in force if any were applied."""
     with opened(project) as there:
         yield there, Quarantine(there.records, there.sealer, there.clock, there.log, seal=seal_of(there))
-
-
-def _chosen(held: Quarantine, numbers: list[int] | None, wanted: QuarantineFilter) -> list[int]:
-    """Numbers as given, else all that the options name; nothing at all names nothing."""
-    if numbers:
-        return [held.get(number).id for number in numbers]
-    if wanted == QuarantineFilter():
-        raise typer.BadParameter("name events by their numbers, or by --source, --event, --field or --kind")
-    return held.numbers(wanted)
 
 
 def _json(text: str) -> Any:

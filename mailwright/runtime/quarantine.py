@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
-from mailwright.core.errors import NotFound, Transient
+from mailwright.core.errors import InvalidInput, NotFound, Transient
 from mailwright.core.events import Event, Events, Identifier
 from mailwright.core.instants import MINUTE, Instant
 from mailwright.core.ports import Clock, EventLog, Records
@@ -133,6 +133,20 @@ class Quarantine:
     def find(self, wanted: QuarantineFilter, limit: int) -> list[Quarantined]:
         """Held items, newest first."""
         return self._held.find(wanted, limit)
+
+    def chosen(self, numbers: Collection[int], wanted: QuarantineFilter) -> list[int]:
+        """The items of these numbers; without any, all that the filter names.
+
+        Raises:
+            NotFound: ``quarantine.item``.
+            InvalidInput: ``quarantine.chosen``, if there are no numbers and the filter names nothing.
+        """
+        if numbers:
+            return [self.get(number).id for number in numbers]
+        if wanted == QuarantineFilter():
+            hint = "name events by their numbers, or by source, event, field or kind of fault"
+            raise InvalidInput.one("quarantine.chosen", "nothing is named", hint=hint)
+        return self.numbers(wanted)
 
     def get(self, number: int) -> Quarantined:
         """One held item.

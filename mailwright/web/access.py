@@ -51,7 +51,7 @@ def server_key(request: Request) -> None:
 
 
 def owner(request: Request) -> None:
-    """Let in who may make and revoke keys, start jobs and silence alerts: a server key or a session.
+    """Let in who may make and revoke keys, start jobs and leave findings alone: a server key or a session.
 
     An access token lasts an hour, and a key that it made would outlast it and its client.
 

@@ -8,7 +8,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 
-from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import format_iso, iso_or_none
 from mailwright.core.sources import Quarantined, QuarantineFilter, WriteKey, summed
 from mailwright.ingest.mending import Patch, read_patches
@@ -420,14 +419,8 @@ def discard(
 
 
 def _numbers(context: WebContext, asked: Chosen) -> list[int]:
-    if asked.ids:
-        return [context.quarantine.get(number).id for number in asked.ids]
     wanted = QuarantineFilter(source=asked.source, event=asked.event, field=asked.field, kind=asked.kind)
-    if wanted == QuarantineFilter():
-        raise InvalidInput.one(
-            "quarantine.chosen", "nothing is named", hint="send ids, or source, event, field or kind"
-        )
-    return context.quarantine.numbers(wanted)
+    return context.quarantine.chosen(asked.ids, wanted)
 
 
 def _key(key: WriteKey) -> KeyTold:

@@ -34,8 +34,8 @@ CAUSES = {
     "time": "time passed",
     "import": "imported history",
     "definition": "the rule changed",
-    "merge": "profiles were merged",
-    "split": "a profile was taken apart",
+    "merge": "people were merged",
+    "split": "a person was split",
     "list": "a list was changed",
 }
 

@@ -125,9 +125,7 @@ def act_on_all(
 ) -> Response:
     """Mend, replay or discard all that the filter names."""
     wanted = QuarantineFilter(source=source, event=event, field=field, kind=kind)
-    if wanted == QuarantineFilter():
-        raise InvalidInput.one("quarantine.chosen", "nothing is named", hint="filter by source, event, field or kind")
-    numbers, who = context.quarantine.numbers(wanted), request.state.user
+    numbers, who = context.quarantine.chosen((), wanted), request.state.user
     if action == "discard":
         context.quarantine.discard(numbers, who=who)
     else:
