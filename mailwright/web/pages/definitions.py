@@ -14,5 +14,4 @@ router = pages_router()
 @router.get("/definitions")
 def definitions(request: Request, context: Context) -> Response:
     """All files of the current version."""
-    values = {"current": context.records.definitions.current(), "versions": context.records.definitions.versions()}
-    return page_response(request, "definitions.html", values)
+    return page_response(request, "definitions.html", {"current": context.records.definitions.current()})
