@@ -295,7 +295,6 @@ class Past:
         graph: Graph | None = None,
         catalog: Catalog | None = None,
         persons: Bools | None = None,
-        imported_by: Instant | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Fold:
         """A fold over the past in bulk, see `mailwright.rules.fold.bulk.fill`.
@@ -308,12 +307,11 @@ class Past:
             graph: Whose each event is; None: by the graph as it was at `upto`.
             catalog: Items; None: those of the log up to `upto`.
             persons: By number, whose events count; None: everybody's.
-            imported_by: Also events of history imports above `upto` that were known by this instant.
             progress: Told now and then how many events were folded so far.
         """
         graph = graph or self.graph_at(upto)
         paths = columns_for(rules, leaves)
-        told = blocks(self._history, graph, upto, paths, persons=persons, imported_by=imported_by)
+        told = blocks(self._history, graph, upto, paths, persons=persons)
         people = graph.n_persons if leaves is not None else graph.first_identifiers()
         if leaves is None:
             rules = replace(rules, lists={**rules.lists, **self.lists_at(upto, graph)})

@@ -47,7 +47,6 @@ def blocks(
     paths: Sequence[Path],
     *,
     persons: Bools | None = None,
-    imported_by: Instant | None = None,
 ) -> Iterator[Block]:
     """Events with offset <= upto in order, as blocks with the typed columns that there are for the paths.
 
@@ -57,16 +56,15 @@ def blocks(
         upto: The last offset.
         paths: Typed columns to have at hand; a path without any is asked of the events themselves.
         persons: By number, whose events are wanted; None: everybody's.
-        imported_by: Also events of history imports above `upto` that were known by this instant.
     """
     there = set(history.columns("events"))
     typed = {path: _names(path, there) for path in paths}
     columns = [name for names in typed.values() for name in names.values() if name]
-    columns = [*_PLAIN, *columns, *(["history"] if imported_by is not None else [])]
+    columns = [*_PLAIN, *columns]
     coded = ["type", "name", *(name for name in columns if name.startswith("text_"))]
     keys = [name for name in ("identifier_key", "identifier_kind", "identifier") if name in there]
     for piece in history.pieces("events", coded):
-        block = _block(piece, owners, upto, typed, keys, columns, persons, imported_by)
+        block = _block(piece, owners, upto, typed, keys, columns, persons)
         if block is not None:
             yield block
 
@@ -87,7 +85,6 @@ def _block(
     keys: Sequence[str],
     columns: Sequence[str],
     persons: Bools | None,
-    imported_by: Instant | None,
 ) -> Block | None:
     person = owners.persons_of(_keys(piece, keys))
     chosen = person != NOBODY
@@ -97,11 +94,7 @@ def _block(
             return None
     read = piece.read(columns)
     offset = numbers(read, "offset")
-    within: Bools = offset <= upto
-    if imported_by is not None:
-        history = np.asarray(read["history"].fill_null(False).to_numpy(), dtype=bool)
-        within |= history & (numbers(read, "known_at") <= imported_by)
-    chosen &= within
+    chosen &= offset <= upto
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return None
