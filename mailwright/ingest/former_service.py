@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from mailwright.core.errors import InvalidInput
-from mailwright.core.instants import format_iso, from_datetime
+from mailwright.core.instants import format_iso, from_datetime, parse_iso
 from mailwright.ingest.drafts import Draft, Drafts
 from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.imports import Preset
+from mailwright.ingest.limits import LIMITS
 
 Standing = Literal["subscribed", "unsubscribed", "bounced", "complained", "cleaned", "kept out", ""]
 """How the service held a person; empty: neither subscribed nor kept out (never asked, not confirmed).
@@ -88,6 +89,10 @@ _WORDS: Mapping[str, Standing] = {
     "cleaned": "cleaned",
 }
 
+CHANGED = ("lastchanged", "updatedat", "updated", "datemodified", "lastmodified", "lastmodifieddate")
+"""Columns that tell when anything about a person was changed last; the first that is filled."""
+
+_ADDED = ("createdat", "created", "dateadded", "profilecreatedon", "dateidentified")
 _ANY_OTHER = "*"
 _DO_NOT_CONTACT: Mapping[str, Standing] = {
     **{none: "" for none in ("", "0", "false", "no", "none", "null")},
@@ -278,7 +283,9 @@ def _contact(
     traits = {trait: fields[column] for column, trait in service.traits.items() if column in fields}
     if isinstance(tags := traits.get("tags"), str):
         traits["tags"] = _tags(tags)
-    call = {"type": "identify", "traits": {"email": address, **traits}}
+    call: dict[str, Any] = {"type": "identify", "traits": {"email": address, **traits}}
+    if known := _known_at(service, fields, zone):
+        call["timestamp"] = known
     call["messageId"] = _id(preset, call)
     drafts = [Draft("call", call)]
     if standing in ("subscribed", "unsubscribed"):
@@ -286,6 +293,21 @@ def _contact(
     elif standing:
         drafts.append(Draft("suppression", {"email": address, "reason": f"{standing} at {preset}"}))
     return drafts
+
+
+def dating(service: Service) -> tuple[str, ...]:
+    """Columns of which the newest time is that of a person's traits, if none of `CHANGED` is filled."""
+    return (*service.at, *_ADDED)
+
+
+def _known_at(service: Service, fields: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """As of when the service knew a person's traits: newer words of others count before them. Empty: nothing says."""
+    for columns in (*((column,) for column in CHANGED), dating(service)):
+        times = [at for column in columns if column in fields and (at := _time(fields[column], zone))]
+        known = [at for at in times if parse_iso(at) >= LIMITS.earliest_at]  # before is how some write "never"
+        if known:
+            return max(known, key=parse_iso)
+    return ""
 
 
 def _consent(preset: Preset, address: str, purpose: str, granted: bool, at: str, line: int) -> Draft:

@@ -86,3 +86,48 @@ def test_a_reason_not_to_write_that_nobody_knows_keeps_out(
     assert made("mautic", "contacts.csv", **{column: told}) == found
     granted = found if found else [("consent", True)]
     assert made("mautic", "contacts.csv", **{column: told, "status": "subscribed"}) == granted
+
+
+@pytest.mark.parametrize(
+    ("preset", "row", "at"),
+    [
+        ("mailchimp", {"LAST_CHANGED": "2024-03-01 10:00:00", "OPTIN_TIME": "2025-01-01"}, "2024-03-01T10:00:00Z"),
+        ("mailchimp", {"OPTIN_TIME": "2024-01-02", "CONFIRM_TIME": "2024-01-03 08:00"}, "2024-01-03T08:00:00Z"),
+        ("mailchimp", {"LAST_CHANGED": "soon", "UNSUB_TIME": "2024-05-01 10:00:00"}, "2024-05-01T10:00:00Z"),
+        ("mailchimp", {"LAST_CHANGED": "0000-00-00 00:00:00"}, None),
+        ("klaviyo", {"Email Marketing Consent Timestamp": "2023-07-01T09:00:00+02:00"}, "2023-07-01T07:00:00Z"),
+        ("klaviyo", {"Updated": "2024-07-01", "Profile Created On": "2020-01-01"}, "2024-07-01T00:00:00Z"),
+        ("klaviyo", {"Profile Created On": "2020-01-01"}, "2020-01-01T00:00:00Z"),
+        (
+            "mautic",
+            {"date_added": "2020-01-01 00:00:00", "date_modified": "2021-01-01 00:00:00"},
+            "2021-01-01T00:00:00Z",
+        ),
+        (
+            "listmonk",
+            {"created_at": "2020-01-01T00:00:00.5Z", "updated_at": "2020-01-01T00:00:01Z"},
+            "2020-01-01T00:00:01Z",
+        ),
+        (
+            "listmonk",
+            {"subscription_updated_at": "2020-01-01T00:00:00.5Z", "created_at": "2020-01-01T00:00:00Z"},
+            "2020-01-01T00:00:00.500000Z",
+        ),
+        (
+            "sendgrid",
+            {"CREATED_AT": "2022-01-01T00:00:00Z", "UPDATED_AT": "2022-06-01T00:00:00Z"},
+            "2022-06-01T00:00:00Z",
+        ),
+        ("sendgrid", {"created": "1704189600"}, "2024-01-02T10:00:00Z"),
+        ("sendgrid", {"UPDATED_AT": "1970-01-01T00:00:00Z"}, None),
+        ("sendgrid", {"FIRST_NAME": "Ada"}, None),
+    ],
+)
+def test_what_a_service_knew_of_a_person_is_as_old_as_its_row_says(
+    preset: Preset, row: dict[str, str], at: str | None
+) -> None:
+    """Else what a service held years ago would count before what a CRM has said since."""
+    drafts = former_drafts(preset, name="contacts.csv", purpose="newsletter", zone="UTC")
+    contact, again = (drafts(line, {"email": "a@shop.test", **row})[0].body for line in (2, 7))
+    assert contact.get("timestamp") == at
+    assert contact == again, "the same row is the same message"

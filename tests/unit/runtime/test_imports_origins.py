@@ -13,6 +13,7 @@ from running_project import mailwright, opened  # noqa: E402
 from test_imports_sql import Shop, users  # noqa: E402
 
 from mailwright.core.errors import InvalidInput, MailwrightError  # noqa: E402
+from mailwright.core.instants import format_iso  # noqa: E402
 from mailwright.runtime.imports.declared import DeclaredImport  # noqa: E402
 from mailwright.runtime.imports.jobs import import_jobs  # noqa: E402
 from mailwright.runtime.project.versions import current_project  # noqa: E402
@@ -113,7 +114,8 @@ def test_a_former_service_is_brought_over(shop: Shop) -> None:
     drop = shop.folder / "old"
     drop.mkdir()
     (drop / "subscribed_members_export.csv").write_text(
-        "Email Address,First Name,CONFIRM_TIME\nada@shop.test,Ada,2024-05-01 10:00:00\nbob@shop.test,Bob,\n"
+        "Email Address,First Name,CONFIRM_TIME,LAST_CHANGED\n"
+        "ada@shop.test,Ada,2024-05-01 10:00:00,2024-05-03 10:00:00\nbob@shop.test,Bob,,\n"
     )
     (drop / "cleaned_members_export.csv").write_text("Email Address\ncem@shop.test\n")
     (drop / "opens.csv").write_text("Email,Campaign,Action,Timestamp\nada@shop.test,May,open,2024-05-02T10:00:00Z\n")
@@ -129,6 +131,8 @@ def test_a_former_service_is_brought_over(shop: Shop) -> None:
     events = shop.run()
     assert sorted(event.name or event.type for event in events) == ["Email Opened", "identify", "identify", "identify"]
     assert all(event.history for event in events)
+    [ada_told] = [one for one in events if one.type == "identify" and one.stamp_at < one.received_at]
+    assert format_iso(ada_told.stamp_at) == format_iso(ada_told.known_at) == "2024-05-03T10:00:00Z"
     assert shop.suppressed("ada@shop.test", "cem@shop.test") == {"cem@shop.test": "cleaned at mailchimp"}
     with opened(shop.folder) as there:
         ada, bob = (there.sealer.hash_address(f"{name}@shop.test") for name in ("ada", "bob"))
