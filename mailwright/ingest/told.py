@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mailwright.core.events import EventType
@@ -82,19 +82,29 @@ def _zone_spelled(traits: dict[str, Any], reading: Reading) -> dict[str, Any]:
 def _contacts_checked(traits: dict[str, Any], reading: Reading, place: str) -> dict[str, Any]:
     """Traits without addresses that are none; from a browser, addresses under a name that says so.
 
+    Empty text tells no address, and is no fault.
+
     A browser key is public: whoever reads it could name any address for any user. So its addresses become traits
     ``unverified_email`` and ``unverified_phone``, which identify nobody and get no mail before they are confirmed.
     """
     for name, fits, fault in _CONTACTS:
         value = traits.get(name)
-        if value is None or value == "":
+        if value is None:
             continue
-        if not (isinstance(value, str | int) and fits(str(value))):
+        if isinstance(value, str) and not value.strip():
             traits = {key: each for key, each in traits.items() if key != name}
+        elif not (isinstance(value, str | int) and fits(str(value))):
+            traits = {key: each for key, each in traits.items() if key != name}
+            _untell({f"{place}.{name}", f"traits.{name}"}, reading)  # a normaliser says "traits" wherever they stand
             reading.warn(f"{place}.{name}", f"left out: what was sent {fault}")
         elif reading.source.kind == "browser":
             traits = {f"unverified_{name}" if key == name else key: each for key, each in traits.items()}
     return traits
+
+
+def _untell(fields: Collection[str], reading: Reading) -> None:
+    """Take back what was said of a field that was kept as sent so far, and now is left out."""
+    reading.warned[:] = [one for one in reading.warned if one.index != reading.index or one.field not in fields]
 
 
 def properties_of(

@@ -173,6 +173,8 @@ def _made(one: ValueDefinition) -> tuple[Made, tuple[type, ...], bool]:
             return partial(_money, one), (), True
         case "address":
             return partial(_object, _address(one)), (), False
+        case "email":
+            return _email, (), False
         case "phone":
             return partial(_phone, one), (), False
         case "postal_code":
@@ -208,7 +210,6 @@ _OURS = Field(made=_only_ours, settled=frozenset(), numeric=False, secret=False,
 
 
 _SIMPLE: Mapping[str, Callable[[Any], str]] = {
-    "email": contacts.email,
     "country": places.country,
     "language": money.language,
     "currency": money.currency,
@@ -218,6 +219,15 @@ _SIMPLE: Mapping[str, Callable[[Any], str]] = {
 
 def _simple(make: Callable[[Any], str], value: Any, _: Spot) -> Any:
     return make(value)
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value is text without anything in it: of an address it tells nothing."""
+    return isinstance(value, str) and not value.strip()
+
+
+def _email(value: Any, _: Spot) -> Any:
+    return GONE if is_blank(value) else contacts.email(value)
 
 
 def _text(value: Any, _: Spot) -> Any:
@@ -290,6 +300,8 @@ def _last(name: str) -> str:
 
 
 def _phone(one: ValueDefinition, value: Any, spot: Spot) -> Any:
+    if is_blank(value):
+        return GONE
     return contacts.phone(value, _country_of(one, spot))
 
 

@@ -450,3 +450,30 @@ def test_faults_of_the_schema_have_a_place(parts, at, said):
     (fault,) = msgspec.convert(parts, ProfileSchema).faults()
     assert said in fault.message
     assert at is None or fault.at == at
+
+
+@pytest.mark.parametrize("kind", ["identify", "track"])
+@pytest.mark.parametrize(("name", "sent"), [("email", "not an email"), ("mail", "anna@"), ("phone", "call me")])
+def test_an_address_that_is_none_is_left_out_and_told_once(kind, name, sent):
+    told = {name: sent, "crm_no": "1"}
+    parsed = parse(kind, {"userId": "u", "event": "E", "messageId": "m", "context": {"traits": told}})
+    [warning] = parsed.warned
+    assert warning.reason.startswith("left out: what was sent is no ")
+    [event] = parsed.events
+    assert (event.traits or event.context["traits"]) == {"crm_no": "1"}
+
+
+@pytest.mark.parametrize("sent", ["", "  "])
+@pytest.mark.parametrize("name", ["email", "E-Mail", "phone"])
+def test_an_empty_address_tells_nothing(name, sent):
+    parsed = parse("identify", {"userId": "ada@shop.test", "traits": {name: sent, "crm_no": "1"}, "messageId": "m"})
+    assert not parsed.warned
+    assert parsed.events[0].traits == {"crm_no": "1"}
+    assert [one.kind for one in parsed.events[0].identifiers] == ["user_id", "email"], "as if it were not there"
+
+
+def test_what_could_be_an_address_is_kept_as_sent_and_told_so():
+    parsed = parse("identify", {"userId": "u", "traits": {"email": "ada..l@shop.test"}, "messageId": "m"})
+    [warning] = parsed.warned
+    assert warning.reason.startswith("kept as sent: ")
+    assert "email" in parsed.events[0].traits
