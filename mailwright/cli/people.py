@@ -21,6 +21,7 @@ from mailwright.reports.timeline import timeline
 from mailwright.runtime.corrections import correct, correction, value_of
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
 from mailwright.runtime.installation import Installation
+from mailwright.runtime.person_consents import consent_rows, consent_states, suppressions
 from mailwright.runtime.project.versions import current_project
 from mailwright.runtime.who import person_of, seal_of
 
@@ -120,7 +121,7 @@ def _carry_out(there: Installation, body: PeopleMerged | PersonSplit, before: Pe
 def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None:
     opened = opener(there.sealer)
     if json:
-        print(msgspec.json.encode(_plain(facts, opened)).decode())
+        print(msgspec.json.encode(_plain(facts, opened) | _consents(there, facts)).decode())
         return
     say = _line
     say(f"#{facts.person}  {facts.first_identifier}")
@@ -128,6 +129,13 @@ def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None
     say("identifiers  " + ", ".join(_short(f"{one.kind}:{one.value}") for one in facts.identifiers))
     say(f"time zone    {facts.time_zone} ({_ZONE_FROM[facts.time_zone_from]})")
     say("segments     " + (", ".join(facts.segments) or "none"))
+    told = _consents(there, facts)
+    say(
+        "consents     "
+        + (", ".join(f"{one['purpose']} {one['state']}" for one in told["consents"]) or "none on record")
+    )
+    for one in told["suppressed"]:
+        say(f"suppressed   no mail at all to {_short('email:' + one['address_hash'])}: {one['reason']}")
     for title, lines in (
         ("traits", list(trait_lines(facts.traits, {}, opened))),
         ("attributes", [f"{name} = {shown_value(one.value)}" for name, one in facts.attributes.items()]),
@@ -136,6 +144,24 @@ def _show_person(there: Installation, facts: PersonFacts, *, json: bool) -> None
             say(title)
             for line in lines:
                 say(f"  {line}")
+
+
+def _consents(there: Installation, facts: PersonFacts) -> dict[str, list[dict[str, str]]]:
+    """As `GET /v1/people/{who}` tells it."""
+    records = there.records.consents
+    return {
+        "consents": [
+            {
+                "purpose": one.purpose,
+                "state": "granted" if one.granted else "withdrawn",
+                "since": format_iso(one.at),
+                "source": one.source,
+                "address_hash": one.address_hash,
+            }
+            for one in consent_states(consent_rows(records, facts))
+        ],
+        "suppressed": [{"address_hash": one, "reason": reason} for one, reason in suppressions(records, facts).items()],
+    }
 
 
 def _plain(facts: PersonFacts, opened: Opened) -> dict[str, Any]:

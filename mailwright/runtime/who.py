@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mailwright.core.errors import Conflict, NotFound
 from mailwright.core.events import Person
 from mailwright.core.ports import EngineReads
@@ -11,6 +13,7 @@ from mailwright.runtime.project.load import Project, load_project
 
 SEARCHED_KINDS = ("user_id", "email", "phone", "anonymous_id")
 _NUMBER_DIGITS = 9  # more is no number of a person, but may be a user id
+_NUMBER = re.compile(rf"(?:#|number:)([0-9]{{1,{_NUMBER_DIGITS}}})")
 
 
 def seal_of(there: Installation) -> Seal:
@@ -20,18 +23,14 @@ def seal_of(there: Installation) -> Seal:
     return project.ingest_rules(there.sealer).seal
 
 
-def in_path(who: str) -> str | int:
-    """What a path or a body names: bare digits are a person's number there."""
-    return int(who) if who.isascii() and who.isdigit() and len(who) <= _NUMBER_DIGITS else who
-
-
 def person_of(engine: EngineReads, seal: Seal, asked: str | int) -> Person:
-    """The living person that a number, ``#12``, ``kind:value``, an e-mail, phone, user id or anonymous id names.
+    """The living person that ``#12``, ``number:12``, ``kind:value``, an e-mail, phone, user id or anonymous id names.
 
     Args:
         engine: Knows them.
         seal: Hashes as the door does, see `seal_of`: then ``0171 1234567`` finds ``+491711234567``.
-        asked: As somebody writes it.
+        asked: As somebody writes it. An integer is a person's number; bare digits as text never are, for a shop that
+            counts its customers would hit strangers by them.
 
     Raises:
         NotFound: ``person.unknown``.
@@ -40,7 +39,7 @@ def person_of(engine: EngineReads, seal: Seal, asked: str | int) -> Person:
     text = f"#{asked}" if isinstance(asked, int) else asked.strip()
     named = named_by(engine, seal, text)
     if not named:
-        hint = "name an e-mail, phone, user id, #12 or user_id:42"
+        hint = "name an e-mail, phone, user id, #12, number:12 or user_id:42"
         raise NotFound("person.unknown", f"nobody is known as {text[:100]!r}", hint)
     first, *others = dict.fromkeys(named.values())
     if others:
@@ -54,10 +53,11 @@ def named_by(engine: EngineReads, seal: Seal, text: str) -> dict[str, Person]:
     """The living people whom a text names, by the kind of identifier that it is for them; empty: nobody.
 
     An address is looked for as an e-mail first, and then as nothing else: any browser can call itself by somebody's
-    address as its user id, but none can set an e-mail. The same holds for a number and for a kind written before.
+    address as its user id, but none can set an e-mail. The same holds for ``#12``, ``number:12`` and for a kind
+    written before.
     """
-    if text.startswith("#") and text[1:].isascii() and text[1:].isdecimal():
-        found = engine.facts([Person(int(text[1:]))]) if len(text) <= 1 + _NUMBER_DIGITS else {}
+    if number := _NUMBER.fullmatch(text):
+        found = engine.facts([Person(int(number[1]))])
         return {"number": next(iter(found.values())).person} if found else {}
     kind, _, value = text.partition(":")
     if value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 
 from mailwright.core.durations import duration_micros
 from mailwright.core.instants import SECOND, format_iso, iso_or_none
@@ -13,13 +13,13 @@ from mailwright.core.messages import Message
 from mailwright.core.ports import Consent
 from mailwright.reports.sessions import Visit, sessions_of
 from mailwright.runtime.installation import service_health
-from mailwright.runtime.who import in_path, person_of
+from mailwright.runtime.person_consents import consent_rows, consent_states, suppressions
 from mailwright.web.access import allowed
 from mailwright.web.api_accounts import KnownTold, history_told, known_told
 from mailwright.web.context import WebContext
 from mailwright.web.described import ApiRoute, Told, When, also
 from mailwright.web.pages.mails import message_by_id
-from mailwright.web.pages.people import consent_rows, consent_states, person_facts
+from mailwright.web.pages.people import Who, person_facts, whom
 from mailwright.web.pages.shell import Context
 
 open_router = APIRouter(tags=["State"], route_class=ApiRoute)
@@ -174,11 +174,19 @@ class ConsentTold(Told):
     address_hash: str
 
 
+class SuppressedTold(Told):
+    """An address that gets no mail at all, not even a receipt; `reason`: the first that was given."""
+
+    address_hash: str
+    reason: str
+
+
 class PersonTold(Told, omit_defaults=True):
     """One person.
 
     Attributes:
         at: As of when.
+        suppressed: Addresses on the suppression list: there no consent counts.
         sources: Source -> the newest stamp of an event that it brought.
         history: Trait -> its kept writes, newest first; only if it was asked for.
     """
@@ -195,17 +203,16 @@ class PersonTold(Told, omit_defaults=True):
     sources: dict[str, str]
     accounts: list[str]
     consents: list[ConsentTold]
+    suppressed: list[SuppressedTold]
     time_zone: TimeZoneTold
     history: dict[str, list[KnownTold]] | None = None
 
 
-@router.get("/people/{number}/sessions")
+@router.get("/people/{who:path}/sessions")
 @also(404)
-def person_sessions(
-    context: Context, number: Annotated[int, Path(ge=0, lt=2**31)], gap: Gap = "30 minutes", limit: Limit = 50
-) -> Visits:
+def person_sessions(context: Context, who: Who, gap: Gap = "30 minutes", limit: Limit = 50) -> Visits:
     """A person's visits, newest first: start, length in seconds, pages, device, traffic source. `gap` ends one."""
-    facts = person_facts(context, number)
+    facts = person_facts(context, whom(context, who))
     told = sessions_of(context.history, facts.identifiers, gap=duration_micros(gap), limit=limit)
     return Visits(person=facts.person, sessions=[_visit(one) for one in told])
 
@@ -234,16 +241,14 @@ def _visit(one: Visit) -> VisitTold:
 
 @router.get("/people/{who:path}")
 @also(404)
-def person(
-    context: Context, who: Annotated[str, Path(max_length=400)], history: Annotated[bool, Query()] = False
-) -> PersonTold:
-    """What is known of one person: by number, ``#12``, an identifier as ``user_id:42``, an address, phone or id.
+def person(context: Context, who: Who, history: Annotated[bool, Query()] = False) -> PersonTold:
+    """What is known of one person: by ``number:12``, an identifier as ``user_id:42``, an address, phone or id.
 
     As of the last tick, at most a second ago, and consents, the newest word on each purpose by each address, as of
     now; with ``history=true`` every kept write of its traits too. Personal values are in clear text; hashed
     identifiers stay hashes.
     """
-    facts = person_facts(context, person_of(context.engine, context.seal, in_path(who)), past=history)
+    facts = person_facts(context, whom(context, who), past=history)
     return PersonTold(
         person=facts.person,
         at=format_iso(facts.at),
@@ -256,7 +261,11 @@ def person(
         last_seen_at=format_iso(facts.last_seen_at),
         sources={name: format_iso(at) for name, at in facts.sources.items()},
         accounts=facts.accounts,
-        consents=[_consent(one) for one in consent_states(consent_rows(context, facts))],
+        consents=[_consent(one) for one in consent_states(consent_rows(context.records.consents, facts))],
+        suppressed=[
+            SuppressedTold(address_hash=one, reason=reason)
+            for one, reason in suppressions(context.records.consents, facts).items()
+        ],
         time_zone=TimeZoneTold(name=facts.time_zone, origin=facts.time_zone_from),
         history=history_told(context, facts.history) if history else None,
     )

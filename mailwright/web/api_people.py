@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from mailwright.core.events import PeopleMerged, PersonSplit
@@ -16,11 +16,11 @@ from mailwright.reports.identity import bringers
 from mailwright.reports.timeline import timeline
 from mailwright.runtime.corrections import correct, correction
 from mailwright.runtime.identity_changes import carry_out, merge_asked, people_after, split_asked
-from mailwright.runtime.who import in_path, person_of
 from mailwright.web.access import allowed
 from mailwright.web.context import WebContext
 from mailwright.web.described import Answer, ApiRoute, Told, When, also, json_body
 from mailwright.web.keys import write_key
+from mailwright.web.pages.people import Who, whom
 from mailwright.web.pages.shell import Context
 
 router = APIRouter(prefix="/v1/people", tags=["Who is who"], dependencies=[Depends(allowed)], route_class=ApiRoute)
@@ -32,7 +32,8 @@ class MergeCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The body of ``POST /v1/people/merge``.
 
     Attributes:
-        one: Who stays, unless the other alone has a user_id: a number, ``#12``, ``kind:value``, an address or id.
+        one: Who stays, unless the other alone has a user_id: a person's number as an integer, ``number:12``,
+            ``kind:value``, an address or id. Digits as text are an id.
         other: Who is the same person.
         reason: Why; kept in the log as it is written.
     """
@@ -173,17 +174,14 @@ class CorrectCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     because: str
 
 
-Who = Annotated[str, Path(max_length=400)]
-
-
 @router.get("/{who:path}/graph")
 @also(404)
 def graph(context: Context, who: Who) -> GraphTold:
-    """A person's identifiers, what joined them, and what was not joined; by number or ``kind:value``.
+    """A person's identifiers, what joined them, and what was not joined.
 
     As of the last record. Hashed identifiers stay hashes.
     """
-    return _graph(context, context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
+    return _graph(context, context.engine.graph(whom(context, who)))
 
 
 @router.get("/{who:path}/timeline")
@@ -198,7 +196,7 @@ def person_timeline(
 
     As of the last record that the engine has folded, whether History holds it yet or not. Sealed values stay sealed.
     """
-    whose = Whose.of(context.engine.graph(person_of(context.engine, context.seal, in_path(who))))
+    whose = Whose.of(context.engine.graph(whom(context, who)))
     found = timeline(context.engine, context.history, whose, before=before, limit=limit + 1)
     shown = found.happened[:limit]
     return TimelineTold(
@@ -247,7 +245,7 @@ def split(
     body = split_asked(
         context.engine,
         context.seal,
-        in_path(who),
+        who,
         merge=call.merge,
         identifiers=call.identifiers,
         reason=call.reason,
@@ -265,7 +263,7 @@ def correct_traits(
     call: Annotated[CorrectCall, Depends(json_body(CorrectCall, "request.body", hint=_HINT))],
 ) -> Answer[Changed]:
     """Correct traits of one person: an identify of the source ``correction``, as which its history shows it."""
-    number = person_of(context.engine, context.seal, in_path(who))
+    number = whom(context, who)
     facts, by = context.engine.facts([number])[number], by_of(request, context)
     event = correction(
         facts, context.engine, context.ingest_rules, context.clock, traits=call.traits, reason=call.because, by=by

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mailwright.core.errors import Conflict, InvalidInput, Issue, MailwrightError, NotFound, Transient
@@ -147,12 +148,20 @@ def _to_login(request: Request) -> Response:
     return RedirectResponse("/login", 303)
 
 
+def _parameters(error: Exception) -> str:
+    """Which parameters are wrong and why, as far as a check of them failed; values are not repeated."""
+    if not isinstance(error, RequestValidationError):
+        return ""
+    told = [f"{one['loc'][-1]}: {one['msg'][:1].lower()}{one['msg'][1:]}" for one in error.errors() if one.get("loc")]
+    return f" ({'; '.join(told)})" if told else ""
+
+
 async def answer_http_error(request: Request, error: Exception) -> Response:
     """The same for what the framework refuses: unknown path, wrong method, malformed parameter."""
     status = int(getattr(error, "status_code", 400))
     known = {404: "there is no such page", 405: "this address does not take that method"}
     message = known.get(status, "the address or a parameter in it is malformed")
-    shaped = MailwrightError(f"http.{status}", message)
+    shaped = MailwrightError(f"http.{status}", message + _parameters(error))
     headers = getattr(error, "headers", None) or {}
     if wants_json(request):
         return JSONResponse(error_body(shaped), status, headers)

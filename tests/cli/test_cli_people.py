@@ -123,6 +123,20 @@ def test_a_person_is_shown_by_any_name(shop):
         said(shop, "person", "bob")
 
 
+def test_a_person_is_shown_with_what_may_be_written_to_them(shop):
+    assert "consents     none on record" in said(shop, "person", "ada")
+    consent = ["--grant", "--purpose", "marketing", "--source", "form", "--wording", "Yes, write to me"]
+    said(shop, "consent", "ada@shop.example", *consent)
+    assert "consents     marketing granted" in said(shop, "person", "ada")
+    said(shop, "suppress", "ada@shop.example", "--reason", "complaint")
+    (line,) = [one for one in said(shop, "person", "ada").splitlines() if one.startswith("suppressed")]
+    assert line.endswith(": complaint")
+    told = json.loads(said(shop, "person", "ada", "--json"))
+    assert [(one["purpose"], one["state"]) for one in told["consents"]] == [("marketing", "granted")]
+    (suppressed,) = told["suppressed"]
+    assert (suppressed["reason"], suppressed["address_hash"]) == ("complaint", told["consents"][0]["address_hash"])
+
+
 def test_the_timeline_has_what_is_not_in_history_yet(shop):
     there = shop.there
     now = there.clock.now()

@@ -184,7 +184,7 @@ def test_faults_are_found_told_once_and_gone_when_mended(tmp_path: Path) -> None
         )
 
         # Taken apart, they are neither proposed nor merged again.
-        merges = shop.get(f"/v1/people/{ada['person']}/graph")["merges"]
+        merges = shop.get(f"/v1/people/number:{ada['person']}/graph")["merges"]
         done("split", f"#{ada['person']}", "--merge", str(merges[0]["merge"]), "--reason", "twins", *project)
         again = done("audit", "--change", *project)
         assert "0 probable duplicates" in again

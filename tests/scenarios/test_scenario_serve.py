@@ -104,7 +104,7 @@ def test_on_the_machines_own_clock_a_tick_follows_by_itself(tmp_path: Path) -> N
         shop = Shop(there, served)
         shop.batch([identify("ada", "ada@example.com"), order("ada", 1)])
         wait_until("ada is a customer", lambda: shop.get("/v1/segments/customers")["size"] == 1)
-        assert shop.get("/v1/people/0")["segments"] == ["customers", "newcomers"]
+        assert shop.get("/v1/people/number:0")["segments"] == ["customers", "newcomers"]
         # History gets its next chunk in an hour.
         happened = shop.get("/v1/people/user_id:ada/timeline")["happened"]
         assert Counter((one["kind"], one["name"]) for one in happened) == Counter(

@@ -50,13 +50,13 @@ def test_what_is_sealed_inside_a_value_is_read_too(shop: Shop) -> None:
     page = client.get("/people/2").text
     assert "12 Elm Row" in page
     assert "&#34;sealed&#34;" not in page
-    told = client.get("/v1/people/2").json()
+    told = client.get("/v1/people/number:2").json()
     assert told["traits"]["address"]["value"] == {"street": "12 Elm Row", "city": "York"}
 
 
 def test_the_api_tells_history_only_when_asked(shop: Shop) -> None:
     client = visitor(shop)
-    brief, told = (client.get(f"/v1/people/2{query}").json() for query in ("", "?history=true"))
+    brief, told = (client.get(f"/v1/people/number:2{query}").json() for query in ("", "?history=true"))
     assert "history" not in brief
     assert brief["accounts"][0] == "acme"
     assert list(brief["sources"]) == ["till"]
@@ -69,7 +69,7 @@ def test_people_are_found_by_an_indexed_trait_in_any_form(shop: Shop) -> None:
     found = client.get("/v1/people", params={"trait": "kids", "value": " 3.0 "}).json()
     assert found["count"] == len(found["people"]) > 0
     assert {n % 4 for n in found["people"]} == {3}
-    name = client.get("/v1/people/2").json()["traits"]["lastName"]["value"]
+    name = client.get("/v1/people/number:2").json()["traits"]["lastName"]["value"]
     assert 2 in client.get("/v1/people", params={"trait": "lastName", "value": name}).json()["people"]
     assert client.get("/v1/people", params={"trait": "kids", "value": "many"}).status_code == 400
     missing = client.get("/v1/people", params={"trait": "kid", "value": "1"})

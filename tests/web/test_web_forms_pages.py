@@ -85,7 +85,7 @@ def test_the_person_page_and_the_api_show_the_proof(fresh_shop: Shop) -> None:
     page = marketer.get(f"/people/{PERSON}").text
     assert "Yes, &lt;write&gt; to me." in page
     assert "/mails/m1" in page
-    (proof,) = marketer.get(f"/v1/people/{PERSON}/proofs").json()["proofs"]
+    (proof,) = marketer.get(f"/v1/people/number:{PERSON}/proofs").json()["proofs"]
     assert (proof["form"], proof["message_id"], proof["purposes"][0]["wording"]) == (
         "club",
         "m1",

@@ -131,7 +131,7 @@ def test_single_identifiers_are_taken_out(shop):
     assert answer.status_code == 200, answer.text
     tom, other = answer.json()["people"]
     assert person(shop, "phone:+4930123456")["person"] == other != tom
-    assert shop.post(f"/v1/people/{other}/split", body).json()["error"]["code"] == "identity.nothing_left"
+    assert shop.post(f"/v1/people/number:{other}/split", body).json()["error"]["code"] == "identity.nothing_left"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,49 @@ def test_nobody_gets_in_front_of_an_address_by_calling_themselves_by_it(shop):
     assert person(shop, "user_id:vera@example.com")["person"] == stranger, "who is meant can be said"
 
 
+def test_digits_are_an_id_of_the_shop_and_never_the_number_of_a_stranger(shop):
+    tell(shop, "identify", userId="named-una")
+    una = person(shop, "named-una")["person"]
+    correction = {"traits": {"city": "Wien"}, "because": "she moved"}
+    for call in (
+        lambda: shop.get(f"/v1/people/{una}"),
+        lambda: shop.post(f"/v1/people/{una}/traits", correction),
+        lambda: shop.post("/v1/people/merge", {"one": f"{una}", "other": "named-una", "reason": "one and the same"}),
+    ):
+        assert call().json()["error"]["code"] == "person.unknown"
+    tell(shop, "identify", userId=f"{una}")
+    other = person(shop, f"{una}")["person"]
+    assert other != una
+    assert shop.post(f"/v1/people/{una}/traits", correction).json()["people"] == [other]
+    assert "city" not in person(shop, "named-una")["traits"]
+    for named in (f"number:{una}", f"%23{una}", "user_id:named-una"):
+        assert person(shop, named)["person"] == una
+    asked = {"one": una, "other": f"number:{una}", "reason": "an integer is a number"}
+    assert shop.post("/v1/people/merge", asked).json()["error"]["code"] == "identity.same"
+
+
+def test_a_parameter_that_cannot_be_is_named(shop):
+    answer = shop.get("/v1/people/user_id:uma/timeline", limit=201)
+    assert answer.status_code == 400
+    message = answer.json()["error"]["message"]
+    assert message.endswith("(limit: input should be less than or equal to 200)"), message
+
+
+def test_an_address_that_gets_no_mail_is_seen_at_its_person(shop):
+    tell(shop, "identify", userId="named-rui", traits={"email": "rui@example.com"})
+    assert person(shop, "named-rui")["suppressed"] == []
+    call = {"suppressions": [{"email": "rui@example.com", "reason": "complaint"}]}
+    assert shop.post("/v1/suppressions", call).status_code == 200
+    told = person(shop, "named-rui")
+    email = next(one["value"] for one in told["identifiers"] if one["kind"] == "email")
+    assert told["suppressed"] == [{"address_hash": email, "reason": "complaint"}]
+    client, _ = signed_in(shop)
+    page = client.get(f"/people/{told['person']}").text
+    consent = page[page.index("<h2>Consent</h2>") :]
+    assert "suppressed</span> no mail at all" in consent[: consent.index("</section>")]
+    assert "complaint" in consent[: consent.index("</section>")]
+
+
 def test_what_names_two_people_is_asked_back(shop):
     tell(shop, "identify", userId="named-tom", traits={"phone": "+49 30 7654321"})
     tell(shop, "identify", browser=True, userId="+49 30 7654321", anonymousId="browser-with-a-phone")
@@ -221,7 +264,7 @@ def test_the_page_shows_the_graph_and_parts_and_joins(shop):
     page = client.get(f"/people/{number}").text
     assert "<b>eve</b>" not in page
     assert "Order Completed of till" in page
-    [merge] = graph(shop, str(number))["merges"]
+    [merge] = graph(shop, f"number:{number}")["merges"]
     assert f"merge {merge['merge']}" in page
     form = {"csrf": csrf, "merge": str(merge["merge"]), "reason": "a shared laptop"}
     assert (
@@ -239,7 +282,7 @@ def test_the_page_shows_the_graph_and_parts_and_joins(shop):
     form = {"csrf": csrf, "identifier": "anonymous_id:laptop", "reason": "no"}
     assert client.post(f"/people/{number}/split", data=form, headers=OURS).status_code == 303
     assert person(shop, "anonymous_id:laptop")["person"] > other, "a number is never given twice"
-    [*_, last] = graph(shop, str(number))["merges"]
+    [*_, last] = graph(shop, f"number:{number}")["merges"]
     assert (last["by"], last["undone"]) == ("ada", True)
 
 
@@ -350,7 +393,7 @@ def test_two_who_look_alike_are_said_to_be_two_or_one_on_the_board(shop):
     form = {"csrf": csrf, "one": str(zoe), "other": str(zoey), "say": "apart"}
     assert client.post("/quality/pairs", data=form | {"csrf": "x"}, headers=OURS).status_code == 403
     assert client.post("/quality/pairs", data=form, headers=OURS).status_code == 303
-    assert graph(shop, str(zoe))["kept_apart_from"] == [zoey]
+    assert graph(shop, f"number:{zoe}")["kept_apart_from"] == [zoey]
     assert (
         client.post("/quality/pairs", data=form | {"other": str(zora), "say": "merge"}, headers=OURS).status_code == 303
     )

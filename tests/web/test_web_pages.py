@@ -372,7 +372,7 @@ def test_a_part_of_a_page_takes_the_whole_page_to_the_login(stranger: TestClient
 
 
 def test_the_api_tells_what_the_pages_tell(shop: Shop, marketer: TestClient) -> None:
-    person = marketer.get("/v1/people/26").json()
+    person = marketer.get("/v1/people/number:26").json()
     assert person["traits"]["email"]["value"] == "household-26@example.com"
     assert person["segments"] == list(shop.engine.people[26].segments)  # type: ignore[index]
     message = marketer.get(f"/v1/messages/{shop.message_ids[0]}").json()

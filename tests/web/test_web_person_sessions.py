@@ -42,7 +42,7 @@ def test_visits_have_start_length_pages_device_and_source(shop: Live) -> None:
     number = shop.get("/v1/people/user_id:vera").json()["person"]
     shop.client.flush_history()
 
-    told = shop.get(f"/v1/people/{number}/sessions").json()["sessions"]
+    told = shop.get(f"/v1/people/number:{number}/sessions").json()["sessions"]
     assert [(one["pages"], one["events"], one["device"], one["source"], one["length_s"]) for one in told] == [
         (1, 1, "tablet", None, 0),
         (2, 3, "mobile", "email", 2400),
@@ -50,8 +50,8 @@ def test_visits_have_start_length_pages_device_and_source(shop: Live) -> None:
     assert told[1]["started_at"] == format_iso(now)
     assert told[1]["path"] == ["Home", "Mug", "Product Viewed"]
 
-    longer = shop.get(f"/v1/people/{number}/sessions", gap="31 minutes").json()["sessions"]
+    longer = shop.get(f"/v1/people/number:{number}/sessions", gap="31 minutes").json()["sessions"]
     assert [one["events"] for one in longer] == [4]
-    assert len(shop.get(f"/v1/people/{number}/sessions", limit=1).json()["sessions"]) == 1
-    assert shop.get("/v1/people/999999/sessions").status_code == 404
-    assert shop.get(f"/v1/people/{number}/sessions", gap="soon").status_code == 400
+    assert len(shop.get(f"/v1/people/number:{number}/sessions", limit=1).json()["sessions"]) == 1
+    assert shop.get("/v1/people/number:999999/sessions").status_code == 404
+    assert shop.get(f"/v1/people/number:{number}/sessions", gap="soon").status_code == 400

@@ -129,13 +129,13 @@ def test_only_a_server_key_or_our_own_page_may_ask(shop: Live) -> None:
     answer = httpx.post(f"{shop.base_url}/v1/segments/preview", json={"rule": "everyone"}, timeout=60)
     assert answer.status_code == 401
     browser = {"Authorization": "Bearer pk_live"}
-    for path in ("/v1/segments/loyal/members", "/v1/segments/loyal/overlap", "/v1/transitions", "/v1/people/0"):
+    for path in ("/v1/segments/loyal/members", "/v1/segments/loyal/overlap", "/v1/transitions", "/v1/people/number:0"):
         assert httpx.get(shop.base_url + path, headers=browser, timeout=60).status_code == 401
 
 
 def test_people_are_found_by_any_identifier(shop: Live) -> None:
     number = shop.get("/v1/people/user_id:p3").json()["person"]
-    assert shop.get(f"/v1/people/{number}").json()["identifiers"] == [{"kind": "user_id", "value": "p3"}]
+    assert shop.get(f"/v1/people/number:{number}").json()["identifiers"] == [{"kind": "user_id", "value": "p3"}]
     shop.post("/v1/identify", {"userId": "a/b:c", "traits": {"email": "Ada@Example.com"}, "messageId": "id1"})
     wait_for(lambda: shop.get("/v1/people/user_id:a/b:c").status_code == 200, "not folded")
     assert shop.get("/v1/people/email:ada@example.com").json()["traits"]["email"]["value"] == "Ada@Example.com"

@@ -17,7 +17,7 @@ from mailwright.web.access import allowed
 from mailwright.web.context import WebContext
 from mailwright.web.described import ApiRoute, Told, When, also
 from mailwright.web.forms.visit import shown_field
-from mailwright.web.pages.people import person_facts, proofs_of
+from mailwright.web.pages.people import Who, person_facts, proofs_of, whom
 from mailwright.web.pages.shell import Context, pages_router
 from mailwright.web.templating import page_response
 
@@ -132,11 +132,11 @@ def counts_of(context: Context, name: Name) -> FormTold:
     return _told(context, name, _found(context, name), form_counts(context.history).get(name))
 
 
-@api_router.get("/people/{number}/proofs")
+@api_router.get("/people/{who:path}/proofs")
 @also(404)
-def proofs(context: Context, number: Annotated[int, Path(ge=0, lt=2**31)]) -> Proofs:
+def proofs(context: Context, who: Who) -> Proofs:
     """How each consent of a person by a form came about: words, times, mail. Network addresses stay sealed."""
-    found = proofs_of(context, person_facts(context, number))
+    found = proofs_of(context, person_facts(context, whom(context, who)))
     return Proofs(proofs=[_proof(one) for one in found])
 
 

@@ -17,9 +17,10 @@ from mailwright.core.happenings import Happening, Whose
 from mailwright.core.instants import SECOND, Instant, parse_iso
 from mailwright.core.messages import Message
 from mailwright.core.person_graph import PersonGraph
-from mailwright.core.ports import Consent, OptIn
+from mailwright.core.ports import OptIn
 from mailwright.reports.timeline import timeline
-from mailwright.runtime.who import named_by
+from mailwright.runtime.person_consents import consent_rows, consent_states, suppressions
+from mailwright.runtime.who import named_by, person_of
 from mailwright.web.context import Definition, WebContext
 from mailwright.web.opening import opened as opened
 from mailwright.web.pages.identity import clear_addresses, graph_values, readable_reason
@@ -146,7 +147,7 @@ def person_page(
     if facts.person != number:
         return RedirectResponse(f"/people/{facts.person}", 303)
     graph = context.engine.graph(facts.person)
-    consents = consent_rows(context, facts)
+    consents = consent_rows(context.records.consents, facts)
     clear = clear_addresses(context, facts)
     values = {
         "facts": facts,
@@ -158,6 +159,9 @@ def person_page(
         "segments": [(name, titles(context.project.segments).get(name, name)) for name in facts.segments],
         "consents": consents,
         "states": [(one, clear.get(one.address_hash, "")) for one in consent_states(consents)],
+        "suppressed": [
+            (reason, clear.get(one, "")) for one, reason in suppressions(context.records.consents, facts).items()
+        ],
         "proofs": proofs_of(context, facts),
         "mails": _mails(context, graph.numbers),
         "origin_title": lambda origin: origin_title(context.project, origin),
@@ -181,6 +185,17 @@ def person_timeline(
     return page_response(request, "timeline.html", {"facts": facts, **values})
 
 
+Who = Annotated[
+    str,
+    Path(max_length=400, description="number:12, user_id:42 or another kind:value, an e-mail, phone or id."),
+]
+
+
+def whom(context: WebContext, who: str | int) -> Person:
+    """The person whom a program names, see `person_of`."""
+    return person_of(context.engine, context.seal, who)
+
+
 def person_facts(context: WebContext, number: int, *, past: bool = False) -> PersonFacts:
     """Facts of a person; of the survivor if the number was merged. `past`: with the earlier writes of traits.
 
@@ -191,21 +206,6 @@ def person_facts(context: WebContext, number: int, *, past: bool = False) -> Per
     if found is None:
         raise NotFound("person.unknown", f"there is no person {number}", "search by e-mail or user id")
     return found
-
-
-def consent_rows(context: WebContext, facts: PersonFacts) -> list[Consent]:
-    """The consent ledger of all of a person's e-mail addresses, newest first."""
-    hashes = [one.value for one in facts.identifiers if one.kind == "email"]
-    rows = [row for address_hash in hashes for row in reversed(context.records.consents.ledger(address_hash))]
-    return sorted(rows, key=lambda row: -row.at)
-
-
-def consent_states(rows: Sequence[Consent]) -> list[Consent]:
-    """Of a ledger, newest first, the word that counts on each purpose by each address, by purpose."""
-    newest: dict[tuple[str, str], Consent] = {}
-    for row in rows:
-        newest.setdefault((row.purpose, row.address_hash), row)
-    return [newest[key] for key in sorted(newest)]
 
 
 def proofs_of(context: WebContext, facts: PersonFacts) -> list[OptIn]:
