@@ -245,11 +245,18 @@ def _constant(node: s.Constant) -> str:
         case "boolean":
             return "true" if node.value else "false"
         case "duration":
-            return duration_text(int(node.value))
+            return _duration(node.value)
         case "instant":
             return _instant(node.value)
         case _:
             return str(node.value)
+
+
+def _duration(value: str | bool | int) -> str:
+    try:
+        return duration_text(int(value))
+    except ValueError:
+        return str(value)  # only JSON can hold it, and `check` refuses it
 
 
 def _instant(value: object) -> str:

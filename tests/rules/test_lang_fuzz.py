@@ -90,6 +90,21 @@ def test_json_with_a_slip(node: s.Expression, data: st.DataObject) -> None:
         assert issue.message
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [b'""', b'"A"', b'"1.5"', b"true", b'"' + b"9" * 5000 + b'"'],
+    ids=["empty", "text", "fraction", "boolean", "long"],
+)
+@pytest.mark.parametrize("right", ["count of 'A' > 36 hours", "trait a > 36 hours", "count of 'A' in (36 hours)"])
+def test_a_length_of_time_that_is_none_is_told_about(right: str, wrong: bytes) -> None:
+    """The message shows it as it stands; no number can be made of it."""
+    text = s.to_json(parse(right)).replace(b"129600000000", wrong)
+    assert wrong in text
+    issues = check(s.from_json(text), NAMES, expects="condition")
+    assert wrong == b"true" or issues
+    assert all(issue.message for issue in issues)
+
+
 def test_enormous_rules() -> None:
     with pytest.raises(InvalidInput, match="at most 20,000"):
         parse("everyone and " * MAX_LENGTH)
