@@ -95,16 +95,19 @@ def _contacts_checked(traits: dict[str, Any], reading: Reading, place: str) -> d
             traits = {key: each for key, each in traits.items() if key != name}
         elif not (isinstance(value, str | int) and fits(str(value))):
             traits = {key: each for key, each in traits.items() if key != name}
-            _untell({f"{place}.{name}", f"traits.{name}"}, reading)  # a normaliser says "traits" wherever they stand
-            reading.warn(f"{place}.{name}", f"left out: what was sent {fault}")
+            # A normaliser says "traits" wherever they stand, and knows better what is wrong.
+            why = _taken_back({f"{place}.{name}", f"traits.{name}"}, reading) or f"what was sent {fault}"
+            reading.warn(f"{place}.{name}", f"left out: {why}")
         elif reading.source.kind == "browser":
             traits = {f"unverified_{name}" if key == name else key: each for key, each in traits.items()}
     return traits
 
 
-def _untell(fields: Collection[str], reading: Reading) -> None:
-    """Take back what was said of a field that was kept as sent so far, and now is left out."""
-    reading.warned[:] = [one for one in reading.warned if one.index != reading.index or one.field not in fields]
+def _taken_back(fields: Collection[str], reading: Reading) -> str:
+    """Why a field was kept as sent so far that now is left out: that is no longer told. Empty if nothing was told."""
+    told = [one for one in reading.warned if one.index == reading.index and one.field in fields]
+    reading.warned[:] = [one for one in reading.warned if one not in told]
+    return told[0].reason.removeprefix("kept as sent: ") if told else ""
 
 
 def properties_of(
