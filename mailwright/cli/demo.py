@@ -16,7 +16,7 @@ from mailwright.runtime.demo import folder as demo_folder
 from mailwright.runtime.demo.stages import FINISHED, Demo, prepare, receiver
 from mailwright.runtime.installation import Installation, only_one, open_installation
 from mailwright.runtime.settings import Settings, load_settings
-from mailwright.runtime.supervisor import Supervisor, children, free_port, listen
+from mailwright.runtime.supervisor import Supervisor, children, listen
 
 
 def register(app: typer.Typer) -> None:
@@ -56,11 +56,14 @@ def _run(settings: Settings, there: Installation, port: int | None, stay: bool, 
         prepare(there, households)
         listener = listen(settings.door.host, settings.door.port if port is None else port)
         base_url = address(settings, listener.getsockname()[1])
-        smtp_port = free_port()
+        mail = listen("127.0.0.1", 0)
+        smtp_port = mail.getsockname()[1]
         started = children(
             settings.folder, listener, base_url=base_url, environment={"MAILWRIGHT__CHANNEL__PORT": str(smtp_port)}
         )
-        supervisor = Supervisor(started if finished else [receiver(settings.folder, smtp_port), *started])
+        if finished:
+            mail.close()  # nobody receives any more
+        supervisor = Supervisor(started if finished else [receiver(settings.folder, mail), *started])
         release_leases(there.records.messages, there.clock.now())
         supervisor.start()
         try:

@@ -13,6 +13,7 @@ import errno
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -171,8 +172,12 @@ def _settle(waiting: list[asyncio.Future[None]], error: OSError | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def receiving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[int]:
+async def receiving(
+    folder: Path, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None
+) -> AsyncIterator[int]:
     """Receive mail into `folder` while the block runs; yields the port, chosen by the system if `port` is 0.
+
+    A `listener` that somebody has bound already is taken over, and `host` and `port` mean nothing then.
 
     Raises:
         InvalidInput: If the port is taken or the library for it is not installed.
@@ -191,7 +196,8 @@ async def receiving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> Asy
         return SMTP(handler, hostname="localhost", enable_SMTPUTF8=True, data_size_limit=MAX_MAIL_BYTES, loop=loop)
 
     try:
-        server = await loop.create_server(answer, host, port)
+        where: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": port}
+        server = await loop.create_server(answer, **where)
     except OSError as error:
         mailbox.close()
         raise InvalidInput.one(
@@ -204,11 +210,11 @@ async def receiving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> Asy
         mailbox.close()
 
 
-async def _serve(folder: Path, host: str, port: int) -> None:
+async def _serve(folder: Path, host: str, port: int, listener: socket.socket | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with receiving(folder, host, port) as chosen:
+    async with receiving(folder, host, port, listener) as chosen:
         sys.stdout.write(f"{chosen}\n")
         sys.stdout.flush()
         await stop.wait()
@@ -219,10 +225,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mailwright.delivery.receiver", description="Receive mail into a folder.")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--fd", type=int, help="a listening socket that whoever starts this hands over")
     parser.add_argument("--folder", type=Path, required=True, help="folder for the mails and ledger.jsonl")
     options = parser.parse_args(arguments)
     try:
-        asyncio.run(_serve(options.folder, options.host, options.port))
+        listener = None if options.fd is None else socket.socket(fileno=options.fd)
+        asyncio.run(_serve(options.folder, options.host, options.port, listener))
     except InvalidInput as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -162,14 +162,6 @@ class Supervisor:
             child.stop()
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def children(
     project: Path,
     listener: socket.socket,

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from unittest.mock import patch
 import httpx
 
 from mailwright.cli.main import run
+from mailwright.core.errors import Transient
 from mailwright.core.events import PLACES, ClockMoved, Tick
 from mailwright.core.instants import Instant, parse_iso
 from mailwright.core.ports import Consent
@@ -30,7 +31,7 @@ from mailwright.runtime.project.versions import apply, plan
 from mailwright.runtime.settings import load_settings
 from mailwright.runtime.write_keys import create_key
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 SETTINGS = """\
 [project]
@@ -125,9 +126,10 @@ class Served:
         found: dict[str, int] = {}
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         for pid in listed.split():
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            if "mailwright" in words:
-                found[words[words.index("mailwright") + 1]] = int(pid)
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                if "mailwright" in words:
+                    found[words[words.index("mailwright") + 1]] = int(pid)
         return found
 
     def kill(self, name: str) -> None:
@@ -152,7 +154,7 @@ def alive(pid: int) -> bool:
     """Whether a process of that pid runs (and is no zombie)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -263,8 +265,16 @@ class Shop:
                 records.engine.applied() >= number * PLACES
                 and records.messages.open_count() == 0
                 and records.outbox.pending_count() == 0
+                and self.folded()
             ),
         )
+
+    def folded(self) -> bool:
+        """Whether the engine has folded all of the log, with what became of the mails; only then may it be asked."""
+        try:
+            return self.there.engine.status().offset >= self.there.log.last()[0] * PLACES
+        except Transient:  # it was started anew and reads its log again
+            return False
 
 
 def identify(user: str, email: str, **traits: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from mailwright.stores.records_sql import SqlRecords
 HOUSEHOLDS = 40
 PATIENCE_S = 240.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 def output_of(folder: Path) -> Path:
@@ -61,6 +61,22 @@ def kill(demo: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(demo.pid, signal.SIGKILL)
     demo.wait()
+    for _ in range(int(PATIENCE_S / 0.02)):  # its processes hold locks until the last of them is gone
+        if not living(demo.pid):
+            return
+        threading.Event().wait(0.02)
+    pytest.fail("the demo's processes do not end")
+
+
+def living(group: int) -> list[str]:
+    """Pids of a process group that are no zombies."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            state, _, its_group, *_ = stat.read_text().rpartition(")")[2].split()
+            if int(its_group) == group and state != "Z":
+                found.append(stat.parent.name)
+    return found
 
 
 def kill_when(folder: Path, reached: Callable[[SqlRecords], bool], after_s: float) -> None:

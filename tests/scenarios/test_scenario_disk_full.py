@@ -46,9 +46,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Leave no room; removing the file that is returned makes some again."""
+    """Leave no room, also where something was removed meanwhile; removing the file that is returned makes some."""
     ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
+    with ballast.open("ab", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             try:
                 while True:
@@ -100,9 +100,10 @@ def test_serve_pauses_and_recovers(disk: Path) -> None:
         leave_no_slack(disk / "records.sqlite")
         ballast = fill(disk)
         append_somehow(there.log, ballast, "2026-11-03T09:00:00Z")  # the campaign falls due: much to write
-        wait_until("the engine pauses", lambda: "paused at " in served.told())
+        wait_until("the engine pauses", lambda: fill(disk) and "paused at " in served.told())
         taken, status = 0, 200
         while status == 200:  # the log may have room left inside its files
+            fill(disk)
             calls = [order(user, 2 + taken) for user in users]
             answer = httpx.post(f"{served.base_url}/v1/batch", json={"batch": calls}, auth=(shop.key, ""), timeout=30)
             status = answer.status_code

@@ -56,6 +56,7 @@ def test_a_plan_and_a_preview_tell_what_would_change_in_people(tmp_path: Path) -
         with connect(
             served.base_url.replace("http", "ws", 1) + "/v1/transitions/stream?after=0&segment=customers",
             additional_headers={"Authorization": f"Bearer {shop.key}"},
+            open_timeout=60,
         ) as socket:
             seen = [json.loads(socket.recv(timeout=60)) for _ in range(13)]
         assert sorted(one["identifier"] for one in seen[1:]) == [f"user_id:{user}" for user in PEOPLE]

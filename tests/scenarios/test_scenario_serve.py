@@ -98,7 +98,8 @@ def test_from_an_order_to_a_mail_and_back(tmp_path: Path) -> None:
 
 
 def test_on_the_machines_own_clock_a_tick_follows_by_itself(tmp_path: Path) -> None:
-    settings = SETTINGS.replace('kind = "virtual"', 'kind = "system"') + "\n[engine]\nhistory_s = 3600\n"
+    never = "\n[engine]\nhistory_s = 3600\ncheckpoint_s = 3600\n"  # a checkpoint closes History's chunk too
+    settings = SETTINGS.replace('kind = "virtual"', 'kind = "system"') + never
     folder = make_project(tmp_path / "shop", settings)
     with serving(folder) as served, opened(folder) as there:
         shop = Shop(there, served)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -184,18 +185,19 @@ def prepare(there: Installation, households: int | None) -> None:
         apply(there, planned)
 
 
-def receiver(folder: Path, port: int) -> Child:
-    """The receiving SMTP server beside the demo: its ledger is what really arrived."""
+def receiver(folder: Path, listener: socket.socket) -> Child:
+    """The receiving SMTP server beside the demo, on a port that nobody can take: its ledger is what really arrived."""
+    fd = listener.fileno()
     command = [
         sys.executable,
         "-m",
         "mailwright.delivery.receiver",
-        "--port",
-        str(port),
+        "--fd",
+        str(fd),
         "--folder",
         str(mailbox(folder)),
     ]
-    return Child("receiving server", command, quiet=True)
+    return Child("receiving server", command, (fd,), quiet=True)
 
 
 def mailbox(folder: Path) -> Path:

@@ -247,11 +247,10 @@ class World:
 
     def caught_up(self, engine: Engine) -> EngineState:
         """The engine's state once it has folded all of the log."""
-        last = self.log.last()[0]
 
         def there() -> bool:
-            try:
-                return engine.ask(lambda state: state.number).result(30) == last
+            try:  # the engine first: it may itself append what it is then to fold
+                return engine.ask(lambda state: state.number).result(30) == self.log.last()[0]
             except Transient:  # it reads its log again
                 return False
 

@@ -251,7 +251,7 @@ def test_killed_without_room_its_rows_come_again(
     full = "from mailwright.runtime import quarantine\nquarantine.MOST_HELD = 0\n"
     script = KILLED.replace("\nleft = ", f"\n{full}left = ")
     asked = [sys.executable, "-c", script, str(SCENARIOS), str(shop), str(call), when]
-    assert subprocess.run(asked, timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run(asked, timeout=240).returncode == -signal.SIGKILL
     with monkeypatch.context() as full:
         full.setattr(quarantine, "MOST_HELD", 0)
         assert read_again(shop).n_held == 0

@@ -375,7 +375,7 @@ def test_killed_between_any_two_writes_it_loses_and_doubles_nothing(poster: Post
     poster.post(*changes(change("c", "ada", "Ulm", 11)))
     rows = changes(change("u", "ada", "Bonn", 12), change("d", "ada", "", 13), change("c", "bob", "Kiel", 14))
     asked = [sys.executable, "-c", KILLED, str(Path(__file__).parents[2] / "scenarios"), str(poster.shop.folder)]
-    ran = subprocess.run([*asked, place, when], input=b"\n".join(rows), timeout=60)
+    ran = subprocess.run([*asked, place, when], input=b"\n".join(rows), timeout=240)
     assert ran.returncode == -signal.SIGKILL
     assert counts(poster.post(*rows)) == ((0, 3, 0, 0) if (place, when) == ("note", "after") else (3, 0, 0, 0))
     cities = [event.traits.get("city") for event in poster.events()]

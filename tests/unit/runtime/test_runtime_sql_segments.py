@@ -114,12 +114,15 @@ def test_the_engine_does_not_wait_for_a_query(there: World) -> None:
             return there.history.offset(table)
 
     there.append([(0, Defined(1, FILES)), (0, Events([event(1, "ada")])), (0, Tick())])
-    with there.running(there.engine(sql_segments=runner(there, inline=False, history=Slow()))) as engine:
-        assert going.wait(60)
+    segments = runner(there, inline=False, history=Slow())
+    with there.running(there.engine(sql_segments=segments)) as engine:
+        assert going.wait(120)
         there.append([(2, Events([event(2, "bob")])), (2, Tick())])
         assert there.caught_up(engine).tick_offset > 0  # while the query still runs
         let_go.set()
         wait_for(lambda: changes(there), "the query's answer is not told")
+        assert segments._thread is not None
+        segments._thread.join(120)  # it still notes the run: not in stores that are closed
 
 
 @pytest.mark.parametrize(

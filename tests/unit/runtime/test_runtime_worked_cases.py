@@ -322,7 +322,7 @@ def test_case_51_what_gtm_and_segment_tell_of_a_product_is_one_event(shop: Shop)
     pushes = [{"event": name, "ecommerce": told} for name, (told, _, _) in PUSHED.items()]
     script = (SNIPPET / "data_layer.js").read_text(encoding="utf-8") + READ.replace("PUSHED", json.dumps(pushes))
     ran = subprocess.run(
-        [str(NODE), "--input-type=module", "-"], input=script, capture_output=True, text=True, timeout=60, check=True
+        [str(NODE), "--input-type=module", "-"], input=script, capture_output=True, text=True, timeout=240, check=True
     )
     told = json.loads(ran.stdout)
     assert [one.pop("from") for one in told] == ["layer"] * len(PUSHED)
