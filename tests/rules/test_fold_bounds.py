@@ -196,3 +196,12 @@ def test_a_clock_that_jumps_back_moves_no_deadline() -> None:
     arrive(fold, (2, 0, {"stamp": START + 2 * HOUR, "known": START - DAY}))
     assert fold.tick(START, identifiers(1)) == []
     assert fold.next_due() == START + 2 * HOUR
+
+
+@pytest.mark.parametrize(("score", "limit"), [("-1", "2"), ("1", "-2")])
+def test_a_score_on_the_other_side_of_zero_never_passes_its_limit(score: str, limit: str) -> None:
+    fold = Fold(rules({}, {"s": f"score {{'A': {score}}} half-life 6 hours > {limit}"}), shop())
+    arrive(fold, (1, 0, {"stamp": START}))
+    fold.tick(START, identifiers(1))
+    assert fold.sizes() == {"s": int(score == "1")}
+    assert fold.next_due() is None

@@ -301,7 +301,8 @@ class Fading(Cells):
             ratio = self._scores / limit if limit else np.zeros_like(self._scores)
             wait = np.ceil(np.log2(ratio) * self._half_life)
         passes = np.isfinite(wait) & (ratio >= 1) & (wait < 2**61)
-        return np.where(passes, self._t + np.maximum(wait, 1).astype(np.int64, casting="unsafe"), FOREVER)
+        whole = np.maximum(np.where(passes, wait, 1), 1).astype(np.int64)  # what never passes may be no number at all
+        return np.where(passes, self._t + whole, FOREVER)
 
     def _limit(self, constant: Any) -> float:
         """The constant on the scale of the plain score; 0 if the score never passes it by fading."""
