@@ -10,9 +10,11 @@ from mailwright.ingest.former_service import (
     ACTION_COLUMNS,
     ADDRESSES,
     CAMPAIGNS,
+    CHANGED,
     SERVICES,
     TIMES,
     URLS,
+    dating,
     plain,
     standing_of,
 )
@@ -106,6 +108,7 @@ def _contact_roles(preset: Preset, name: str) -> tuple[_Role, ...]:
     ]
     if by_file in ("", "subscribed", "unsubscribed"):
         roles.append(_Role("consent.at", service.at))
+    roles.append(_Role("timestamp", (*CHANGED, *dating(service))))
     by_trait: dict[str, list[str]] = {}
     for column, trait in service.traits.items():
         by_trait.setdefault(trait, []).insert(0, column)  # of several that are filled the last named counts

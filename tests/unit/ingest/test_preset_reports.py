@@ -38,7 +38,7 @@ def test_of_several_columns_for_one_thing_those_that_were_taken_are_told() -> No
         "Email Address": ("traits.email", 2, ["a***@s***.test", "b***@s***.test"]),
         "FNAME": ("traits.firstName", 0, []),
         "First Name": ("traits.firstName", 2, ["A***", "B***"]),
-        "CONFIRM_TIME": ("consent or suppression, consent.at", 1, ["2024-01-05"]),
+        "CONFIRM_TIME": ("consent or suppression, consent.at, timestamp", 1, ["2024-01-05"]),
         "Tags": ("traits.tags", 0, []),
         "Birthday": ("", 1, []),  # and of what is not read nothing is shown
         "Email": ("", 1, []),
@@ -56,6 +56,19 @@ def test_what_a_file_could_tell_goes_by_its_name(name: str, status: bool, at: bo
     absent = dict(report_of(FormerReport("sendgrid", name, ["email"], is_personal), {"email": "a@b.test"}).absent)
     assert ("consent or suppression" in absent, "consent.at" in absent) == (status, at)
     assert list(absent["consent or suppression"]) == ["status"]
+
+
+def test_a_column_that_dates_what_the_service_knew_is_told_where_it_counts() -> None:
+    """When something was changed counts before when the person came."""
+    columns = ["Email", "Updated", "Profile Created On"]
+    rows = (
+        {"Email": "a@b.test", "Updated": "2024-01-05", "Profile Created On": "2023-01-05"},
+        {"Email": "c@b.test", "Profile Created On": "2023-01-06"},
+    )
+    both = goes(report_of(FormerReport("klaviyo", "a.csv", columns, is_personal), *rows))
+    assert (both["Updated"][0], both["Profile Created On"][0]) == ("timestamp", "timestamp")
+    first = goes(report_of(FormerReport("klaviyo", "a.csv", columns, is_personal), rows[0]))
+    assert (first["Updated"][0], first["Profile Created On"][0]) == ("timestamp", "")
 
 
 def test_rows_of_what_people_did_go_into_events() -> None:
