@@ -109,10 +109,11 @@ def imports(project: ProjectOption = HERE) -> None:
         for name, one in found.items():
             state = read_state(there.records.meta, name)
             ran = f"{format_iso(state.ran_at)[:19]}Z" if state.n_run else "never"
-            counts = [f"{n:,}" for n in (state.n_rows, state.n_things, state.n_held, state.n_deleted, state.n_faults)]
-            rows.append((name, one.title, one.origin, str(one.schedule or "by hand"), ran, *counts))
-    told = ("import", "what it brings", "from", "when", "newest run", "rows", "taken", "held", "deleted", "faults")
-    show_rows(told, rows)
+            counts = (state.n_rows, state.n_things, state.n_held, state.n_passed_over, state.n_deleted, state.n_faults)
+            when = str(one.schedule or "by hand")
+            rows.append((name, one.title, one.origin, when, ran, *(f"{n:,}" for n in counts)))
+    counted_as = ("rows", "taken", "held", "passed over", "deleted", "faults")
+    show_rows(("import", "what it brings", "from", "when", "newest run", *counted_as), rows)
 
 
 def _definitions(there: Installation, what: str, *, dry_run: bool) -> Project:

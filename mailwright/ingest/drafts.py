@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 from mailwright.ingest.mapping import CALL_KINDS, RowMapping
 
@@ -21,6 +21,22 @@ class Draft(NamedTuple):
     body: dict[str, Any]
     key: bytes = b""
     ends: bool = False
+
+
+class PassedOver(tuple[Draft, ...]):
+    """No draft, of a row that is no fault and yet nothing to take.
+
+    Attributes:
+        what: Such rows in words, if they may be told: never what stands in a cell. Empty: they are only counted.
+    """
+
+    what: str
+
+    def __new__(cls, what: str = "") -> Self:
+        """Of a row."""
+        made = super().__new__(cls)
+        made.what = what
+        return made
 
 
 Drafts = Callable[[int, Mapping[str, Any]], Sequence[Draft]]

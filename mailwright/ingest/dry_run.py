@@ -49,6 +49,7 @@ class DryRun:
         faults: The first faults, by line; `n_faults` all of them.
         unused: Columns of the file that the mapping does not read.
         made: What the rows become -> how many (``identify``, ``Order Completed``, ``consent granted``, ...).
+        passed_over: Rows that are no fault and yet nothing to take -> how many, by what they are; empty words: by none.
     """
 
     n_rows: int
@@ -57,6 +58,12 @@ class DryRun:
     faults: Sequence[Issue]
     unused: Sequence[str]
     made: Mapping[str, int] = field(default_factory=dict)
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_passed_over(self) -> int:
+        """Rows that were passed over."""
+        return sum(self.passed_over.values())
 
 
 class Report(Protocol):

@@ -21,7 +21,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import format_iso, from_datetime, parse_iso
-from mailwright.ingest.drafts import Draft, Drafts
+from mailwright.ingest.drafts import Draft, Drafts, PassedOver
 from mailwright.ingest.identifiers import is_address
 from mailwright.ingest.imports import Preset
 from mailwright.ingest.limits import LIMITS
@@ -353,7 +353,7 @@ def _activity(
 ) -> Sequence[Draft]:
     event = _ACTIONS.get(action)
     if event is None:
-        return ()
+        return PassedOver()
     at = _time(_first(fields, TIMES), zone)
     if not at:
         raise InvalidInput.one("import.preset_row", "an activity without a time", path=f"line {line}")

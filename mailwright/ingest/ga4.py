@@ -13,7 +13,7 @@ import msgspec
 
 from mailwright.core.errors import InvalidInput
 from mailwright.core.instants import Instant, format_iso
-from mailwright.ingest.drafts import Draft
+from mailwright.ingest.drafts import Draft, PassedOver
 
 _Data = dict[str, Any]
 _Items = list[_Data]
@@ -63,7 +63,7 @@ class Ga4Drafts:
         self._known: dict[str, bytes] = {}
 
     def __call__(self, line: int, row: Mapping[str, Any]) -> Sequence[Draft]:
-        """Drafts of a row; none for an event that says nothing.
+        """Drafts of a row; it is passed over if it names nobody or tells nothing.
 
         Raises:
             InvalidInput: ``import.ga4``, if it is no row of such an export.
@@ -75,12 +75,12 @@ class Ga4Drafts:
         params = _flat(row.get("event_params"))
         who = _who(row)
         if not who:
-            return ()
+            return PassedOver("with neither user_id nor user_pseudo_id")
         base = {**who, "timestamp": format_iso(at), "context": _context(row, params)}
         message_id = f"ga4-{blake2b(_encode(row), digest_size=16).hexdigest()}"
         drafts = self._identify(row, who, base, message_id)
         if name in _NOISE:
-            return drafts
+            return drafts or PassedOver(name)
         for number, (event, properties) in enumerate(_events(name, row, params)):
             call = {**base, "messageId": f"{message_id}-{number}" if number else message_id}
             if event == "page_view":
@@ -88,7 +88,7 @@ class Ga4Drafts:
             else:
                 call |= {"type": "track", "event": event, "properties": properties}
             drafts.append(Draft("call", call))
-        return drafts
+        return drafts or PassedOver(f"{name} without items")
 
     def _identify(self, row: Mapping[str, Any], who: _Data, base: _Data, message_id: str) -> list[Draft]:
         traits = _flat(row.get("user_properties"))

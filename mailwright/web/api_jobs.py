@@ -30,7 +30,7 @@ class ImportRow(Told):
         schedule: In words; null if it runs by hand only.
         ran_at: Null if it never ran; the counts are then 0.
         taken: What came in of `rows`, `deleted` of it for deleted rows. `held` are in quarantine, `faults` were
-            left out.
+            left out, `passed_over` rows were no fault and yet nothing to take.
         error: Why its job failed since; empty if it did not.
     """
 
@@ -42,6 +42,7 @@ class ImportRow(Told):
     rows: int
     taken: int
     held: int
+    passed_over: int
     deleted: int
     faults: int
     error: str
@@ -113,7 +114,8 @@ class ImportTold:
     Attributes:
         schedule: In words; empty if it runs by hand only.
         ran_at: None if it never ran; the counts are then 0.
-        taken: What came in of `rows`, `deleted` of it for deleted rows. `faults` were left out.
+        taken: What came in of `rows`, `deleted` of it for deleted rows. `faults` were left out, `passed_over` rows
+            were no fault and yet nothing to take.
         error: Why its job failed since; empty if it did not.
     """
 
@@ -125,6 +127,7 @@ class ImportTold:
     rows: int
     taken: int
     held: int
+    passed_over: int
     deleted: int
     faults: int
     error: str
@@ -147,6 +150,7 @@ def _import_told(meta: MetaRecords, name: str, one: ImportDefinition) -> ImportT
         rows=state.n_rows,
         taken=state.n_things,
         held=state.n_held,
+        passed_over=state.n_passed_over,
         deleted=state.n_deleted,
         faults=state.n_faults,
         error=run.error if run and run.ended_at > state.ran_at else "",
@@ -205,6 +209,7 @@ def imports(context: Context) -> Imports:
                 rows=one.rows,
                 taken=one.taken,
                 held=one.held,
+                passed_over=one.passed_over,
                 deleted=one.deleted,
                 faults=one.faults,
                 error=one.error,

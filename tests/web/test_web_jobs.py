@@ -50,7 +50,7 @@ def told(shop: Shop) -> dict[str, Job]:
 def test_imports_tell_when_they_run_and_what_the_newest_run_brought(fresh_shop: Shop) -> None:
     told(fresh_shop)
     meta = fresh_shop.records.meta
-    state = ImportState(n_run=2, ran_at=AT, n_rows=1200, n_things=1190, n_deleted=3, n_faults=10)
+    state = ImportState(n_run=2, ran_at=AT, n_rows=1200, n_things=1190, n_deleted=3, n_faults=6, n_passed_over=4)
     write_state(meta, "orders", msgspec.json.encode(state).decode())
     client = client_of(fresh_shop)
     orders, once = sorted(
@@ -65,8 +65,9 @@ def test_imports_tell_when_they_run_and_what_the_newest_run_brought(fresh_shop: 
         "rows": 1200,
         "taken": 1190,
         "held": 0,
+        "passed_over": 4,
         "deleted": 3,
-        "faults": 10,
+        "faults": 6,
         "error": "",
     }
     assert (once["schedule"], once["ran_at"], once["rows"]) == (None, None, 0)
@@ -75,7 +76,15 @@ def test_imports_tell_when_they_run_and_what_the_newest_run_brought(fresh_shop: 
     assert "the folder is gone" in client.get("/v1/imports", headers=KEY).text
     sign_in(client, fresh_shop)
     page = client.get("/sources").text
-    for shown in ("Orders &lt;till&gt;", "1,190", "by hand", "every hour", "never", "the folder is gone"):
+    for shown in (
+        "Orders &lt;till&gt;",
+        "1,190",
+        "Passed over",
+        "by hand",
+        "every hour",
+        "never",
+        "the folder is gone",
+    ):
         assert shown in page
 
 

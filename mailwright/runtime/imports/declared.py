@@ -49,6 +49,9 @@ class Outcome:
         parts = [f"{counted(self.found.n_rows, 'row')} read", f"{self.n_things:,} taken"]
         if self.n_held:
             parts.append(f"{self.n_held:,} held back by the tracking plan")
+        if self.found.passed_over:
+            words = ", ".join(f"{n:,} {what}" for what, n in sorted(self.found.passed_over.items()) if what)
+            parts.append(f"{self.found.n_passed_over:,} passed over" + (f" ({words})" if words else ""))
         if self.n_deleted:
             parts.append(f"{self.n_deleted:,} deleted")
         if self.found.n_faults:
@@ -173,6 +176,7 @@ class DeclaredImport:
                 n_held=intake.n_held,
                 n_deleted=intake.n_deleted,
                 n_faults=found.n_faults,
+                n_passed_over=found.n_passed_over,
             )
             again = msgspec.structs.replace(state, files=reading.before.files, cursor=reading.before.cursor)
             trailer = msgspec.structs.replace(

@@ -17,7 +17,7 @@ from mailwright.core.sources import CountKind
 from mailwright.core.words import counted
 from mailwright.ingest.consents import parse_consents, parse_suppressions
 from mailwright.ingest.definitions import CatalogDefinition
-from mailwright.ingest.drafts import Draft, DraftKind, Drafts
+from mailwright.ingest.drafts import Draft, DraftKind, Drafts, PassedOver
 from mailwright.ingest.dry_run import DryRun
 from mailwright.ingest.hooks import IngestRules, Resolve
 from mailwright.ingest.identifiers import Seal
@@ -149,6 +149,7 @@ class Intake:
         """Keys of rows that were not taken: the next run must try them again."""
         self.faults: list[Issue] = []
         self.made: Counter[str] = Counter()
+        self._passed_over: Counter[str] = Counter()
 
     # --- rows ---
 
@@ -162,6 +163,8 @@ class Intake:
             except InvalidInput as error:
                 self.bad_row(line, error)
                 continue
+            if isinstance(made, PassedOver):
+                self._passed_over[made.what] += 1
             for draft in made:
                 add(line, draft)
             if self.n_rows - told >= CHUNK_ITEMS:
@@ -229,6 +232,7 @@ class Intake:
             faults=sorted(self.faults, key=_line_of),
             unused=unused,
             made=dict(self.made),
+            passed_over=dict(self._passed_over),
         )
 
     def trailer(self, found: DryRun, *, tells: bool) -> Trailer:

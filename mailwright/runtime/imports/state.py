@@ -49,6 +49,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         ran_at: When the newest run was done, on the project's clock.
         n_rows: Rows that the newest run read; `n_things` came in, `n_deleted` of them for deleted rows.
         n_faults: Faults of rows that it left out; `n_held` events the tracking plan holds back.
+        n_passed_over: Rows that were no fault and yet nothing to take.
     """
 
     n_run: int = 0
@@ -62,6 +63,7 @@ class ImportState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     n_deleted: int = 0
     n_faults: int = 0
     n_held: int = 0
+    n_passed_over: int = 0
 
 
 def read_state(meta: MetaRecords, name: str) -> ImportState:

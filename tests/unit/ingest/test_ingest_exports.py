@@ -6,6 +6,7 @@ import pytest
 
 from mailwright.core.errors import InvalidInput
 from mailwright.ingest.change_topic import change_of
+from mailwright.ingest.drafts import PassedOver
 from mailwright.ingest.former_service import SERVICES, former_drafts
 from mailwright.ingest.ga4 import Ga4Drafts
 from mailwright.ingest.product_feed import price_of, read_feed
@@ -156,7 +157,27 @@ def test_pages_own_events_and_users_of_ga4():
     assert [draft.body["type"] for draft in second] == ["track"]
     with pytest.raises(InvalidInput, match="no row of a GA4 export"):
         drafts(3, {"event": "x"})
-    assert drafts(4, {**ga4("login"), "user_pseudo_id": None}) == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        *((ga4(name), name) for name in ("session_start", "first_visit", "first_open", "user_engagement", "scroll")),
+        (ga4("login") | {"user_pseudo_id": None}, "with neither user_id nor user_pseudo_id"),
+        (ga4("view_item"), "view_item without items"),
+    ],
+)
+def test_rows_of_ga4_that_tell_nothing_are_passed_over(row, what):
+    passed = Ga4Drafts()(1, row)
+    assert (passed, isinstance(passed, PassedOver) and passed.what) == ((), what)
+
+
+def test_an_event_of_ga4_that_is_passed_over_still_tells_of_the_person():
+    drafts = Ga4Drafts()
+    row = ga4("session_start") | {"user_properties": [{"key": "tier", "value": {"string_value": "gold"}}]}
+    (told,) = drafts(1, row)
+    assert (told.body["type"], told.body["traits"]) == ("identify", {"tier": "gold"})
+    assert isinstance(drafts(2, row), PassedOver)  # for it says no more than before
 
 
 # --- product feeds ---------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from mailwright.core.errors import InvalidInput, MailwrightError  # noqa: E402
 from mailwright.core.instants import format_iso  # noqa: E402
 from mailwright.runtime.imports.declared import DeclaredImport  # noqa: E402
 from mailwright.runtime.imports.jobs import import_jobs  # noqa: E402
+from mailwright.runtime.imports.state import read_state  # noqa: E402
 from mailwright.runtime.project.versions import current_project  # noqa: E402
 
 RSS = """<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>{}</channel></rss>"""
@@ -155,6 +156,32 @@ def test_ga4_rows_become_events(shop: Shop) -> None:
     assert event.identifiers[0].value == "1.2"
 
 
+def test_rows_that_are_passed_over_are_counted(shop: Shop) -> None:
+    """In the run's summary, in what is kept of it, and in a rehearsal; an export's own words, never a cell's."""
+    row = {"event_timestamp": 1767225600000000, "user_pseudo_id": "1.2"}
+    names = ("scroll", "page_view", "session_start", "scroll")
+    lines = [json.dumps(row | {"event_name": name, "n": n}) for n, name in enumerate(names)]
+    (shop.folder / "events_1.jsonl").write_text("\n".join(lines))
+    shop.declare("title: GA4\nga4: events_*.jsonl\n")
+    told = "4 rows read, 1 taken, 3 passed over (2 scroll, 1 session_start)"
+    with opened(shop.folder) as there:
+        assert str(DeclaredImport(there, current_project(there)[1], "crm").rehearse()) == told
+    shop.run()
+    assert str(shop.outcome) == told
+    with opened(shop.folder) as there:
+        assert read_state(there.records.meta, "crm").n_passed_over == 3
+    shop.run()
+    assert str(shop.outcome) == ""
+
+
+def test_what_people_did_in_words_that_nobody_knows_is_only_counted(shop: Shop) -> None:
+    text = "Email,Action,Timestamp\na@b.test,open,2024-01-05\na@b.test,asked for Ada Byron,2024-01-05\n"
+    (shop.folder / "activity.csv").write_text(text)
+    shop.declare("title: What people did\nfile: activity.csv\npreset: klaviyo\npurpose: news\n")
+    assert [event.name for event in shop.run()] == ["Email Opened"]
+    assert str(shop.outcome) == "2 rows read, 1 taken, 1 passed over"
+
+
 SOURCE = """
 import dlt
 
@@ -274,7 +301,7 @@ def test_from_the_command_line(shop: Shop) -> None:
     assert "Nothing is new" not in mailwright("imports", *at).stdout
     listed = " ".join(mailwright("imports", *at).stdout.split())
     assert "crm The shop's feed feed every hour" in listed
-    assert listed.endswith("1 1 0 0 0")
+    assert listed.endswith("1 1 0 0 0 0")
     assert "there is no import 'cmr'" in mailwright("import", "cmr", *at).stderr
     (shop.folder / "feed.xml").unlink()
     failed = mailwright("run", "import:crm", *at).stderr
