@@ -120,6 +120,30 @@ def test_some_leaves_alone_are_those_leaves(kept: Rules, happened: list[Event], 
     assert part.state_hash() == expected.state_hash()
 
 
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        ("rate of 'Home' over last 2 any page by key", [1, 2], 0.5),
+        ("list of any page.key removed by 'Home'", [1, 1, 1], [1]),
+    ],
+)
+def test_a_page_that_goes_by_two_of_the_names_is_kept_once(text: str, keys: list[int], expected: Any) -> None:
+    """It is called ``$page`` and by its own name."""
+    kept = rules({"asked": text}, {})
+    names = [*["Help"] * (len(keys) - 1), "Home"]
+    told = [
+        event(n, name, type="page", stamp=START + n, properties={"key": key})
+        for n, (name, key) in enumerate(zip(names, keys, strict=True))
+    ]
+    story = [Arrival(Offset(place * PLACES), Person(0), each) for place, each in enumerate(told)]
+    at = Instant(START + DAY)
+    live = ingested(kept, story, at, shop())
+    for size in (1, 3):
+        parts = [block(story[start : start + size], paths_of(kept)) for start in range(0, len(story), size)]
+        bulk = fill(kept, shop(), parts, at, identifiers(1))
+        assert [fold.attribute("asked", [Person(0)]) for fold in (live, bulk)] == [[expected], [expected]]
+
+
 @pytest.mark.parametrize("way", ["columns", "events"])
 def test_events_are_made_only_where_columns_do_not_say_it(way: str) -> None:
     kept = rules({}, {"big": "sum of 'A'.total where kind = 'hat' within 3 days > 5", "all": "did 'B'"})

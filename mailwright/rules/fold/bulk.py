@@ -100,7 +100,11 @@ class Filling:
             return self._context(feed, block, np.flatnonzero(due))
         parts = [self._named(feed, name, block, due, met) for name in source.names]
         rows, place, value = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        order = np.argsort(rows, kind="stable") if len(parts) > 1 else slice(None)
+        if len(parts) == 1:
+            return rows, place, value
+        # What goes by two of the names is kept once, but it scores for both.
+        once = source.kind == "kept"
+        order = np.unique(rows, return_index=True)[1] if once else np.argsort(rows, kind="stable")
         return rows[order], place[order], value[order]
 
     def _named(

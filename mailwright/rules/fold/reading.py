@@ -107,9 +107,19 @@ def _plain_rows(feed: Feed, name: str, chosen: _Chosen) -> Taken:
         case "points":
             return Taken(chosen.at, value=np.full(len(chosen.at), points_of(feed.source)[name], dtype=np.int64))
         case "kept":
+            chosen = _once(feed, name, chosen)
             return Taken(chosen.at, events=[feed.slim(event) for event in chosen.events])
         case _:
             return Taken(chosen.at)
+
+
+def _once(feed: Feed, name: str, chosen: _Chosen) -> _Chosen:
+    """Without what the feed takes by another name: a page goes by ``$page`` and by its own, and is kept once."""
+    names = feed.source.names
+    if len(names) == 1:
+        return chosen
+    firsts = [next(one for one in names if one in names_of(event)) for event in chosen.events]
+    return chosen.where(np.array([first == name for first in firsts], dtype=bool))
 
 
 def _value_rows(feed: Feed, index: Ints, found: _Values) -> Taken:

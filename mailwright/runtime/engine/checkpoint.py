@@ -29,7 +29,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[str, str]
 
 
-FORMAT = 8
+FORMAT = 9
 """Raised whenever a part's bytes change their meaning; an older checkpoint is then passed over and the log replayed."""
 
 
