@@ -238,6 +238,8 @@ def _show_columns(columns: Sequence[ColumnReport]) -> None:
 
 def _tell(importer: Importer, found: DryRun) -> None:
     console.print(f"{counted(found.n_rows, 'row')}, {found.n_good:,} of them good.")
+    for warning in importer.near_misses():
+        console.print(f"warning: {warning}", markup=False, soft_wrap=True)
     if found.unused:
         console.print(f"Columns that are not read: {', '.join(found.unused)}.", markup=False)
     if found.n_faults and importer.skips_bad:

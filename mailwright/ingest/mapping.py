@@ -41,6 +41,22 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 """Targets that every row of a kind must fill; of the others it is enough that somebody is named."""
 
+_IN_FILE = {
+    "event": "event: Order Completed",
+    "catalog": "catalog: products",
+    "who": "userId, anonymousId",
+    "email": "traits.email",
+    "group": "groupId",
+}
+_BY_HAND = {
+    "event": "--event 'Order Completed'",
+    "catalog": "--catalog products",
+    "who": "user_id, anonymous_id",
+    "email": "email",
+    "group": "group_id",
+}
+"""How what is missing is said in a definition, and on the command line."""
+
 CALL_KINDS = ("identify", "track", "group")
 """Kinds whose rows are calls: they have a message id."""
 
@@ -106,8 +122,14 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         """The zone; `check` finds one that there is not."""
         return ZoneInfo(self.zone)
 
-    def check(self, path: str, columns: Sequence[str] | None = None) -> list[Issue]:
-        """Faults of the mapping in itself and, if known, against a file's columns; `path` is where it is declared."""
+    def check(self, path: str, columns: Sequence[str] | None = None, *, by_hand: bool = False) -> list[Issue]:
+        """Faults of the mapping in itself and, if known, against a file's columns.
+
+        Args:
+            path: Where it is declared.
+            columns: Of the file.
+            by_hand: It comes from the command line: what is missing is told by its options and names.
+        """
         targets = [*(cell.to for cell in self.cells.values()), *self.constants]
         issues = [
             Issue(path=f"{path}.columns", message=f"the file has no column {column!r}", hint=nearest(column, columns))
@@ -122,7 +144,7 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
             if f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
         }
         issues += [Issue(path=f"{path}.columns", message=f"two columns go to {target!r}") for target in sorted(twice)]
-        return issues + self._missing(path, targets)
+        return issues + self._missing(path, targets, _BY_HAND if by_hand else _IN_FILE)
 
     def _target_fault(self, path: str, target: str) -> Issue | None:
         fields, inside = _TARGETS[self.kind]
@@ -134,22 +156,21 @@ class RowMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
         message = f"{target!r} is nothing that a row can fill for {self.kind}"
         return Issue(path=path, message=message, hint=nearest(target, known))
 
-    def _missing(self, path: str, targets: Sequence[str]) -> list[Issue]:
+    def _missing(self, path: str, targets: Sequence[str], words: Mapping[str, str]) -> list[Issue]:
         found = []
         if self.kind == "items" and not self.catalog:
-            found.append(Issue(path=path, message="items need a catalog", hint="add catalog: products"))
+            found.append(Issue(path=path, message="items need a catalog", hint=f"add {words['catalog']}"))
         for needed in _NEEDED.get(self.kind, ()):
             if needed not in targets:
                 article = "the " if needed == "item_id" else ""
                 found.append(Issue(path=f"{path}.columns", message=f"no column gives {article}{needed}"))
         if self.kind == "group" and "groupId" not in targets:
-            found.append(Issue(path=f"{path}.columns", message="no column gives the groupId"))
+            found.append(Issue(path=f"{path}.columns", message=f"no column gives the {words['group']}"))
         if self.kind in CALL_KINDS and not _WHO & set(targets):
-            found.append(
-                Issue(path=f"{path}.columns", message="no column says who: userId, anonymousId or traits.email")
-            )
+            email = words["email"] if self.kind == "identify" else "context.traits.email"
+            found.append(Issue(path=f"{path}.columns", message=f"no column says who: {words['who']} or {email}"))
         if self.kind == "track" and not self.event and "event" not in targets:
-            found.append(Issue(path=path, message="track needs the event's name", hint="add event: Order Completed"))
+            found.append(Issue(path=path, message="track needs the event's name", hint=f"add {words['event']}"))
         if zone_named(self.zone) is None:
             found.append(Issue(path=f"{path}.zone", message=f"there is no time zone {self.zone!r}"))
         return found

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,6 +53,9 @@ _OWN_FIELDS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Column or short target -> field of the call itself; everything else is a trait, a property or a fact."""
+
+_NEAR = 0.9
+"""Names as alike as this are one and a slip: ``user_idd``, ``usr_id``; not ``user``."""
 
 _INSIDE: Mapping[RowKind, str] = {
     "identify": "traits",
@@ -108,9 +112,9 @@ class Importer:
         self._columns = columns
         self._mapping = self._mapped(columns)
         self._ids = hashlib.sha256(asked.path.name.encode()).hexdigest()[:12]
-        faults = [replace(issue, path=asked.path.name) for issue in self._mapping.check("", columns)]
+        faults = [replace(issue, path=asked.path.name) for issue in self._mapping.check("", columns, by_hand=True)]
         if faults:
-            raise InvalidInput("import.columns", faults)
+            raise InvalidInput("import.columns", faults, "; ".join(self.near_misses()))
         self._digest = digest_of(asked.path)
         told = [asked.source.name, asked.history, asked.skip_bad, self._mapping]
         self._key = hashlib.sha256(msgspec.json.encode(told) + self._digest).hexdigest()
@@ -128,6 +132,17 @@ class Importer:
         return self._asked.path.stat().st_size
 
     # --- before ---
+
+    def near_misses(self) -> list[str]:
+        """Warnings of columns that fill what is declared nowhere and has almost the name of a field of a call."""
+        own = {name.lower(): name for name in self._own_fields}
+        found = []
+        for column, cell in self._mapping.cells.items():
+            inside, _, name = cell.to.partition(".")
+            close = get_close_matches(name.lower(), own, n=1, cutoff=_NEAR)
+            if inside == _INSIDE[self._asked.kind] and close and self._declared(cell.to) is None:
+                found.append(f"column {column!r} becomes {cell.to}: did you mean {own[close[0]]}?")
+        return found
 
     def already(self) -> str | None:
         """When these very bytes were imported in this very way, ISO text; None: never."""
@@ -265,7 +280,7 @@ class Importer:
 
     def _cell(self, target: str) -> Cell:
         to, _, kind = target.partition(":")
-        own = _OWN_FIELDS["items" if self._asked.kind == "items" else ""]
+        own = self._own_fields
         inside = _INSIDE[self._asked.kind]
         first = to.partition(".")[0]
         if inside:
@@ -276,6 +291,10 @@ class Importer:
             raise InvalidInput.one("import.type", f"{target!r}: there is no type {kind!r}", hint=hint)
         found: CellType | None = kind or self._declared(to)  # type: ignore[assignment] # one of them, as just checked
         return Cell(to=to, type=found)
+
+    @property
+    def _own_fields(self) -> Mapping[str, str]:
+        return _OWN_FIELDS["items" if self._asked.kind == "items" else ""]
 
     def _declared(self, to: str) -> CellType | None:
         """The type that the tracking plan or the catalog declares for a target; an id is text."""

@@ -235,8 +235,19 @@ WRONG = {
         ("--as", "identify", *maps("user_id=facts.x")),
         "'facts.x' is nothing that a row can",
     ),
-    "nobody": ("email\nada@shop.test\n", TRACK, "no column says who: userId, anonymousId or traits.email"),
-    "no event": (ORDERS, ("--as", "track"), "track needs the event's name"),
+    "nobody": ("email\nada@shop.test\n", TRACK, "no column says who: user_id, anonymous_id or context.traits.email"),
+    "nobody told of": ("city\nUlm\n", ("--as", "identify"), "no column says who: user_id, anonymous_id or email"),
+    "nobody by a slip": (
+        "usr\nada\n",
+        ("--as", "identify", *maps("usr=user_idd")),
+        "column 'usr' becomes traits.user_idd: did you mean user_id?",
+    ),
+    "no group": ("user_id\nada\n", ("--as", "group"), "no column gives the group_id"),
+    "no event": (
+        ORDERS,
+        ("--as", "track"),
+        "track needs the event's name\n    hint: add --event 'Order Completed'",
+    ),
     "no number": (
         ORDERS.replace("12.50", "12,5 €").replace(",o1,12,5 €", ',o1,"12,5 €"'),
         TRACK,
@@ -360,6 +371,16 @@ def test_a_dry_run_of_several_files_tells_each(shop: Path) -> None:
     assert "column_0" not in second
     assert " ".join(second.split()).count("properties, context.page event_params") == 1
     assert "2 rows read, 2 taken." in second
+
+
+def test_a_target_that_is_almost_a_reserved_name_is_warned_of(shop: Path) -> None:
+    text = "usr,mail,user\nada,ada@shop.test,x\n"
+    args = ("--as", "identify", *maps("usr=user_idd", "mail=email", "user=user"))
+    warned = "warning: column 'usr' becomes traits.user_idd: did you mean user_id?\n"
+    for more in (("--dry-run",), ()):
+        told = run(shop, "people.csv", text, *args, *more)
+        assert told.count("warning") == told.count(warned) == 1
+    assert "warning" not in run(shop, "orders.csv", ORDERS, *TRACK, "--dry-run")
 
 
 def test_of_many_faults_the_first_are_listed(shop: Path) -> None:
