@@ -298,7 +298,7 @@ class QuarantineRecords(Protocol):
     """
 
     def hold(self, items: Sequence[Quarantined], most: int, most_of_source: int | None = None) -> int:
-        """Keep items durably, those of a known source and message id once; returns how many are held now.
+        """Keep items durably, those of a known source and message id once; returns how many are new.
 
         Raises:
             Transient: ``quarantine.full`` if there would be more than `most`, more than `most_of_source` of the source

@@ -19,6 +19,7 @@ class Parsed:
         refused: The bad items, each with its first fault.
         warned: Fields of good items that were left out or could not be used.
         held: Items that the tracking plan puts into quarantine; only if the caller said that it keeps them.
+        n_held_before: How many of these lay there already: they were sent again.
         violations: All that was not as the tracking plan says, whatever became of it.
     """
 
@@ -26,6 +27,7 @@ class Parsed:
     refused: Sequence[Refusal]
     warned: Sequence[Refusal]
     held: Sequence[Held] = ()
+    n_held_before: int = 0
     violations: Sequence[Violated] = ()
 
 

@@ -60,7 +60,7 @@ class Counts:
         tally = self._tally(source, "events", now)
         tally[0] += len(parsed.events)
         tally[1] += refused
-        tally[2] += held
+        tally[2] += held - parsed.n_held_before  # a repeat does not wait twice
         if parsed.violations or refused or held:
             tally[3] += _n_dropped(parsed)
             self._add_faults(source, parsed, now)

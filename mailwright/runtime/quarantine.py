@@ -94,22 +94,23 @@ class Quarantine:
         if not parsed.held:
             return parsed
         try:
-            self.hold(self.sealed(came, parsed))
+            n_new = self.hold(self.sealed(came, parsed))
         except Transient as error:
             if error.code != "quarantine.full":
                 raise
             refused = [Refusal(held.index, "", f"to be mended, but {error.message}") for held in parsed.held]
             return replace(parsed, refused=[*parsed.refused, *refused], held=[])
-        return parsed
+        return replace(parsed, n_held_before=len(parsed.held) - n_new)
 
-    def hold(self, items: Sequence[Quarantined]) -> None:
-        """Keep sealed items of one source durably.
+    def hold(self, items: Sequence[Quarantined]) -> int:
+        """Keep sealed items of one source durably; how many are new, for one that comes again is kept once.
 
         Raises:
             Transient: ``quarantine.full``; none is kept then.
         """
-        if items:
-            self._held.hold(items, MOST_HELD, MOST_OF_PUBLIC if _is_public(items[0]) else None)
+        if not items:
+            return 0
+        return self._held.hold(items, MOST_HELD, MOST_OF_PUBLIC if _is_public(items[0]) else None)
 
     def sealed(self, came: Came, parsed: Parsed) -> list[Quarantined]:
         """What a request had held back, as it is kept."""

@@ -184,7 +184,8 @@ def test_who_did_what_is_kept(records):
 def test_an_item_is_held_once(records):
     held = records.quarantine
     assert held.hold([ITEM, ITEM], 10) == 1
-    assert held.hold([replace(ITEM, body="other"), replace(ITEM, source="site")], 10) == 2
+    assert held.hold([replace(ITEM, body="other"), replace(ITEM, source="site")], 10) == 1
+    assert held.count() == 2
     newest, oldest = held.find(QuarantineFilter(), 10)
     assert (oldest, newest.source) == (replace(ITEM, id=oldest.id), "site")
     assert held.get(oldest.id) == oldest
@@ -195,7 +196,7 @@ def test_no_more_are_held_than_were_agreed(records):
     records.quarantine.hold([ITEM], 1)
     with pytest.raises(Transient, match="held for mending already"):
         records.quarantine.hold([replace(ITEM, message_id="m2")], 1)
-    assert records.quarantine.hold([ITEM], 1) == records.quarantine.count() == 1
+    assert (records.quarantine.hold([ITEM], 1), records.quarantine.count()) == (0, 1)
 
 
 def test_one_source_takes_not_the_room_of_another(records):
@@ -203,7 +204,7 @@ def test_one_source_takes_not_the_room_of_another(records):
     assert held.hold([ITEM, replace(ITEM, message_id="m2")], 10, 2) == 2
     with pytest.raises(Transient, match="2 items of shop are held for mending already"):
         held.hold([replace(ITEM, message_id="m3")], 10, 2)
-    assert held.hold([replace(ITEM, source="site")], 10, 2) == held.count() == 3
+    assert (held.hold([replace(ITEM, source="site")], 10, 2), held.count()) == (1, 3)
 
 
 def test_however_many_sources_are_full_another_finds_room(records):
@@ -213,7 +214,7 @@ def test_however_many_sources_are_full_another_finds_room(records):
             with contextlib.suppress(Transient):
                 held.hold([replace(ITEM, source=source, message_id=str(n))], 100)
     assert held.count() < 90
-    assert held.hold([replace(ITEM, source="shop", message_id=str(n)) for n in range(5)], 100) == held.count()
+    assert held.hold([replace(ITEM, source="shop", message_id=str(n)) for n in range(5)], 100) == 5
 
 
 @pytest.mark.parametrize(

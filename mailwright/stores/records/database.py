@@ -69,6 +69,13 @@ class Database:
         if rows:
             connection.execute(self._insert(table).on_conflict_do_nothing(), [dict(row) for row in rows])
 
+    def insert_counted(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
+        """As `insert_new`; how many rows there were to insert."""
+        if not rows:
+            return 0
+        inserted = self._insert(table).on_conflict_do_nothing().returning(sa.literal(1))
+        return len(connection.execute(inserted, [dict(row) for row in rows]).all())
+
     def insert_once(self, connection: sa.Connection, table: sa.Table, row: Row) -> bool:
         """Insert a row; False if its key exists, also if another process is just inserting it."""
         inserted = self._insert(table).on_conflict_do_nothing().returning(sa.literal(1))

@@ -28,7 +28,7 @@ class SqlQuarantine:
     def hold(self, items: Sequence[Quarantined], most: int, most_of_source: int | None = None) -> int:
         """See `mailwright.core.sources.QuarantineRecords.hold`."""
         with self._database.write() as connection:
-            self._database.insert_new(connection, quarantined, [_row(item) for item in items])
+            n_new = self._database.insert_counted(connection, quarantined, [_row(item) for item in items])
             count = sa.select(sa.func.count()).select_from(quarantined)
             n = connection.execute(count).scalar_one()
             if n > most:
@@ -37,7 +37,7 @@ class SqlQuarantine:
             for source in {item.source for item in items}:
                 if connection.execute(count.where(quarantined.c.source == source)).scalar_one() > room:
                     raise _full(f"{room:,} items of {source}")
-        return int(n)
+        return n_new
 
     def find(self, wanted: QuarantineFilter, limit: int) -> list[Quarantined]:
         """See `mailwright.core.sources.QuarantineRecords.find`. Reasons are looked through row by row."""
