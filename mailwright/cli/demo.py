@@ -10,7 +10,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from mailwright.cli.output import console, on_terminal, progress
-from mailwright.cli.processes import address, show_address, wait_and_stop
+from mailwright.cli.processes import address, asked_to_stop, show_address
 from mailwright.delivery.sender import release_leases
 from mailwright.runtime.demo import folder as demo_folder
 from mailwright.runtime.demo.stages import FINISHED, Demo, prepare, receiver
@@ -72,8 +72,9 @@ def _run(settings: Settings, there: Installation, port: int | None, stay: bool, 
                     report = Demo(there, base_url, supervisor, _Show(bars)).run()
                 _tell(report, settings.folder)
             if stay:
+                asked = asked_to_stop()
                 show_address(there, base_url)
-                wait_and_stop(supervisor)
+                supervisor.watch(asked.is_set)
         finally:
             supervisor.stop()
 

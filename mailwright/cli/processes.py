@@ -54,9 +54,14 @@ def serve(
         base_url = address(settings, listener.getsockname()[1])
         supervisor = Supervisor(children(project, listener, base_url=base_url, jobs=jobs))
         release_leases(installation.records.messages, installation.clock.now())
+        asked = asked_to_stop()
         supervisor.start()
-        show_address(installation, base_url)
-        wait_and_stop(supervisor)
+        try:
+            show_address(installation, base_url)
+            supervisor.watch(asked.is_set)
+        finally:
+            supervisor.stop()
+            listener.close()
     installation.close()
 
 
@@ -76,15 +81,12 @@ def show_address(installation: Installation, base_url: str) -> None:
     console.print("Ctrl-C stops it; `mailwright login` prints another link.")
 
 
-def wait_and_stop(supervisor: Supervisor) -> None:
-    """Watch until a signal, then stop every process by its pid."""
-    done = threading.Event()
+def asked_to_stop() -> threading.Event:
+    """Set from here on by SIGTERM and Ctrl-C, which end nothing by themselves any more."""
+    asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
-    try:
-        supervisor.watch(done.is_set)
-    finally:
-        supervisor.stop()
+        signal.signal(number, lambda *_: asked.set())
+    return asked
 
 
 def engine(project: ProjectOption = HERE) -> None:

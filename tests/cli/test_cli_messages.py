@@ -1,6 +1,7 @@
 """Bad input to the command line: one clear message on standard error, the documented exit code, nothing half-done."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,10 @@ import pytest
 sys.path[:0] = [str(Path(__file__).parent.parent / "scenarios")]
 
 from running_project import SETTINGS, done, mailwright, make_project, opened, serving, wait_until  # noqa: E402
+
+from mailwright.cli import processes  # noqa: E402
+from mailwright.cli.processes import show_address  # noqa: E402
+from mailwright.runtime.installation import Installation  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +98,29 @@ def test_a_port_in_use(shop: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_ends_well_however_early_it_is_told_to(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """The very moment at which it has said how to stop it."""
+    shown: list[str] = []
+
+    def show(there: Installation, base_url: str) -> None:
+        show_address(there, base_url)
+        shown.append(base_url)
+        signal.raise_signal(number)
+
+    before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGTERM, signal.SIGINT)}
+    monkeypatch.setattr(processes, "show_address", show)
+    monkeypatch.setattr(processes, "children", lambda *_, **__: [])
+    try:
+        processes.serve(shop, port=0, jobs=False)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    assert len(shown) == 1
+
+
 def test_a_second_serve(shop: Path) -> None:
     with serving(shop) as served:
         message = refused("serve", "--port", "0", "--project", str(shop), code=4)
