@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+import mailwright
 
 for name in ("COLUMNS", "LINES"):  # a console made under both would keep their size; readline exports them to workers
     os.environ.pop(name, None)
@@ -19,9 +23,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # Every run draws from one seed, so that a commit is judged by what it changed; `search` draws new examples. (A file run
-# alone may see others than in a full run: Hypothesis also takes constants from whatever modules are loaded.)
+# alone may see others than in a full run: Hypothesis also takes constants from the loaded modules of tests.)
 settings.register_profile("steady", settings.get_profile("search"), derandomize=True)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish() -> None:
+    """Load the whole package: Hypothesis draws constants of what is loaded, whatever ran before."""
+    for module in pkgutil.walk_packages(mailwright.__path__, "mailwright."):
+        if not module.name.endswith((".__main__", ".env")):  # a program, and what Alembic runs in its own context
+            importlib.import_module(module.name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
