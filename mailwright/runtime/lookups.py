@@ -375,6 +375,7 @@ def _of_items(parsed: Parsed, indexes: Collection[int]) -> Parsed:
         parsed,
         refused=[one for one in parsed.refused if one.index in indexes],
         held=[one for one in parsed.held if one.index in indexes],
+        n_held_before=0,  # those that came again are not among the items: what is asked anew is told once
         violations=[one for one in parsed.violations if one.index in indexes],
     )
 
